@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+// Every bound of the server in one place, named with its unit. A bound that a caller can hit has a test that hits it.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace meridian::limits {
+
+// --- JSON and XML ---
+inline constexpr std::size_t json_bytes_max = 256u << 20;      ///< one JSON text; a bundle of ≥ 10,000 entries fits
+inline constexpr unsigned json_depth_max = 128;                ///< nesting of arrays and objects
+inline constexpr std::size_t number_length_max = 64;           ///< characters of one number
+inline constexpr std::size_t xml_bytes_max = 256u << 20;
+inline constexpr unsigned xml_depth_max = 128;
+
+// --- HTTP ---
+inline constexpr std::size_t http_body_bytes_max = 128u << 20;
+inline constexpr std::size_t http_header_bytes_max = 32u << 10;
+inline constexpr std::size_t http_url_bytes_max = 16u << 10;
+inline constexpr unsigned http_connections_max = 4096;
+inline constexpr unsigned http_requests_waiting_max = 1024;    ///< queue before the workers; beyond it 503
+inline constexpr unsigned http_pipeline_max = 1;               ///< requests of one connection in work at a time
+inline constexpr unsigned http_header_timeout_seconds = 15;    ///< to receive a request's headers
+inline constexpr unsigned http_body_timeout_seconds = 120;     ///< to receive a request's body
+inline constexpr unsigned http_idle_timeout_seconds = 75;
+inline constexpr unsigned http_write_timeout_seconds = 60;
+inline constexpr std::size_t http_chunk_bytes = 256u << 10;    ///< of a streamed answer
+inline constexpr std::size_t websocket_message_bytes_max = 1u << 20;
+inline constexpr std::size_t websocket_outbox_messages_max = 1024;
+
+// --- bundles, search, paging ---
+inline constexpr std::size_t bundle_entries_max = 50'000;
+inline constexpr std::size_t search_parameters_max = 100;      ///< in one query
+inline constexpr std::size_t search_values_max = 1'000;        ///< OR values of one parameter
+inline constexpr unsigned chain_depth_max = 5;                 ///< hops of a chain or nested _has
+inline constexpr unsigned include_depth_max = 5;               ///< rounds of :iterate
+inline constexpr std::size_t includes_max = 10'000;            ///< included resources of one page
+inline constexpr std::size_t page_size_default = 20;
+inline constexpr std::size_t page_size_max = 1'000;
+inline constexpr std::size_t page_window_ids_max = 1'000;      ///< result ids that a sorted first page fixes
+inline constexpr std::size_t cursors_max = 10'000;
+inline constexpr unsigned cursor_life_seconds = 3'600;
+inline constexpr std::size_t conditional_matches_max = 1'000;  ///< of a conditional delete of several
+inline constexpr unsigned commit_retries_max = 16;             ///< when a condition changed between reading and committing
+inline constexpr std::size_t everything_resources_max = 1'000'000;
+
+// --- FHIRPath ---
+inline constexpr std::size_t fhirpath_expression_bytes_max = 64u << 10;
+inline constexpr unsigned fhirpath_depth_max = 200;            ///< nesting of an expression
+inline constexpr std::size_t fhirpath_steps_max = 10'000'000;  ///< evaluation steps of one expression
+inline constexpr std::size_t fhirpath_items_max = 1'000'000;   ///< items of one collection
+inline constexpr std::size_t regex_bytes_max = 4'096;
+
+// --- store ---
+inline constexpr std::size_t commit_queue_max = 4'096;         ///< commits that wait for the committer; beyond it busy
+inline constexpr std::size_t commit_group_changes_max = 8'192; ///< changes that share one fsync
+inline constexpr std::size_t load_batch_changes = 50'000;      ///< resources of one sorted bulk batch
+inline constexpr std::size_t blob_bytes_max = 512u << 20;
+inline constexpr std::size_t pack_file_bytes_max = 1u << 30;
+inline constexpr std::size_t resource_bytes_max = 128u << 20;
+inline constexpr std::size_t index_string_bytes_max = 200;     ///< indexed start of a string value
+inline constexpr std::size_t index_rows_per_resource_max = 1'000'000;
+
+// --- subscriptions, bulk data ---
+inline constexpr std::size_t subscriptions_max = 10'000;
+inline constexpr unsigned subscription_retries_max = 8;
+inline constexpr std::size_t export_jobs_max = 16;
+inline constexpr std::size_t export_file_resources = 100'000;
+
+// --- terminology ---
+inline constexpr std::size_t expansion_concepts_max = 100'000; ///< of one $expand answer without count
+inline constexpr unsigned concept_depth_max = 100;
+
+}  // namespace meridian::limits

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/json.hpp"
+#include "base/result.hpp"
+#include "fhir/definitions/definitions.hpp"
+#include "fhir/path/value.hpp"
+
+/// FHIRPath 2.0 with the FHIR R4 extensions: http://hl7.org/fhirpath/N1, https://hl7.org/fhir/R4/fhirpath.html
+namespace meridian::fhir::path {
+
+/// What an evaluation may ask of the world around it. The default answers nothing.
+class Environment {
+   public:
+    virtual ~Environment() = default;
+    /// The resource a reference leads to, or null: resolve().
+    virtual const Json* resolve(std::string_view reference) const;
+    /// memberOf(): whether a code (Coding, CodeableConcept or code node) is in the value set; nothing when unknown.
+    virtual std::optional<bool> member_of(const Item& item, std::string_view value_set) const;
+};
+
+struct Evaluation {
+    const Json* resource = nullptr;       ///< %resource; also the focus when `focus` is empty
+    const Json* root_resource = nullptr;  ///< %rootResource; defaults to resource
+    Collection focus{};                   ///< the input collection; empty = the resource itself
+    const Environment* environment = nullptr;
+    std::vector<std::pair<std::string, Collection>> variables{};  ///< further %names
+};
+
+/// A compiled expression. Immutable, safe to share between threads; evaluating allocates only in its own result.
+class Expression {
+   public:
+    /// Errors: `incorrect` with line and column for a syntax error; `too_large` beyond limits::fhirpath_*.
+    /// With `context` (a type name such as "Patient") paths are checked against the definitions: an element that cannot exist is
+    /// `incorrect` (strict mode); empty = no static check.
+    static Result<Expression> compile(std::string_view text, std::string_view context = {});
+    /// Errors: `incorrect` when the expression does not apply (e.g. a singleton was expected), `too_large` beyond a limit.
+    Result<Collection> evaluate(const Evaluation& evaluation) const;
+    /// Evaluates and converts to a truth value as invariants and where() do; nothing for an empty result.
+    Result<std::optional<bool>> truth(const Evaluation& evaluation) const;
+    const std::string& text() const;
+
+    struct Tree;  ///< the syntax tree, see path/syntax.hpp
+    const Tree& tree() const { return *tree_; }
+
+   private:
+    std::shared_ptr<const Tree> tree_;
+};
+
+}  // namespace meridian::fhir::path

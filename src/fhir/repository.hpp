@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "base/instant.hpp"
+#include "base/json.hpp"
+#include "base/result.hpp"
+#include "fhir/caller.hpp"
+#include "fhir/definitions/definitions.hpp"
+#include "store/store.hpp"
+
+/// The one door to the record. Nothing else writes to the store, and nothing reads resources around it.
+namespace meridian::fhir {
+
+/// A resource version as a client sees it.
+struct Resource {
+    std::string type;
+    std::string id;
+    store::Version version = 0;
+    Instant updated;
+    bool deleted = false;
+    store::Rid rid = 0;
+    std::string json;  ///< complete, with meta.versionId and meta.lastUpdated; empty when deleted
+};
+
+using QueryParameters = std::vector<std::pair<std::string, std::string>>;  ///< decoded names and values, in order
+
+/// One write of a transaction.
+struct Operation {
+    enum class Kind : unsigned char { create, update, patch_json, patch_fhirpath, remove };
+    Kind kind = Kind::create;
+    std::string type;
+    std::string id;  ///< empty for create and for conditional forms
+    /// Resource of create and update, patch document of the patch kinds.
+    std::shared_ptr<JsonDocument> body;
+    /// Condition of a conditional form: If-None-Exist of a create, the search of PUT/PATCH/DELETE T?… .
+    std::optional<QueryParameters> condition;
+    std::optional<store::Version> if_match;  ///< If-Match of update, patch and delete
+    bool if_none_match_any = false;          ///< If-None-Match: * of an update: create only
+    bool delete_many = false;                ///< conditional delete may remove several (capped)
+    std::string full_url{};                  ///< fullUrl of the bundle entry: references to it are rewritten
+    std::string where{};                     ///< place for error texts, e.g. "Bundle.entry[3]"
+};
+
+struct OperationResult {
+    enum class Effect : unsigned char { created, updated, unchanged, removed, nothing };
+    Effect effect = Effect::nothing;
+    Resource resource;            ///< the version now current (its json filled when wanted); for removed: type, id, version
+    std::vector<Issue> warnings;  ///< findings of the validation below error
+};
+
+struct Transaction {
+    std::vector<Operation> operations;
+    bool want_json = true;  ///< fill OperationResult::resource.json
+    /// Conditional references ("Patient?identifier=…") are resolved; only transactions allow them.
+    bool resolve_conditional_references = false;
+};
+
+struct SearchOptions {
+    bool lenient = false;      ///< Prefer: handling=lenient
+    std::string base_url;      ///< e.g. "http://127.0.0.1:8080/fhir": for links and absolute references
+    std::string compartment_type{}, compartment_id{};  ///< /Patient/7/Observation; type "*" as `type` for all
+    bool count_only = false;
+};
+
+/// One page of a search, history or operation that answers with a bundle of stored resources.
+struct Page {
+    struct Entry {
+        Resource resource;
+        enum class Mode : unsigned char { match, include, outcome } mode = Mode::match;
+    };
+    std::vector<Entry> entries;
+    std::optional<std::int64_t> total;
+    std::string self;   ///< query string of the parameters really used (without "?")
+    std::string next;   ///< opaque cursor for the next page; empty on the last
+    std::string previous;
+    std::vector<Issue> warnings;
+    /// Which elements to show: all, or as _summary/_elements ask. Applied to matches by the writer (rest), never to includes.
+    enum class Summary : unsigned char { off, on, text, data, count } summary = Summary::off;
+    std::vector<std::string> elements;
+};
+
+struct HistoryRequest {
+    std::string type{}, id{};  ///< both empty = system
+    std::optional<Instant> since{}, at{};
+    std::size_t count = 0;     ///< 0 = default
+    std::string cursor{};
+};
+
+class Repository {
+   public:
+    struct Options {
+        std::shared_ptr<const Cipher> cipher = plain_cipher();
+        std::shared_ptr<AuditSink> audit = quiet_audit();
+        bool validate = true;              ///< structure, types, cardinality, references, required bindings on every write
+        bool conditional_delete_many = false;
+    };
+    static Result<std::unique_ptr<Repository>> open(store::Store& store, Options options);
+    virtual ~Repository() = default;
+
+    /// The newest version. Errors: `not_found`; `gone` when it was deleted.
+    virtual Result<Resource> read(const Caller& caller, std::string_view type, std::string_view id) = 0;
+    virtual Result<Resource> read_version(const Caller& caller, std::string_view type, std::string_view id, store::Version version) = 0;
+    virtual Result<Page> history(const Caller& caller, const HistoryRequest& request) = 0;
+    /// `type` empty = system search (needs _type or a common parameter).
+    virtual Result<Page> search(const Caller& caller, std::string_view type, const QueryParameters& parameters, const SearchOptions& options) = 0;
+    /// The page behind a cursor of an earlier page. Errors: `gone` when it has expired.
+    virtual Result<Page> next_page(const Caller& caller, std::string_view cursor) = 0;
+    /// The patient's compartment (type, instance), an encounter's or a group's resources.
+    virtual Result<Page> everything(const Caller& caller, std::string_view type, std::string_view id, const QueryParameters& parameters, const SearchOptions& options) = 0;
+
+    /// All or nothing: one result per operation, in order. Errors name the operation (`where`).
+    virtual Result<std::vector<OperationResult>> commit(const Caller& caller, Transaction transaction) = 0;
+
+    virtual void add_inline_view(std::shared_ptr<const InlineView> view) = 0;
+    virtual void add_following_view(std::shared_ptr<FollowingView> view) = 0;
+    virtual store::Store& store() = 0;
+    /// Decodes a stored version for internal readers that hold a snapshot (export, following views).
+    virtual Result<Resource> decode(const store::Stored& stored) = 0;
+};
+
+}  // namespace meridian::fhir
