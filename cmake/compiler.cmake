@@ -4,6 +4,8 @@
 set(CMAKE_CXX_FLAGS_DEV "-O1 -g1 -fno-omit-frame-pointer" CACHE STRING "flags of the Dev build type" FORCE)
 set(CMAKE_CXX_FLAGS_RELEASE "-O2 -g1 -DNDEBUG" CACHE STRING "flags of the Release build type" FORCE)
 
+# Some packages ask for -pthread; everywhere the same, or the precompiled header does not fit.
+add_compile_options(-pthread)
 add_compile_options(-Wall -Wextra -Wpedantic -Wshadow -Werror=unused-result -Wno-gnu-statement-expression)
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   # TRY is a GNU statement expression; g++ has no flag that allows just that one extension.

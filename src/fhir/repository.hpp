@@ -38,8 +38,9 @@ struct Operation {
     Kind kind = Kind::create;
     std::string type;
     std::string id;  ///< empty for create and for conditional forms
-    /// Resource of create and update, patch document of the patch kinds.
-    std::shared_ptr<JsonDocument> body;
+    /// Resource of create and update, patch document of the patch kinds: a node of `document`, which may hold other entries too.
+    Json resource{};
+    std::shared_ptr<JsonDocument> document{};
     /// Condition of a conditional form: If-None-Exist of a create, the search of PUT/PATCH/DELETE T?… .
     std::optional<QueryParameters> condition;
     std::optional<store::Version> if_match;  ///< If-Match of update, patch and delete
