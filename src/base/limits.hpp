@@ -61,6 +61,7 @@ inline constexpr std::size_t pack_file_bytes_max = 1u << 30;
 inline constexpr std::size_t resource_bytes_max = 128u << 20;
 inline constexpr std::size_t index_string_bytes_max = 200;     ///< indexed start of a string value
 inline constexpr std::size_t index_rows_per_resource_max = 1'000'000;
+inline constexpr std::size_t statement_cache_max = 256;        ///< prepared statements kept per connection
 
 // --- subscriptions, bulk data ---
 inline constexpr std::size_t subscriptions_max = 10'000;
