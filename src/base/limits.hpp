@@ -28,6 +28,15 @@ inline constexpr unsigned http_write_timeout_seconds = 60;
 inline constexpr std::size_t http_chunk_bytes = 256u << 10;    ///< of a streamed answer
 inline constexpr std::size_t websocket_message_bytes_max = 1u << 20;
 inline constexpr std::size_t websocket_outbox_messages_max = 1024;
+inline constexpr std::size_t websocket_outbox_bytes_max = 16u << 20;
+inline constexpr unsigned websocket_idle_timeout_seconds = 60; ///< half of it without traffic sends a ping
+inline constexpr unsigned http_stop_timeout_seconds = 10;      ///< for slow clients when the server stops
+inline constexpr unsigned http_linger_timeout_seconds = 2;     ///< reading on after a refusal, so that the client sees it
+inline constexpr unsigned http_retry_after_seconds = 1;        ///< told with 503
+inline constexpr std::size_t http_headers_max = 200;           ///< fields of one request
+inline constexpr std::size_t http_compress_bytes_min = 1024;   ///< shorter answers are not compressed
+inline constexpr std::size_t form_parameters_max = 10'000;     ///< pairs of one query string or form
+inline constexpr std::size_t client_answer_bytes_max = 16u << 20; ///< of an answer to our own HTTP client
 
 // --- bundles, search, paging ---
 inline constexpr std::size_t bundle_entries_max = 50'000;

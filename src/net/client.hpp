@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "base/limits.hpp"
+#include "base/result.hpp"
+#include "net/http.hpp"
+
+namespace meridian::net {
+
+struct ClientOptions {
+    std::chrono::milliseconds connect_timeout = std::chrono::seconds(5);
+    std::chrono::milliseconds total_timeout = std::chrono::seconds(30);
+    std::size_t answer_bytes_max = limits::client_answer_bytes_max;  ///< of the body after decoding
+    std::string user_agent = "meridian";
+};
+
+struct ClientRequest {
+    Method method = Method::get;
+    std::string url;  ///< absolute, http or https
+    Headers headers{};
+    std::string body{};
+};
+
+struct ClientAnswer {
+    int status = 0;
+    Headers headers{};
+    std::string body{};
+};
+
+/// A blocking HTTP client that keeps connections open between calls. Redirects are not followed (a
+/// 3xx is an answer like any other), TLS certificates and host names are verified, proxies of the
+/// environment are not used, only http and https are spoken. One Client is for one thread at a
+/// time.
+class Client {
+ public:
+    explicit Client(ClientOptions options = {});
+    ~Client();
+    Client(Client&&) noexcept;
+    Client& operator=(Client&&) noexcept;
+
+    /// Sends one request and waits for the whole answer; any status is a success here.
+    /// Errors: `incorrect` for a bad URL; `too_large` when the answer exceeds answer_bytes_max;
+    /// `unavailable` when there is no connection, no trust or no answer in time (the message says
+    /// which). Blocking: up to total_timeout.
+    Result<ClientAnswer> send(const ClientRequest& request);
+
+ private:
+    struct Implementation;
+    std::unique_ptr<Implementation> implementation_;
+};
+
+}  // namespace meridian::net
