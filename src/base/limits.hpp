@@ -54,6 +54,9 @@ inline constexpr std::size_t conditional_matches_max = 1'000;  ///< of a conditi
 inline constexpr unsigned commit_retries_max = 16;             ///< when a condition changed between reading and committing
 inline constexpr std::size_t everything_resources_max = 1'000'000;
 
+// --- validation ---
+inline constexpr std::size_t validation_issues_max = 200;      ///< findings told about one resource
+
 // --- FHIRPath ---
 inline constexpr std::size_t fhirpath_expression_bytes_max = 64u << 10;
 inline constexpr unsigned fhirpath_depth_max = 200;            ///< nesting of an expression
