@@ -62,8 +62,10 @@ class Json {
 
    private:
     friend class JsonDocument;
+    friend struct JsonBuilder;
     Kind kind_ = Kind::null;
     bool flag_ = false;
+    std::uint8_t capacity_power_ = 0;  ///< an edited container has room for 2^capacity_power_ nodes; 0: for exactly size_
     std::uint32_t size_ = 0;
     union {
         const char* text_ = nullptr;
@@ -104,7 +106,7 @@ class JsonDocument {
     // --- making nodes; all memory is this document's ---
     Json string(std::string_view value);       ///< copies `value`
     Json string_view(std::string_view value);  ///< keeps a view: `value` must outlive the document
-    Json number(std::string_view digits);      ///< copies; `digits` must be a valid JSON number
+    Json number(std::string_view digits);      ///< copies; `digits` must satisfy is_json_number
     Json number(std::int64_t value);
     Json boolean(bool value);
     Json null();
@@ -113,7 +115,8 @@ class JsonDocument {
     /// A deep copy of a node of another document into this one.
     Json copy(const Json& other);
 
-    // --- editing; `object` and `array` must be nodes of this document ---
+    // --- editing; `object` and `array` must be nodes of this document, and references into them end with the next edit.
+    // A node is a handle: copies of one container share its children, so edit through the one in the tree only. ---
     /// Sets or replaces a member; a new one goes to the end. `key` is copied. Returns the place of the value.
     Json& set(Json& object, std::string_view key, Json value);
     /// Like set, but a new member goes to the front.
@@ -134,10 +137,13 @@ class JsonDocument {
     Json root_;
 };
 
+/// True when `text` is a number by the grammar of RFC 8259 §6, whatever its magnitude or length.
+bool is_json_number(std::string_view text);
+
 /// Appends `value` as JSON text: no white space, or two-space indentation when `pretty`.
 void write(const Json& value, std::string& out, bool pretty = false);
 std::string to_text(const Json& value, bool pretty = false);
-/// Appends `value` as a quoted, escaped JSON string.
+/// Appends `value` as a quoted, escaped JSON string. `value` must be UTF-8.
 void write_string(std::string_view value, std::string& out);
 
 }  // namespace meridian
