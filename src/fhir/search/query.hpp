@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "base/instant.hpp"
+#include "base/result.hpp"
+#include "fhir/caller.hpp"
+#include "fhir/repository.hpp"
+#include "fhir/search/parameters.hpp"
+#include "store/plan.hpp"
+
+/// The search URL, understood: https://hl7.org/fhir/R4/search.html
+namespace meridian::fhir::search {
+
+/// Terminology that the modifiers :in, :not-in, :above and :below need. The Repository supplies it.
+class ConceptSource {
+ public:
+    struct Concept {
+        std::string system;
+        std::string code;
+    };
+    virtual ~ConceptSource() = default;
+    /// All codes of a value set. Errors: `not_found` for an unknown set, `too_large` when it has
+    /// too many codes.
+    virtual Result<std::vector<Concept>> expand(std::string_view value_set) const = 0;
+    /// The code and everything it subsumes (below) or is subsumed by (above). Errors: `not_found`
+    /// for an unknown system.
+    virtual Result<std::vector<Concept>> below(std::string_view system,
+                                               std::string_view code) const = 0;
+    virtual Result<std::vector<Concept>> above(std::string_view system,
+                                               std::string_view code) const = 0;
+};
+
+/// Where a moment lies in the log: _lastUpdated becomes a range of positions. See SnapshotTimeline
+/// in run.hpp.
+class Timeline {
+ public:
+    virtual ~Timeline() = default;
+    /// The first position written at or after `instant`; one past the last position when there is
+    /// none.
+    virtual Result<store::Position> first_from(Instant instant) const = 0;
+};
+
+struct ParseOptions {
+    bool lenient =
+        false;  ///< Prefer: handling=lenient: unknown parameters are skipped with a warning
+    std::string base_url{};          ///< this server's FHIR base, without a trailing "/"
+    Instant now{};                   ///< for the prefix `ap` on dates
+    int zone_minutes = 0;            ///< the server's zone, for times without one
+    std::string compartment_type{};  ///< "Patient" for /Patient/7/Observation; empty = none
+    std::string compartment_id{};
+    bool conditional =
+        false;  ///< result parameters (_sort, _include …) are refused: conditional operations
+    bool count_only = false;
+    std::shared_ptr<const AccessFilter> access = permit_all();
+    const ConceptSource* concepts =
+        nullptr;  ///< null: :in, :not-in, :above, :below on tokens are `unsupported`
+    const Timeline* timeline = nullptr;  ///< null: _lastUpdated is `unsupported`
+};
+
+/// One _include or _revinclude.
+struct Include {
+    bool reverse = false;
+    bool iterate = false;
+    std::string source_type;    ///< type that holds the reference; "*" = any
+    std::string code;           ///< its parameter; "*" = every reference parameter
+    std::string target_type{};  ///< empty = any
+};
+
+/// One searched type.
+struct TypeFilter {
+    std::string type;  ///< empty = every type (compartment without further filters)
+    store::Name name = 0;
+    store::Condition where;  ///< filters, compartment and what the caller may see
+};
+
+enum class Total : unsigned char { automatic, none, estimate, accurate };
+
+/// A search, ready to run. Movable only; share it as shared_ptr<const Query>.
+struct Query {
+    std::string type;                 ///< as asked; empty = system search
+    std::vector<TypeFilter> types;    ///< one, or several for _type=A,B
+    std::vector<store::Order> order;  ///< the same for every type
+    std::vector<Include> includes;
+    std::size_t count = 0;    ///< page size, at most limits::page_size_max
+    bool count_only = false;  ///< _summary=count, _count=0
+    Total total = Total::automatic;
+    Page::Summary summary = Page::Summary::off;
+    std::vector<std::string> elements;
+    std::string self;  ///< query string of the parameters really used, percent-encoded
+    std::vector<Issue> warnings;
+    std::shared_ptr<const AccessFilter> access;
+
+    /// A reference value without a type ("subject=7") that can lead to several types: refused when
+    /// more than one has that id.
+    struct Untyped {
+        std::string parameter;
+        std::vector<store::Identity> candidates;
+    };
+    std::vector<Untyped> untyped;
+};
+
+/// Understands a query string.
+///
+/// `type` empty = system search, "*" = every type of the compartment. `names` is only looked up,
+/// never grown. Errors: `incorrect` for an unknown parameter (with the list of known ones), a
+/// modifier that the parameter does not have, a malformed value or escape (with its place);
+/// `forbidden` from the caller's filter; `too_large` beyond a limit; `unsupported` for _query,
+/// _contained other than false, and modifiers without their service. Blocking: only inside
+/// `concepts` and `timeline`.
+Result<Query> parse(const Parameters& parameters, const store::Names& names, std::string_view type,
+                    const QueryParameters& query, const ParseOptions& options);
+
+/// Splits "a=1&b=%20" into decoded names and values. Errors: `incorrect` for a bad percent sequence
+/// or invalid UTF-8.
+Result<QueryParameters> parse_query_string(std::string_view text);
+/// The reverse of parse_query_string.
+std::string to_query_string(const QueryParameters& query);
+
+}  // namespace meridian::fhir::search

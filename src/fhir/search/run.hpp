@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.hpp"
+#include "fhir/search/parameters.hpp"
+#include "fhir/search/query.hpp"
+#include "store/store.hpp"
+
+/// Executes queries on a snapshot and keeps walks over several pages right while others write.
+namespace meridian::fhir::search {
+
+/// A Timeline that looks into a snapshot's log (binary search; positions rise with time).
+class SnapshotTimeline : public Timeline {
+ public:
+    explicit SnapshotTimeline(store::Snapshot& snapshot) : snapshot_(snapshot) {}
+    Result<store::Position> first_from(Instant instant) const override;
+
+ private:
+    store::Snapshot& snapshot_;
+};
+
+/// One page of a search. Bodies are in stored form: the Repository opens them.
+struct Answer {
+    struct Entry {
+        store::Stored stored;
+        Page::Entry::Mode mode = Page::Entry::Mode::match;
+    };
+    std::vector<Entry> entries;  ///< matches in order, then includes
+    std::optional<std::int64_t> total;
+    std::string self;
+    std::string next;      ///< token for Cursors; empty on the last page
+    std::string previous;  ///< empty on the first page
+    std::vector<Issue> warnings;
+    Page::Summary summary = Page::Summary::off;
+    std::vector<std::string> elements;
+};
+
+/// The server's open walks: bounded, in memory, each with a life of limits::cursor_life_seconds
+/// after its last use. Tokens are opaque and signed; they carry no patient data. Thread-safe.
+class Cursors {
+ public:
+    Cursors();
+    ~Cursors();
+    struct Walk;  ///< private to run.cpp
+    /// Walks now held.
+    std::size_t size() const;
+    /// Drops walks that were not used since `instant`.
+    void expire(Instant instant);
+
+ private:
+    friend struct Walks;
+    struct State;
+    std::unique_ptr<State> state_;
+};
+
+/// Where a search runs.
+struct RunContext {
+    store::Snapshot& snapshot;
+    const Parameters& parameters;
+    Cursors* cursors = nullptr;  ///< null: no next link is made
+    std::string actor{};         ///< whose walk it is: another actor cannot use its cursor
+    Instant now{};
+};
+
+/// The first page of `query`.
+///
+/// Unsorted searches walk by row id; the first page of a sorted one fixes up to
+/// limits::page_window_ids_max results, and each later window leaves out what was given before. So
+/// a whole walk gives each match once, whatever is written meanwhile. Errors: `incorrect` when an
+/// untyped reference is ambiguous; the store's errors. Blocking: reads the store.
+Result<Answer> run(const RunContext& context, std::shared_ptr<const Query> query);
+
+/// The page behind a token. `access` is the caller's filter now: matches that it no longer admits
+/// are left out. Errors: `gone` when the walk has expired, was made by another actor, or the token
+/// is not ours.
+Result<Answer> run_page(const RunContext& context, std::string_view token,
+                        const AccessFilter& access);
+
+/// Includes of one page as _include/_revinclude ask, each resource once, none of `matches` among
+/// them. Errors: the store's. Bounds: limits::includes_max, limits::include_depth_max; beyond them
+/// a warning is added.
+Result<std::vector<store::Rid>> included(const RunContext& context, const Query& query,
+                                         std::span<const store::Stored> matches,
+                                         std::vector<Issue>& warnings);
+
+}  // namespace meridian::fhir::search
