@@ -36,7 +36,9 @@ Category category_of(int code) {
 // --- Statement ---
 
 Statement::Statement(Statement&& other) noexcept
-    : database_(other.database_), handle_(std::exchange(other.handle_, nullptr)), cached_(other.cached_),
+    : database_(other.database_),
+      handle_(std::exchange(other.handle_, nullptr)),
+      in_use_(other.in_use_),
       bind_error_(other.bind_error_) {}
 
 Statement& Statement::operator=(Statement&& other) noexcept {
@@ -44,40 +46,45 @@ Statement& Statement::operator=(Statement&& other) noexcept {
         give_back();
         database_ = other.database_;
         handle_ = std::exchange(other.handle_, nullptr);
-        cached_ = other.cached_;
+        in_use_ = other.in_use_;
         bind_error_ = other.bind_error_;
     }
     return *this;
 }
 
-Statement::~Statement() { give_back(); }
+Statement::~Statement() {
+    give_back();
+}
 
 void Statement::give_back() {
     if (handle_ == nullptr) return;
-    if (!cached_) {
+    if (in_use_ == nullptr) {
         sqlite3_finalize(handle_);
     } else {
         sqlite3_reset(handle_);
         sqlite3_clear_bindings(handle_);
-        database_->by_handle_.find(handle_)->second->in_use = false;
+        *in_use_ = false;
     }
     handle_ = nullptr;
 }
 
 Statement& Statement::bind(int index, std::int64_t value) {
-    if (const int code = sqlite3_bind_int64(handle_, index, value); code != SQLITE_OK) bind_error_ = code;
+    if (const int code = sqlite3_bind_int64(handle_, index, value); code != SQLITE_OK)
+        bind_error_ = code;
     return *this;
 }
 
 Statement& Statement::bind(int index, double value) {
-    if (const int code = sqlite3_bind_double(handle_, index, value); code != SQLITE_OK) bind_error_ = code;
+    if (const int code = sqlite3_bind_double(handle_, index, value); code != SQLITE_OK)
+        bind_error_ = code;
     return *this;
 }
 
 Statement& Statement::bind_text(int index, std::string_view value) {
     // A null pointer would bind NULL; an empty view may carry one.
     const char* bytes = value.data() == nullptr ? "" : value.data();
-    const int code = sqlite3_bind_text64(handle_, index, bytes, value.size(), SQLITE_STATIC, SQLITE_UTF8);
+    const int code =
+        sqlite3_bind_text64(handle_, index, bytes, value.size(), SQLITE_STATIC, SQLITE_UTF8);
     if (code != SQLITE_OK) bind_error_ = code;
     return *this;
 }
@@ -109,40 +116,56 @@ Result<void> Statement::run() {
     return {};
 }
 
-void Statement::reset() { sqlite3_reset(handle_); }
+void Statement::reset() {
+    sqlite3_reset(handle_);
+}
 
-std::int64_t Statement::integer(int column) const { return sqlite3_column_int64(handle_, column); }
-double Statement::real(int column) const { return sqlite3_column_double(handle_, column); }
+std::int64_t Statement::integer(int column) const {
+    return sqlite3_column_int64(handle_, column);
+}
+double Statement::real(int column) const {
+    return sqlite3_column_double(handle_, column);
+}
 
 std::string_view Statement::text(int column) const {
     const auto* bytes = reinterpret_cast<const char*>(sqlite3_column_text(handle_, column));
-    return bytes == nullptr ? std::string_view()
-                            : std::string_view(bytes, static_cast<std::size_t>(sqlite3_column_bytes(handle_, column)));
+    return bytes == nullptr
+               ? std::string_view()
+               : std::string_view(bytes,
+                                  static_cast<std::size_t>(sqlite3_column_bytes(handle_, column)));
 }
 
 std::string_view Statement::blob(int column) const {
     const auto* bytes = static_cast<const char*>(sqlite3_column_blob(handle_, column));
-    return bytes == nullptr ? std::string_view()
-                            : std::string_view(bytes, static_cast<std::size_t>(sqlite3_column_bytes(handle_, column)));
+    return bytes == nullptr
+               ? std::string_view()
+               : std::string_view(bytes,
+                                  static_cast<std::size_t>(sqlite3_column_bytes(handle_, column)));
 }
 
-bool Statement::is_null(int column) const { return sqlite3_column_type(handle_, column) == SQLITE_NULL; }
-int Statement::column_count() const { return sqlite3_column_count(handle_); }
+bool Statement::is_null(int column) const {
+    return sqlite3_column_type(handle_, column) == SQLITE_NULL;
+}
+int Statement::column_count() const {
+    return sqlite3_column_count(handle_);
+}
 
 // --- Database ---
 
-Result<std::unique_ptr<Database>> Database::open(const std::string& path, const DatabaseOptions& options) {
+Result<std::unique_ptr<Database>> Database::open(const std::string& path,
+                                                 const DatabaseOptions& options) {
     int flags = options.read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE;
     if (options.create && !options.read_only) flags |= SQLITE_OPEN_CREATE;
     // One thread at a time uses a connection, so SQLite's own mutex would only cost time.
     flags |= SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
     sqlite3* handle = nullptr;
-    const int code = sqlite3_open_v2(path.c_str(), &handle, flags, options.vfs.empty() ? nullptr : options.vfs.c_str());
+    const int code = sqlite3_open_v2(path.c_str(), &handle, flags,
+                                     options.vfs.empty() ? nullptr : options.vfs.c_str());
     std::unique_ptr<Database> database(new Database(handle));
     if (code != SQLITE_OK) return database->failure(code, path.c_str());
     sqlite3_busy_timeout(handle, options.busy_milliseconds);
-    TRY(database->execute(fmt::format("PRAGMA cache_size={}; PRAGMA mmap_size={};", -(options.cache_bytes / 1024),
-                                      options.mapped_bytes)));
+    TRY(database->execute(fmt::format("PRAGMA cache_size={}; PRAGMA mmap_size={};",
+                                      -(options.cache_bytes / 1024), options.mapped_bytes)));
     return database;
 }
 
@@ -157,11 +180,13 @@ std::unexpected<Error> Database::failure(int code, const char* what) {
     const Category category = category_of(code);
     const char* text = handle_ == nullptr ? sqlite3_errstr(code) : sqlite3_errmsg(handle_);
     const char* advice = "";
-    if (category == Category::storage_full) advice = "; free some disk space, writes go on by themselves";
+    if (category == Category::storage_full)
+        advice = "; free some disk space, writes go on by themselves";
     if ((code & 0xff) == SQLITE_CORRUPT || (code & 0xff) == SQLITE_NOTADB) {
         advice = "; run `meridian check` and restore a backup if it finds damage";
     }
-    return fail(category, fmt::format("the database answered: {} (code {}){}", text, last_code_, advice),
+    return fail(category,
+                fmt::format("the database answered: {} (code {}){}", text, last_code_, advice),
                 what == nullptr ? std::string() : std::string(what));
 }
 
@@ -176,20 +201,20 @@ Result<Statement> Database::prepare(std::string_view sql) {
     if (found != statements_.end() && !found->second.in_use) {
         found->second.in_use = true;
         found->second.used_at = ++uses_;
-        return Statement(this, found->second.handle, true);
+        return Statement(this, found->second.handle, &found->second.in_use);
     }
     sqlite3_stmt* handle = nullptr;
-    const bool cache = found == statements_.end();
+    const bool cache =
+        found ==
+        statements_.end();  // a second one for a text in use lives only as long as it is used
     const int code = sqlite3_prepare_v3(handle_, sql.data(), static_cast<int>(sql.size()),
                                         cache ? SQLITE_PREPARE_PERSISTENT : 0u, &handle, nullptr);
     if (code != SQLITE_OK) return failure(code, std::string(sql).c_str());
-    if (cache) {
-        if (statements_.size() >= limits::statement_cache_max) forget_oldest();
-        Cached& entry = statements_[std::string(sql)];
-        entry = Cached{handle, true, ++uses_};
-        by_handle_[handle] = &entry;
-    }
-    return Statement(this, handle, cache);
+    if (!cache) return Statement(this, handle, nullptr);
+    if (statements_.size() >= limits::statement_cache_max) forget_oldest();
+    Cached& entry = statements_[std::string(sql)];
+    entry = Cached{handle, true, ++uses_};
+    return Statement(this, handle, &entry.in_use);
 }
 
 void Database::forget_oldest() {
@@ -199,13 +224,18 @@ void Database::forget_oldest() {
         if (oldest == statements_.end() || it->second.used_at < oldest->second.used_at) oldest = it;
     }
     if (oldest == statements_.end()) return;
-    by_handle_.erase(oldest->second.handle);
     sqlite3_finalize(oldest->second.handle);
     statements_.erase(oldest);
 }
 
-std::int64_t Database::changes() const { return sqlite3_changes64(handle_); }
-bool Database::in_autocommit() const { return sqlite3_get_autocommit(handle_) != 0; }
-void Database::interrupt() { sqlite3_interrupt(handle_); }
+std::int64_t Database::changes() const {
+    return sqlite3_changes64(handle_);
+}
+bool Database::in_autocommit() const {
+    return sqlite3_get_autocommit(handle_) != 0;
+}
+void Database::interrupt() {
+    sqlite3_interrupt(handle_);
+}
 
 }  // namespace meridian::store::sqlite

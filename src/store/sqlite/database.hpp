@@ -3,7 +3,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <list>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -19,12 +18,13 @@ namespace meridian::store::sqlite {
 
 class Database;
 
-/// A prepared statement borrowed from its connection's cache; it goes back, reset and unbound, when this object dies.
+/// A prepared statement borrowed from its connection's cache; it goes back, reset and unbound, when
+/// this object dies.
 ///
-/// Parameters and columns count from 1 and 0 as SQLite counts them. A failed bind is remembered and reported by the next step.
-/// Not thread-safe; must not outlive its Database.
+/// Parameters and columns count from 1 and 0 as SQLite counts them. A failed bind is remembered and
+/// reported by the next step. Not thread-safe; must not outlive its Database.
 class Statement {
-   public:
+ public:
     Statement(Statement&& other) noexcept;
     Statement& operator=(Statement&& other) noexcept;
     ~Statement();
@@ -35,7 +35,8 @@ class Statement {
     Statement& bind_text(int index, std::string_view value);
     Statement& bind_blob(int index, std::string_view value);
     Statement& bind_null(int index);
-    /// Binds 1, 2, 3 …: integers, doubles, text (std::string_view, std::string, const char*), nullptr for NULL.
+    /// Binds 1, 2, 3 …: integers, doubles, text (std::string_view, std::string, const char*),
+    /// nullptr for NULL.
     template <class... Values>
     Statement& bind_all(const Values&... values) {
         int index = 0;
@@ -43,7 +44,8 @@ class Statement {
         return *this;
     }
 
-    /// Moves to the next row: false when there is none. Errors: as Database. Blocking: reads or writes the database.
+    /// Moves to the next row: false when there is none. Errors: as Database. Blocking: reads or
+    /// writes the database.
     Result<bool> step();
     /// Steps through to the end and resets, for statements whose rows nobody wants.
     Result<void> run();
@@ -58,10 +60,10 @@ class Statement {
     bool is_null(int column) const;
     int column_count() const;
 
-   private:
+ private:
     friend class Database;
-    Statement(Database* database, sqlite3_stmt* handle, bool cached)
-        : database_(database), handle_(handle), cached_(cached) {}
+    Statement(Database* database, sqlite3_stmt* handle, bool* in_use)
+        : database_(database), handle_(handle), in_use_(in_use) {}
     void give_back();
 
     template <class Value>
@@ -79,7 +81,7 @@ class Statement {
 
     Database* database_ = nullptr;
     sqlite3_stmt* handle_ = nullptr;
-    bool cached_ = false;
+    bool* in_use_ = nullptr;  ///< of its place in the cache; null when it has none
     int bind_error_ = 0;
 };
 
@@ -87,31 +89,37 @@ class Statement {
 struct DatabaseOptions {
     bool create = false;
     bool read_only = false;
-    std::string vfs{};                       ///< empty = the platform's own
-    std::int64_t cache_bytes = 16LL << 20;   ///< page cache of this connection, filled as needed
-    std::int64_t mapped_bytes = 0;           ///< part of the file read through a memory map
-    int busy_milliseconds = 5'000;           ///< how long a locked database is waited for
+    std::string vfs{};                      ///< empty = the platform's own
+    std::int64_t cache_bytes = 16LL << 20;  ///< page cache of this connection, filled as needed
+    std::int64_t mapped_bytes = 0;          ///< part of the file read through a memory map
+    int busy_milliseconds = 5'000;          ///< how long a locked database is waited for
 };
 
-/// One connection to a SQLite database with its cache of prepared statements. Use it from one thread at a time.
+/// One connection to a SQLite database with its cache of prepared statements. Use it from one
+/// thread at a time.
 ///
-/// Errors of every call: `storage_full` when the disk is full; `unavailable` for I/O errors and locks that do not end; `too_large`
-/// for values beyond SQLite's limits; `conflict` for a broken constraint; `fault` for everything else, a damaged file among it.
+/// Errors of every call: `storage_full` when the disk is full; `unavailable` for I/O errors and
+/// locks that do not end; `too_large` for values beyond SQLite's limits; `conflict` for a broken
+/// constraint; `fault` for everything else, a damaged file among it.
 class Database {
-   public:
+ public:
     /// Opens `path`. Blocking: file I/O.
-    static Result<std::unique_ptr<Database>> open(const std::string& path, const DatabaseOptions& options);
+    static Result<std::unique_ptr<Database>> open(const std::string& path,
+                                                  const DatabaseOptions& options);
     ~Database();
     Database(const Database&) = delete;
     Database& operator=(const Database&) = delete;
 
     /// Runs a script of statements that give no rows, e.g. a schema.
     Result<void> execute(const std::string& script);
-    /// The statement for `sql`, taken from the cache when it was used before and is free. Errors: `fault` for invalid SQL.
+    /// The statement for `sql`, taken from the cache when it was used before and is free. Errors:
+    /// `fault` for invalid SQL.
     Result<Statement> prepare(std::string_view sql);
-    /// Binds `values`, runs `sql` and gives the first column of its first row; `otherwise` when it has no row or NULL.
+    /// Binds `values`, runs `sql` and gives the first column of its first row; `otherwise` when it
+    /// has no row or NULL.
     template <class... Values>
-    Result<std::int64_t> integer(std::string_view sql, std::int64_t otherwise, const Values&... values) {
+    Result<std::int64_t> integer(std::string_view sql, std::int64_t otherwise,
+                                 const Values&... values) {
         auto statement = TRY(prepare(sql));
         statement.bind_all(values...);
         if (!TRY(statement.step()) || statement.is_null(0)) return otherwise;
@@ -129,17 +137,21 @@ class Database {
     std::int64_t changes() const;
     /// True outside of a transaction (an error may have rolled one back).
     bool in_autocommit() const;
-    /// Makes running statements of this connection stop with `unavailable`. May be called from any thread.
+    /// Makes running statements of this connection stop with `unavailable`. May be called from any
+    /// thread.
     void interrupt();
-    /// The extended SQLite result code of the last failed call of this connection; 0 when none failed.
+    /// The extended SQLite result code of the last failed call of this connection; 0 when none
+    /// failed.
     int last_code() const { return last_code_; }
     sqlite3* handle() const { return handle_; }
 
-   private:
+ private:
     friend class Statement;
     struct Hash {
         using is_transparent = void;
-        std::size_t operator()(std::string_view text) const { return std::hash<std::string_view>{}(text); }
+        std::size_t operator()(std::string_view text) const {
+            return std::hash<std::string_view>{}(text);
+        }
     };
     struct Cached {
         sqlite3_stmt* handle = nullptr;
@@ -153,7 +165,6 @@ class Database {
 
     sqlite3* handle_ = nullptr;
     std::unordered_map<std::string, Cached, Hash, std::equal_to<>> statements_;
-    std::unordered_map<sqlite3_stmt*, Cached*> by_handle_;
     std::uint64_t uses_ = 0;
     int last_code_ = 0;
 };

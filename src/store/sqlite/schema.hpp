@@ -22,6 +22,8 @@ CREATE TABLE resource(
   updated INTEGER NOT NULL, verb INTEGER NOT NULL, patient INTEGER NOT NULL, organisation INTEGER NOT NULL,
   sensitivity INTEGER NOT NULL, body BLOB NOT NULL);
 CREATE INDEX resource_type ON resource(type) WHERE verb <> 3;
+-- for the walk of an export: resources deleted since may have been current then
+CREATE INDEX resource_deleted ON resource(type) WHERE verb = 3;
 -- Versions that are no longer the newest.
 CREATE TABLE history(
   rid INTEGER, version INTEGER, position INTEGER NOT NULL, updated INTEGER NOT NULL, verb INTEGER NOT NULL,
@@ -37,7 +39,7 @@ CREATE INDEX log_type ON log(type, position);
 CREATE TABLE forward(rid INTEGER PRIMARY KEY, rows BLOB NOT NULL);
 
 CREATE TABLE idx_token(param INTEGER, value INTEGER, rid INTEGER, PRIMARY KEY(param, value, rid)) WITHOUT ROWID;
--- exact is NULL when it equals folded
+-- exact is '' when it equals folded (a key column of a table WITHOUT ROWID cannot be NULL)
 CREATE TABLE idx_string(param INTEGER, folded TEXT, rid INTEGER, exact TEXT, PRIMARY KEY(param, folded, rid, exact)) WITHOUT ROWID;
 -- span 0: hi - lo is at most 32 days; span 1: longer or open. A range scan on lo can so bound how far back it must look.
 CREATE TABLE idx_date(param INTEGER, span INTEGER, lo INTEGER, hi INTEGER, rid INTEGER, PRIMARY KEY(param, span, lo, hi, rid)) WITHOUT ROWID;

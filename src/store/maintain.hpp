@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <string_view>
+
+#include "base/hash.hpp"
+#include "base/result.hpp"
+#include "store/store.hpp"
+
+/// Verification, backup and restore of a store's folder.
+namespace meridian::store {
+
+/// What the store itself cannot know about bodies; given by the rooms above.
+struct BodyReader {
+    /// Plain stored JSON's SHA-256 as it stands in the log; leave empty when bodies are encrypted
+    /// and no key is at hand.
+    std::function<Result<Sha256>(const Stored&)> hash{};
+    /// The rows that a body contributes today. `names` interns for a restore and finds only for a
+    /// check.
+    std::function<Result<Rows>(const Stored&, Names& names)> rows{};
+};
+
+struct CheckReport {
+    std::int64_t resources = 0, versions = 0, log_entries = 0, index_rows = 0, blobs = 0,
+                 blob_bytes = 0;
+    std::int64_t problems = 0;
+    std::string first_problem{};  ///< names the first bad record; empty when all is well
+    bool clean() const { return problems == 0; }
+};
+
+struct CheckOptions {
+    bool deep = true;  ///< every page of the database (integrity_check), not only its structure
+    std::function<void(std::string_view part, std::int64_t done, std::int64_t total)> progress{};
+};
+
+/// Verifies the store in `folder`, also while a server writes to it: the database's own structure;
+/// the log without gaps, its hashes against the bodies; the chain of versions of each resource; the
+/// directory; index rows against forward rows, both ways, and against the bodies when `reader.rows`
+/// is given; blobs against their hashes. Goes on after a problem, up to limits::check_problems_max
+/// of them. Errors: `not_found`, `unavailable`, `fault` when the file cannot be read at all.
+/// Blocking: long; reads everything.
+Result<CheckReport> check(const std::string& folder, const BodyReader& reader,
+                          const CheckOptions& options = {});
+
+/// Copies a consistent state of an open store into the new folder `to`, without index rows: log,
+/// versions, dictionaries, blobs. Writers go on meanwhile. Errors: `conflict` when `to` exists and
+/// is not empty; `storage_full`; `unavailable`.
+Result<Position> backup(Store& store, const std::string& to);
+/// The same for a store that another process has open, or that nobody has.
+Result<Position> backup_folder(const std::string& from, const std::string& to);
+
+/// Makes the store `folder` out of a backup; index rows are made again by reader.rows, which is
+/// required. Errors: `conflict` when `folder` holds a store; `not_found` when there is no backup;
+/// whatever reader.rows answers.
+Result<Position> restore(
+    const std::string& backup, const std::string& folder, const BodyReader& reader,
+    const std::function<void(std::int64_t done, std::int64_t total)>& progress = {});
+
+}  // namespace meridian::store

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "base/result.hpp"
+#include "store/faults.hpp"
+#include "store/store.hpp"
+
+namespace meridian::store {
+
+struct OpenOptions {
+    std::string folder;      ///< holds record.db, blobs/ and the lock file
+    bool create = true;      ///< make the folder and an empty store when there is none
+    bool read_only = false;  ///< beside a server that writes; commit answers `unavailable`
+    bool bulk = false;       ///< for loads: longer write-ahead log, fewer checkpoints
+    std::int64_t cache_bytes = 512LL << 20;  ///< page cache of the writer, filled as needed
+    std::int64_t reader_cache_bytes =
+        8LL << 20;  ///< page cache of each reading connection, filled as needed
+    std::int64_t mapped_bytes =
+        1LL << 30;  ///< part of the database that readers see through a memory map
+    std::shared_ptr<FileFaults> faults{};  ///< tests only
+};
+
+/// Opens the embedded store in a folder, or makes one. An older schema is migrated forward first.
+///
+/// Errors: `unavailable` when another process has it open for writing or the disk fails;
+/// `not_found` when there is no store and `create` is false; `unsupported` for a schema newer than
+/// this program; `fault` for a damaged file. Blocking: file I/O; after a crash as long as the
+/// recovery of the write-ahead log takes. The store must outlive its snapshots. Destroying it waits
+/// for all queued commits.
+Result<std::unique_ptr<Store>> open(OpenOptions options);
+
+}  // namespace meridian::store
