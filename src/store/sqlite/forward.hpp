@@ -20,8 +20,8 @@ struct ResolvedPatient {
     std::int64_t date;
 };
 
-/// The rows of one version with identities resolved to rids: exactly what stands in the index tables for it. Text rows keep only
-/// their param (the words stand in idx_text).
+/// The rows of one version with identities resolved to rids: exactly what stands in the index
+/// tables for it. Text rows keep only their param (the words stand in idx_text).
 struct ResolvedRows {
     std::vector<TokenRow> tokens;
     std::vector<StringRow> strings;
@@ -38,7 +38,8 @@ struct ResolvedRows {
     std::vector<std::string> unique_keys;
 };
 
-/// The packed form that stands in `forward.rows`: sections by kind, varints, deltas. Deterministic.
+/// The packed form that stands in `forward.rows` (layout: store/sqlite/forward_view.hpp). Each kind of row is taken as a set: the
+/// same rows in any order, or some of them twice, give the same bytes. Compartments keep their order, views lose their value.
 std::string pack(const ResolvedRows& rows);
 /// Errors: `fault` when the bytes are damaged.
 Result<ResolvedRows> unpack(std::string_view bytes);
