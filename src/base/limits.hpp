@@ -11,6 +11,7 @@ namespace meridian::limits {
 inline constexpr std::size_t json_bytes_max = 256u << 20;      ///< one JSON text; a bundle of ≥ 10,000 entries fits
 inline constexpr unsigned json_depth_max = 128;                ///< nesting of arrays and objects
 inline constexpr std::size_t number_length_max = 64;           ///< characters of one number
+inline constexpr int decimal_scale_max = 400;                  ///< places before or behind the point that an exponent may reach (a double needs 340)
 inline constexpr std::size_t xml_bytes_max = 256u << 20;
 inline constexpr unsigned xml_depth_max = 128;
 
@@ -74,6 +75,11 @@ inline constexpr std::size_t resource_bytes_max = 128u << 20;
 inline constexpr std::size_t index_string_bytes_max = 200;     ///< indexed start of a string value
 inline constexpr std::size_t index_rows_per_resource_max = 1'000'000;
 inline constexpr std::size_t statement_cache_max = 256;        ///< prepared statements kept per connection
+
+// --- following views ---
+inline constexpr std::size_t follow_batch_entries = 1'000;      ///< log entries handed to a view at a time
+inline constexpr std::size_t reindex_batch_resources = 500;    ///< resources read at a time by a reindex
+inline constexpr unsigned follow_pause_milliseconds = 200;     ///< longest sleep of the thread that drives the views
 
 // --- subscriptions, bulk data ---
 inline constexpr std::size_t subscriptions_max = 10'000;

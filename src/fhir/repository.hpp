@@ -16,6 +16,11 @@
 #include "fhir/definitions/definitions.hpp"
 #include "store/store.hpp"
 
+namespace meridian::fhir::search {
+class ConceptSource;
+class Parameters;
+}  // namespace meridian::fhir::search
+
 /// The one door to the record. Nothing else writes to the store, and nothing reads resources around it.
 namespace meridian::fhir {
 
@@ -26,6 +31,7 @@ struct Resource {
     store::Version version = 0;
     Instant updated;
     bool deleted = false;
+    store::Verb verb = store::Verb::create;
     store::Rid rid = 0;
     std::string json;  ///< complete, with meta.versionId and meta.lastUpdated; empty when deleted
 };
@@ -78,7 +84,9 @@ struct Page {
         enum class Mode : unsigned char { match, include, outcome } mode = Mode::match;
     };
     std::vector<Entry> entries;
+    bool is_history = false;
     std::optional<std::int64_t> total;
+    std::string self_path;  ///< path below the base, e.g. "Patient" or "Patient/7/_history"
     std::string self;   ///< query string of the parameters really used (without "?")
     std::string next;   ///< opaque cursor for the next page; empty on the last
     std::string previous;
@@ -120,8 +128,20 @@ class Repository {
     /// All or nothing: one result per operation, in order. Errors name the operation (`where`).
     virtual Result<std::vector<OperationResult>> commit(const Caller& caller, Transaction transaction) = 0;
 
+    /// One resource made ready for a bulk load: validated, extracted, sealed. `id` as in an update. Safe from many threads.
+    /// Errors: as commit.
+    virtual Result<store::Change> prepare(const Caller& caller, std::string_view type, std::string_view id, const Json& resource) = 0;
+    /// Writes prepared resources in one commit.
+    virtual Result<store::Receipt> commit_prepared(const Caller& caller, std::vector<store::Change> changes) = 0;
+
     virtual void add_inline_view(std::shared_ptr<const InlineView> view) = 0;
     virtual void add_following_view(std::shared_ptr<FollowingView> view) = 0;
+    /// Waits until the following views have handled everything up to `position`. False when the time ran out.
+    virtual bool wait_for_views(store::Position position, unsigned milliseconds) = 0;
+    /// The terminology behind :in, :not-in, :above and :below.
+    virtual void set_concepts(std::shared_ptr<const search::ConceptSource> concepts) = 0;
+    /// The search parameters now in force.
+    virtual std::shared_ptr<const search::Parameters> parameters() const = 0;
     virtual store::Store& store() = 0;
     /// Decodes a stored version for internal readers that hold a snapshot (export, following views).
     virtual Result<Resource> decode(const store::Stored& stored) = 0;

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "fhir/follow.hpp"
+
+#include "base/limits.hpp"
+#include "base/log.hpp"
+
+namespace meridian::fhir {
+
+Followers::Followers(store::Store& store) : store_(store) {
+    if (auto snapshot = store_.snapshot()) last_ = (*snapshot)->position();
+    thread_ = std::thread([this] { run(); });
+}
+
+Followers::~Followers() { stop(); }
+
+void Followers::stop() {
+    {
+        const std::lock_guard lock(mutex_);
+        stopping_ = true;
+    }
+    wake_.notify_all();
+    progressed_.notify_all();
+    if (thread_.joinable()) thread_.join();
+}
+
+void Followers::add(std::shared_ptr<FollowingView> view) {
+    auto follower = std::make_unique<Follower>();
+    follower->view = std::move(view);
+    {
+        const std::lock_guard lock(mutex_);
+        followers_.push_back(std::move(follower));
+    }
+    wake_.notify_all();
+}
+
+void Followers::wake(store::Position last) {
+    {
+        const std::lock_guard lock(mutex_);
+        last_ = std::max(last_, last);
+    }
+    wake_.notify_all();
+}
+
+bool Followers::wait(store::Position position, unsigned milliseconds) {
+    std::unique_lock lock(mutex_);
+    return progressed_.wait_for(lock, std::chrono::milliseconds(milliseconds), [&] {
+        return stopping_ || std::all_of(followers_.begin(), followers_.end(), [&](const auto& f) { return f->has_cursor && f->next > position; });
+    }) && !stopping_;
+}
+
+void Followers::run() {
+    while (true) {
+        std::vector<Follower*> ready;
+        {
+            std::unique_lock lock(mutex_);
+            const auto has_work = [&](const Follower& f) {
+                return (!f.has_cursor || f.next <= last_) && std::chrono::steady_clock::now() >= f.not_before;
+            };
+            const auto collect = [&] {
+                ready.clear();
+                for (const auto& f : followers_) {
+                    if (has_work(*f)) ready.push_back(f.get());
+                }
+                return stopping_ || !ready.empty();
+            };
+            // The pause bounds how long a view that failed waits for its next try.
+            wake_.wait_for(lock, std::chrono::milliseconds(limits::follow_pause_milliseconds), collect);
+            if (stopping_) return;
+        }
+        for (Follower* follower : ready) advance(*follower);
+        progressed_.notify_all();
+    }
+}
+
+bool Followers::advance(Follower& follower) {
+    auto more = follow_batch(follower);
+    const std::lock_guard lock(mutex_);
+    if (more) {
+        follower.failures = 0;
+        return *more;
+    }
+    ++follower.failures;
+    const unsigned exponent = std::min(follower.failures, 8u);
+    follower.not_before = std::chrono::steady_clock::now() + std::chrono::milliseconds(50u << exponent);
+    log::warning("a following view failed and will be tried again", {{"view", follower.view->name()}, {"error", more.error().message}});
+    return false;
+}
+
+Result<bool> Followers::follow_batch(Follower& follower) {
+    store::Position next = follower.next;
+    if (!follower.has_cursor) next = TRY(store_.cursor(follower.view->name()));
+    auto snapshot = TRY(store_.snapshot());
+    const auto entries = TRY(snapshot->log(next, limits::follow_batch_entries));
+    if (!entries.empty()) {
+        TRY(follower.view->follow(*snapshot, entries));
+        next = entries.back().position + 1;
+        TRY(store_.save_cursor(follower.view->name(), next));
+    }
+    const std::lock_guard lock(mutex_);
+    follower.next = next;
+    follower.has_cursor = true;
+    return !entries.empty();
+}
+
+}  // namespace meridian::fhir

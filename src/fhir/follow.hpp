@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <condition_variable>
+#include <memory>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "fhir/caller.hpp"
+#include "store/store.hpp"
+
+namespace meridian::fhir {
+
+/// Drives the following views: one thread that reads the log from each view's cursor, hands the entries over and moves the cursor.
+/// A view that fails is tried again with growing pauses; the others go on.
+class Followers {
+   public:
+    explicit Followers(store::Store& store);
+    /// Stops after the batch in work.
+    ~Followers();
+
+    void add(std::shared_ptr<FollowingView> view);
+    /// Tells that the log has grown. Cheap; called by the committer.
+    void wake(store::Position last);
+    /// Waits until every view has handled all entries up to `position`, at most `milliseconds`. False when time ran out.
+    bool wait(store::Position position, unsigned milliseconds);
+    void stop();
+
+   private:
+    struct Follower {
+        std::shared_ptr<FollowingView> view;
+        store::Position next = 0;
+        bool has_cursor = false;
+        unsigned failures = 0;
+        std::chrono::steady_clock::time_point not_before{};
+    };
+
+    void run();
+    /// Handles one batch of one view. True when there may be more.
+    bool advance(Follower& follower);
+    Result<bool> follow_batch(Follower& follower);
+
+    store::Store& store_;
+    std::mutex mutex_;
+    std::condition_variable wake_;
+    std::condition_variable progressed_;
+    std::vector<std::unique_ptr<Follower>> followers_;
+    store::Position last_ = -1;
+    bool stopping_ = false;
+    std::thread thread_;
+};
+
+}  // namespace meridian::fhir

@@ -1,0 +1,294 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "fhir/repository.hpp"
+
+#include "base/hash.hpp"
+#include "base/limits.hpp"
+#include "base/query_string.hpp"
+#include "fhir/search/extract.hpp"
+#include "fhir/store_repository.hpp"
+#include "fhir/stored_form.hpp"
+#include "store/codec.hpp"
+
+namespace meridian::fhir {
+
+namespace {
+
+std::unexpected<Error> no_such(std::string_view type, std::string_view id) {
+    return fail(Category::not_found, fmt::format("there is no {}/{}", type, id.substr(0, 64)));
+}
+
+std::unexpected<Error> was_deleted(std::string_view type, std::string_view id) {
+    return fail(Category::gone, fmt::format("{}/{} was deleted", type, id));
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Repository>> Repository::open(store::Store& store, Options options) {
+    auto repository = std::make_unique<StoreRepository>(store, std::move(options));
+    TRY(repository->start());
+    return repository;
+}
+
+StoreRepository::StoreRepository(store::Store& store, Options options)
+    : store_(store),
+      options_(std::move(options)),
+      parameters_(search::Parameters::make(definitions(), store.names())),
+      history_key_(random_bytes(32)),
+      followers_(store) {
+    store_.on_commit([this](store::Position last) { followers_.wake(last); });
+}
+
+Result<void> StoreRepository::start() {
+    custom_parameters_ = std::make_shared<CustomParameters>(*this);
+    TRY(custom_parameters_->load());
+    followers_.add(custom_parameters_);
+    return {};
+}
+
+StoreRepository::~StoreRepository() {
+    followers_.stop();
+    if (custom_parameters_) custom_parameters_->stop();
+    store_.on_commit({});
+}
+
+std::shared_ptr<const search::Parameters> StoreRepository::parameters() const {
+    const std::shared_lock lock(mutex_);
+    return parameters_;
+}
+
+Result<void> StoreRepository::set_parameters(std::shared_ptr<const search::Parameters> parameters) {
+    const std::unique_lock lock(mutex_);
+    parameters_ = std::move(parameters);
+    return {};
+}
+
+void StoreRepository::set_concepts(std::shared_ptr<const search::ConceptSource> concepts) {
+    const std::unique_lock lock(mutex_);
+    concepts_ = std::move(concepts);
+}
+
+void StoreRepository::add_inline_view(std::shared_ptr<const InlineView> view) {
+    const std::unique_lock lock(mutex_);
+    inline_views_.push_back(std::move(view));
+}
+
+void StoreRepository::add_following_view(std::shared_ptr<FollowingView> view) { followers_.add(std::move(view)); }
+
+search::ParseOptions StoreRepository::parse_options(const Caller& caller, std::string_view base_url) const {
+    search::ParseOptions options;
+    options.base_url = base_url;
+    options.now = now();
+    options.access = caller.access;
+    const std::shared_lock lock(mutex_);
+    options.concepts = concepts_.get();
+    return options;
+}
+
+Resource StoreRepository::describe(const store::Stored& stored) const {
+    Resource resource;
+    resource.type = parameters()->type_text(stored.type);
+    resource.id = stored.id;
+    resource.version = stored.version;
+    resource.updated = stored.updated;
+    resource.deleted = stored.deleted();
+    resource.verb = stored.verb;
+    resource.rid = stored.rid;
+    return resource;
+}
+
+Result<Resource> StoreRepository::decode(const store::Stored& stored) {
+    Resource resource = describe(stored);
+    if (stored.deleted()) return resource;
+    if (options_.cipher->is_plain()) {
+        resource.json = TRY(store::decode_stamped(stored.body, stored.version, stored.updated));
+    } else {
+        const std::string opened = TRY(options_.cipher->open(stored.body));
+        resource.json = TRY(store::decode_stamped(opened, stored.version, stored.updated));
+    }
+    return resource;
+}
+
+Result<StoreRepository::Encoded> StoreRepository::encode(const Json& resource, std::string_view type, std::string_view id) {
+    Encoded encoded;
+    StoredForm form = stored_form(resource, type, id);
+    store::Change& change = encoded.change;
+    const auto parameters = this->parameters();
+    change.identity = {parameters->type_name(type), std::string(id)};
+    change.rows = search::extract(*parameters, type, resource, store_.names());
+    {
+        const std::shared_lock lock(mutex_);
+        for (const auto& view : inline_views_) {
+            std::vector<std::pair<std::string, std::string>> rows;
+            view->rows(type, resource, rows);
+            const store::Name name = store_.names().intern(store::NameKind::view, view->name());
+            for (auto& [key, value] : rows) change.rows.views.push_back({name, std::move(key), std::move(value)});
+        }
+    }
+    change.body_hash = sha256(form.json);
+    change.body = store::encode(type, form.json, form.stamp_at);
+    if (!options_.cipher->is_plain()) {
+        std::string patient;
+        if (!change.rows.compartments.empty()) patient = "Patient/" + change.rows.compartments.front().id;
+        change.body = TRY(options_.cipher->seal(patient, std::move(change.body)));
+    }
+    encoded.json = std::move(form.json);
+    encoded.stamp_at = form.stamp_at;
+    return encoded;
+}
+
+Result<void> StoreRepository::check_visible(store::Snapshot& snapshot, const Caller& caller, const store::Stored& stored) {
+    if (caller.access->sees_everything()) return {};
+    store::Plan plan;
+    plan.type = stored.type;
+    plan.limit = 1;
+    store::AllOf both;
+    both.parts.push_back(store::HasId{stored.type, {stored.id}});
+    both.parts.push_back(caller.access->visible(stored.type));
+    plan.where = std::move(both);
+    const store::Matches matches = TRY(snapshot.search(plan));
+    if (matches.rids.empty()) return no_such(parameters()->type_text(stored.type), stored.id);
+    return {};
+}
+
+Result<std::optional<store::Stored>> StoreRepository::find(store::Snapshot& snapshot, const Caller& caller, std::string_view type, std::string_view id) {
+    const store::Name type_name = parameters()->type_name(type);
+    if (type_name == 0) return fail(Category::not_found, fmt::format("\"{}\" is no FHIR R4 resource type", type.substr(0, 60)));
+    auto stored = TRY(snapshot.find({type_name, std::string(id)}));
+    if (stored && !stored->deleted()) TRY(check_visible(snapshot, caller, *stored));
+    return stored;
+}
+
+Result<Resource> StoreRepository::read(const Caller& caller, std::string_view type, std::string_view id) {
+    auto snapshot = TRY(store_.snapshot());
+    const auto stored = TRY(find(*snapshot, caller, type, id));
+    options_.audit->record(caller, {"read", type, id, {}, stored.has_value()});
+    if (!stored) return no_such(type, id);
+    if (stored->deleted()) return was_deleted(type, id);
+    return decode(*stored);
+}
+
+Result<Resource> StoreRepository::read_version(const Caller& caller, std::string_view type, std::string_view id, store::Version version) {
+    auto snapshot = TRY(store_.snapshot());
+    const auto newest = TRY(find(*snapshot, caller, type, id));
+    options_.audit->record(caller, {"vread", type, id, {}, newest.has_value()});
+    if (!newest) return no_such(type, id);
+    auto stored = newest->version == version ? newest : TRY(snapshot->find_version({newest->type, newest->id}, version));
+    if (!stored) return fail(Category::not_found, fmt::format("{}/{} has no version {}", type, id, version));
+    if (stored->deleted()) return was_deleted(type, fmt::format("{}/_history/{}", id, version));
+    return decode(*stored);
+}
+
+Result<Page> StoreRepository::history(const Caller& caller, const HistoryRequest& request) {
+    auto snapshot = TRY(store_.snapshot());
+    store::HistoryScope scope;
+    scope.since = request.since;
+    scope.at_or_before = request.at;
+    const std::size_t count = request.count == 0 ? limits::page_size_default : request.count;
+    scope.limit = count + 1;
+    if (!request.type.empty()) scope.type = parameters()->type_name(request.type);
+    scope.id = request.id;
+    if (!request.id.empty()) {
+        if (!TRY(find(*snapshot, caller, request.type, request.id))) return no_such(request.type, request.id);
+    }
+    if (!request.cursor.empty()) {
+        const auto [end, error] = std::from_chars(request.cursor.data(), request.cursor.data() + request.cursor.size(), scope.before);
+        if (error != std::errc()) return fail(Category::gone, "this page link is not valid any more: start the history again");
+    }
+    options_.audit->record(caller, {"history", request.type, request.id, {}, true});
+
+    auto versions = TRY(snapshot->history(scope));
+    Page page;
+    page.is_history = true;
+    page.self_path = request.type + (request.id.empty() ? "" : "/" + request.id) + (request.type.empty() ? "_history" : "/_history");
+    if (request.cursor.empty()) {
+        store::HistoryScope all = scope;
+        all.limit = 0;
+        page.total = TRY(snapshot->history_count(all));
+    }
+    const bool more = versions.size() > count;
+    if (more) versions.resize(count);
+    for (const store::Stored& stored : versions) {
+        if (!caller.access->sees_everything() && !check_visible(*snapshot, caller, stored)) continue;
+        page.entries.push_back({TRY(decode(stored)), Page::Entry::Mode::match});
+    }
+    if (more) {
+        // A history only grows at its new end: the position below which to go on is all that a link must know.
+        QueryParameters next{{"h", request.type}, {"i", request.id}, {"b", std::to_string(versions.back().position)}, {"c", std::to_string(count)}};
+        if (request.since) next.emplace_back("s", std::to_string(request.since->milliseconds));
+        if (request.at) next.emplace_back("a", std::to_string(request.at->milliseconds));
+        const std::string text = query_string(next);
+        const Sha256 seal = hmac_sha256(history_key_, text);
+        page.next = "h." + base64url_encode(text) + "." + base64url_encode({reinterpret_cast<const char*>(seal.data()), 16});
+    }
+    return page;
+}
+
+namespace {
+
+/// The request inside a history cursor, when its seal is right.
+std::optional<HistoryRequest> open_history_cursor(std::string_view cursor, std::string_view key) {
+    const std::size_t dot = cursor.rfind('.');
+    std::string text;
+    std::string seal;
+    if (dot < 2 || !base64url_decode(cursor.substr(2, dot - 2), text) || !base64url_decode(cursor.substr(dot + 1), seal)) return std::nullopt;
+    const Sha256 expected = hmac_sha256(key, text);
+    if (seal != std::string_view(reinterpret_cast<const char*>(expected.data()), 16)) return std::nullopt;
+    const auto parts = parse_query_string(text);
+    if (!parts) return std::nullopt;
+    HistoryRequest request;
+    for (const auto& [name, value] : *parts) {
+        if (name == "h") request.type = value;
+        if (name == "i") request.id = value;
+        if (name == "b") request.cursor = value;
+        if (name == "c") request.count = static_cast<std::size_t>(std::stoul(value));
+        if (name == "s") request.since = Instant{std::stoll(value)};
+        if (name == "a") request.at = Instant{std::stoll(value)};
+    }
+    return request;
+}
+
+}  // namespace
+
+Result<Page> StoreRepository::page_of(search::Answer answer) {
+    Page page;
+    page.entries.reserve(answer.entries.size());
+    for (const search::Answer::Entry& entry : answer.entries) page.entries.push_back({TRY(decode(entry.stored)), entry.mode});
+    page.total = answer.total;
+    page.self = std::move(answer.self);
+    page.next = std::move(answer.next);
+    page.previous = std::move(answer.previous);
+    page.warnings = std::move(answer.warnings);
+    page.summary = answer.summary;
+    page.elements = std::move(answer.elements);
+    return page;
+}
+
+Result<Page> StoreRepository::search(const Caller& caller, std::string_view type, const QueryParameters& parameters, const SearchOptions& options) {
+    auto snapshot = TRY(store_.snapshot());
+    const auto registry = this->parameters();
+    const search::SnapshotTimeline timeline(*snapshot);
+    search::ParseOptions parse = parse_options(caller, options.base_url);
+    parse.lenient = options.lenient;
+    parse.compartment_type = options.compartment_type;
+    parse.compartment_id = options.compartment_id;
+    parse.count_only = options.count_only;
+    parse.timeline = &timeline;
+    auto query = std::make_shared<const search::Query>(TRY(search::parse(*registry, store_.names(), type, parameters, parse)));
+    options_.audit->record(caller, {"search", type, {}, query->self, true});
+    Page page = TRY(page_of(TRY(search::run({*snapshot, *registry, &cursors_, caller.actor, now()}, query))));
+    page.self_path = options.compartment_type.empty() ? std::string(type) : fmt::format("{}/{}/{}", options.compartment_type, options.compartment_id, type);
+    return page;
+}
+
+Result<Page> StoreRepository::next_page(const Caller& caller, std::string_view cursor) {
+    if (cursor.starts_with("h.")) {
+        const auto request = open_history_cursor(cursor, history_key_);
+        if (!request) return fail(Category::gone, "this page link is not valid any more: start the history again");
+        return history(caller, *request);
+    }
+    auto snapshot = TRY(store_.snapshot());
+    const auto registry = parameters();
+    return page_of(TRY(search::run_page({*snapshot, *registry, &cursors_, caller.actor, now()}, cursor, *caller.access)));
+}
+
+}  // namespace meridian::fhir

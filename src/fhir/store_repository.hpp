@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+// Private to the room: the Repository over a store::Store.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <shared_mutex>
+
+#include "fhir/follow.hpp"
+#include "fhir/reindex.hpp"
+#include "fhir/repository.hpp"
+#include "fhir/search/parameters.hpp"
+#include "fhir/search/run.hpp"
+
+namespace meridian::fhir {
+
+class StoreRepository final : public Repository {
+   public:
+    StoreRepository(store::Store& store, Options options);
+    ~StoreRepository() override;
+    /// Loads the custom search parameters that are already stored.
+    Result<void> start();
+
+    Result<Resource> read(const Caller& caller, std::string_view type, std::string_view id) override;
+    Result<Resource> read_version(const Caller& caller, std::string_view type, std::string_view id, store::Version version) override;
+    Result<Page> history(const Caller& caller, const HistoryRequest& request) override;
+    Result<Page> search(const Caller& caller, std::string_view type, const QueryParameters& parameters, const SearchOptions& options) override;
+    Result<Page> next_page(const Caller& caller, std::string_view cursor) override;
+    Result<Page> everything(const Caller& caller, std::string_view type, std::string_view id, const QueryParameters& parameters, const SearchOptions& options) override;
+    Result<std::vector<OperationResult>> commit(const Caller& caller, Transaction transaction) override;
+    Result<store::Change> prepare(const Caller& caller, std::string_view type, std::string_view id, const Json& resource) override;
+    Result<store::Receipt> commit_prepared(const Caller& caller, std::vector<store::Change> changes) override;
+    void add_inline_view(std::shared_ptr<const InlineView> view) override;
+    void add_following_view(std::shared_ptr<FollowingView> view) override;
+    bool wait_for_views(store::Position position, unsigned milliseconds) override { return followers_.wait(position, milliseconds); }
+    void set_concepts(std::shared_ptr<const search::ConceptSource> concepts) override;
+    std::shared_ptr<const search::Parameters> parameters() const override;
+    store::Store& store() override { return store_; }
+    Result<Resource> decode(const store::Stored& stored) override;
+
+    // --- for the writing and reindexing parts of this room ---
+    const Options& options() const { return options_; }
+    search::ParseOptions parse_options(const Caller& caller, std::string_view base_url) const;
+    /// A body on its way into the store: stored form, index rows, sealed bytes.
+    struct Encoded {
+        store::Change change;
+        std::string json;  ///< stored form, for the answer
+        std::uint32_t stamp_at = 0;
+    };
+    Result<Encoded> encode(const Json& resource, std::string_view type, std::string_view id);
+    /// Errors: `not_found` when the caller's filter hides the resource.
+    Result<void> check_visible(store::Snapshot& snapshot, const Caller& caller, const store::Stored& stored);
+    /// The newest version that the caller may see; nothing when there is none. A deletion is returned too.
+    Result<std::optional<store::Stored>> find(store::Snapshot& snapshot, const Caller& caller, std::string_view type, std::string_view id);
+    Resource describe(const store::Stored& stored) const;
+    Result<void> set_parameters(std::shared_ptr<const search::Parameters> parameters);
+
+   private:
+    Result<Page> page_of(search::Answer answer);
+
+    store::Store& store_;
+    Options options_;
+    mutable std::shared_mutex mutex_;  ///< guards the three below
+    std::shared_ptr<const search::Parameters> parameters_;
+    std::vector<std::shared_ptr<const InlineView>> inline_views_;
+    std::shared_ptr<const search::ConceptSource> concepts_;
+    search::Cursors cursors_;
+    std::string history_key_;  ///< signs history cursors
+    std::shared_ptr<CustomParameters> custom_parameters_;
+    Followers followers_;  ///< last: its thread uses the rest
+};
+
+}  // namespace meridian::fhir

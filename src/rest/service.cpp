@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "rest/service.hpp"
+
+#include "base/json.hpp"
+#include "base/log.hpp"
+#include "fhir/definitions/definitions.hpp"
+#include "fhir/format/xml.hpp"
+
+namespace meridian::rest {
+
+namespace {
+
+std::string_view type_of(Format format) { return format == Format::json ? "application/fhir+json; charset=utf-8" : "application/fhir+xml; charset=utf-8"; }
+
+/// JSON text in the format the client asked for. Stored JSON goes out as it is unless it must be rearranged.
+Result<std::string> formatted(std::string json, Format format, bool pretty) {
+    if (format == Format::json && !pretty) return json;
+    const JsonDocument document = TRY(JsonDocument::parse(json));
+    std::string out;
+    if (format == Format::json) {
+        write(document.root(), out, true);
+    } else {
+        fhir::to_xml(document.root(), out, pretty);
+    }
+    return out;
+}
+
+/// The answer as an HTTP response.
+net::Response rendered(Answer answer, Format format, bool pretty) {
+    net::Response response;
+    response.status = answer.status;
+    if (answer.version) response.headers.add("ETag", fmt::format("W/\"{}\"", *answer.version));
+    if (answer.last_modified) response.headers.add("Last-Modified", to_http_date(*answer.last_modified));
+    if (!answer.location.empty()) response.headers.add("Location", answer.location);
+    for (const auto& [name, value] : answer.headers) response.headers.add(name, value);
+    if (!answer.content_type.empty()) {
+        response.headers.add("Content-Type", answer.content_type);
+        response.body = std::move(answer.json);
+        response.stream = std::move(answer.stream);
+        return response;
+    }
+    if (answer.json.empty()) return response;
+    auto body = formatted(std::move(answer.json), format, pretty);
+    if (!body) {
+        log::error("an answer could not be formatted", {{"error", body.error().message}});
+        response.status = 500;
+        body = outcome_json(body.error());
+        format = Format::json;
+    }
+    response.headers.add("Content-Type", type_of(format));
+    response.body = *std::move(body);
+    return response;
+}
+
+bool reads(net::Method method) { return method == net::Method::get || method == net::Method::head; }
+
+std::unexpected<Error> no_method(const Exchange& exchange, std::string_view allowed) {
+    return fail(Category::not_allowed, fmt::format("{} is not possible here; allowed: {}", net::name_of(exchange.method), allowed));
+}
+
+Result<void> check_type(std::string_view type) {
+    if (fhir::definitions().resource(type) != nullptr) return {};
+    return fail(Category::not_found, fmt::format("\"{}\" is no FHIR R4 resource type", type.substr(0, 60)));
+}
+
+const std::string* parameter(const Exchange& exchange, std::string_view name) {
+    for (const auto& [key, value] : exchange.parameters) {
+        if (key == name) return &value;
+    }
+    return nullptr;
+}
+
+}  // namespace
+
+Service::Service(fhir::Repository& repository, ServiceOptions options) : repository_(repository), options_(std::move(options)) {}
+
+void Service::add_operation(Operation operation) { operations_.push_back(std::move(operation)); }
+
+net::Response Service::error_response(int status, std::string message) {
+    Answer answer;
+    answer.status = status;
+    answer.json = outcome_json(Severity::error, status >= 500 ? "exception" : "invalid", message);
+    return rendered(std::move(answer), Format::json, false);
+}
+
+net::Response Service::handle(const net::Request& request) {
+    std::string base = options_.base_url;
+    if (base.empty()) base = fmt::format("http://{}{}", request.headers.get("Host", "localhost"), options_.base_path);
+    Format format = Format::json;
+    bool pretty = false;
+    const auto answer = [&]() -> Result<Answer> {
+        const Exchange exchange = TRY(make_exchange(request, options_.base_path, std::move(base)));
+        format = exchange.format;
+        pretty = exchange.pretty;
+        return dispatch(exchange);
+    }();
+    net::Response response = rendered(answer ? *answer : answer_of(answer.error()), format, pretty);
+    response.headers.add("X-Request-Id", request.id);
+    if (const auto correlation = request.headers.find("X-Correlation-Id")) response.headers.add("X-Correlation-Id", *correlation);
+    return response;
+}
+
+Result<Answer> Service::dispatch(const Exchange& exchange) {
+    if (const std::string* cursor = parameter(exchange, "_cursor")) return next_page(*this, exchange, *cursor);
+    switch (exchange.path.size()) {
+        case 0: return dispatch_system(exchange);
+        case 1: return dispatch_type(exchange);
+        case 2: return dispatch_instance(exchange);
+        default: return dispatch_below_instance(exchange);
+    }
+}
+
+Result<Answer> Service::dispatch_system(const Exchange& exchange) {
+    if (reads(exchange.method)) return search(*this, exchange, "");
+    if (exchange.method == net::Method::post) return process_bundle(*this, exchange);
+    if (exchange.method == net::Method::options) return capabilities(*this, exchange);
+    return no_method(exchange, "GET, POST");
+}
+
+Result<Answer> Service::dispatch_type(const Exchange& exchange) {
+    const std::string& first = exchange.path[0];
+    if (first == "metadata") return capabilities(*this, exchange);
+    if (first == "_history") return history(*this, exchange, "", "");
+    if (first == "_search") return search(*this, exchange, "");
+    if (first.starts_with('$')) return run_operation(first.substr(1), "", false, exchange);
+    TRY(check_type(first));
+    switch (exchange.method) {
+        case net::Method::get:
+        case net::Method::head: return search(*this, exchange, first);
+        case net::Method::post: return create(*this, exchange, first);
+        case net::Method::put: return update(*this, exchange, first, "");
+        case net::Method::patch: return patch(*this, exchange, first, "");
+        case net::Method::delete_: return remove(*this, exchange, first, "");
+        default: return no_method(exchange, "GET, POST, PUT, PATCH, DELETE");
+    }
+}
+
+Result<Answer> Service::dispatch_instance(const Exchange& exchange) {
+    const std::string& type = exchange.path[0];
+    const std::string& id = exchange.path[1];
+    TRY(check_type(type));
+    if (id == "_search") {
+        if (exchange.method != net::Method::post) return no_method(exchange, "POST");
+        return search(*this, exchange, type);
+    }
+    if (id == "_history") return history(*this, exchange, type, "");
+    if (id.starts_with('$')) return run_operation(id.substr(1), type, false, exchange);
+    switch (exchange.method) {
+        case net::Method::get:
+        case net::Method::head: return read(*this, exchange, type, id);
+        case net::Method::put: return update(*this, exchange, type, id);
+        case net::Method::patch: return patch(*this, exchange, type, id);
+        case net::Method::delete_: return remove(*this, exchange, type, id);
+        default: return no_method(exchange, "GET, PUT, PATCH, DELETE");
+    }
+}
+
+Result<Answer> Service::dispatch_below_instance(const Exchange& exchange) {
+    const std::string& type = exchange.path[0];
+    const std::string& id = exchange.path[1];
+    const std::string& third = exchange.path[2];
+    TRY(check_type(type));
+    if (third.starts_with('$') && exchange.path.size() == 3) return run_operation(third.substr(1), type, true, exchange);
+    if (third == "_history") {
+        if (exchange.path.size() == 3) return history(*this, exchange, type, id);
+        if (exchange.path.size() == 4 && reads(exchange.method)) return read_version(*this, exchange, type, id, exchange.path[3]);
+    }
+    const bool is_compartment = fhir::definitions().compartment(type) != nullptr && (third == "*" || fhir::definitions().resource(third) != nullptr);
+    const bool is_search = (exchange.path.size() == 3 && reads(exchange.method)) ||
+                           (exchange.path.size() == 4 && exchange.path[3] == "_search" && exchange.method == net::Method::post);
+    if (is_compartment && is_search) return search(*this, exchange, third, type, id);
+    return fail(Category::not_found, "there is no such address below this resource");
+}
+
+Result<Answer> Service::run_operation(std::string_view name, std::string_view type, bool on_instance, const Exchange& exchange) {
+    bool is_known = false;
+    for (const Operation& operation : operations_) {
+        if (operation.name != name) continue;
+        is_known = true;
+        const bool level_fits = type.empty() ? operation.on_system : on_instance ? operation.on_instance : operation.on_type;
+        const bool type_fits = type.empty() || operation.types.empty() || std::find(operation.types.begin(), operation.types.end(), type) != operation.types.end();
+        if (!level_fits || !type_fits) continue;
+        if (operation.changes_state && reads(exchange.method)) return no_method(exchange, "POST");
+        return operation.run(*this, exchange);
+    }
+    if (is_known) return fail(Category::not_allowed, fmt::format("${} is not defined {}", name, type.empty() ? "for the system" : on_instance ? "for an instance of this type" : "for this type"));
+    return fail(Category::not_found, fmt::format("there is no operation ${}; /metadata lists those there are", name.substr(0, 60)));
+}
+
+}  // namespace meridian::rest
