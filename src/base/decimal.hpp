@@ -23,7 +23,8 @@ class Decimal {
         return d;
     }
 
-    /// Parses -?digits[.digits][e[+-]digits]. Errors: `incorrect` for other text, `too_large` beyond 38 digits.
+    /// Parses -?digits[.digits][e[+-]digits]. Errors: `incorrect` for other text, `too_large` beyond 38 digits or for a
+    /// scale beyond ±limits::decimal_scale_max.
     static Result<Decimal> parse(std::string_view text);
     /// The nearest decimal with at most 17 significant digits. Errors: `incorrect` for NaN and infinities.
     static Result<Decimal> from_double(double value);
@@ -47,8 +48,10 @@ class Decimal {
     static Result<Decimal> add(const Decimal& left, const Decimal& right);
     static Result<Decimal> subtract(const Decimal& left, const Decimal& right);
     static Result<Decimal> multiply(const Decimal& left, const Decimal& right);
-    /// Quotient rounded half away from zero to `digits` significant decimal places beyond the point.
+    /// Quotient rounded half away from zero to `digits` places after the point (fewer when its integer part leaves no room
+    /// for them), without trailing zeros: 1/2 is 0.5.
     static Result<Decimal> divide(const Decimal& left, const Decimal& right, int digits = 18);
+    /// What is left of `left` after taking away whole multiples of `right`; has the sign of `left`.
     static Result<Decimal> remainder(const Decimal& left, const Decimal& right);
     /// Rounded half away from zero to `digits` places after the point.
     Decimal round(int digits) const;

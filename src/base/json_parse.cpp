@@ -14,6 +14,7 @@
 #include "base/json_arena.hpp"
 #include "base/json_place.hpp"
 #include "base/limits.hpp"
+#include "base/message.hpp"
 #include "base/utf8.hpp"
 
 namespace meridian {

@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <vector>
 
+#include "base/message.hpp"
+
 namespace meridian {
 
 namespace {
@@ -86,13 +88,6 @@ class PathFinder {
 };
 
 }  // namespace
-
-std::string shown_in_message(std::string_view text) {
-    constexpr std::size_t shown_bytes_max = 40;
-    std::string out(text.substr(0, shown_bytes_max));
-    std::ranges::replace_if(out, [](char c) { return c < 0x20 || c >= 0x7F; }, '?');
-    return out;
-}
 
 JsonPlace place_in_json(std::string_view text, std::size_t offset) {
     offset = std::min(offset, text.size());

@@ -16,9 +16,6 @@ struct JsonPlace {
     std::size_t column;  ///< in characters, from 1
 };
 
-/// A piece of the input as a message may show it: at most 40 characters, one line, ASCII.
-std::string shown_in_message(std::string_view text);
-
 /// Finds the place of byte `offset` in a text that is sound up to there. Slow (reads the text from
 /// its start): for errors only, so that parsing need not keep a path.
 JsonPlace place_in_json(std::string_view text, std::size_t offset);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <cstdint>
 #include <initializer_list>
 #include <string>
 #include <string_view>
@@ -12,13 +13,15 @@ enum class Level : unsigned char { debug, info, warning, error };
 
 /// One field of a structured log line. Never put patient data into a value.
 struct Field {
-    Field(std::string_view name, std::string_view value) : name(name), text(value) {}
-    Field(std::string_view name, const char* value) : name(name), text(value) {}
-    Field(std::string_view name, const std::string& value) : name(name), text(value) {}
-    Field(std::string_view name, std::int64_t value) : name(name), text(std::to_string(value)), bare(true) {}
-    Field(std::string_view name, int value) : Field(name, static_cast<std::int64_t>(value)) {}
-    Field(std::string_view name, std::uint64_t value) : name(name), text(std::to_string(value)), bare(true) {}
-    Field(std::string_view name, double value) : name(name), text(std::to_string(value)), bare(true) {}
+    Field(std::string_view called, std::string_view value) : name(called), text(value) {}
+    Field(std::string_view called, const char* value) : name(called), text(value) {}
+    Field(std::string_view called, const std::string& value) : name(called), text(value) {}
+    Field(std::string_view called, std::int64_t value) : name(called), text(std::to_string(value)), bare(true) {}
+    Field(std::string_view called, int value) : Field(called, static_cast<std::int64_t>(value)) {}
+    Field(std::string_view called, std::uint64_t value) : name(called), text(std::to_string(value)), bare(true) {}
+    Field(std::string_view called, unsigned value) : Field(called, static_cast<std::int64_t>(value)) {}
+    Field(std::string_view called, bool value) : name(called), text(value ? "true" : "false"), bare(true) {}
+    Field(std::string_view called, double value) : name(called), text(std::to_string(value)), bare(true) {}
     std::string_view name;
     std::string text;
     bool bare = false;  ///< written without quotes
