@@ -64,6 +64,11 @@ inline constexpr unsigned fhirpath_depth_max = 200;            ///< nesting of a
 inline constexpr std::size_t fhirpath_steps_max = 10'000'000;  ///< evaluation steps of one expression
 inline constexpr std::size_t fhirpath_items_max = 1'000'000;   ///< items of one collection
 inline constexpr std::size_t regex_bytes_max = 4'096;
+inline constexpr std::size_t ucum_unit_bytes_max = 256;        ///< one unit expression
+inline constexpr unsigned ucum_depth_max = 32;                 ///< nesting of its parentheses
+inline constexpr int ucum_exponent_max = 60;
+inline constexpr int ucum_magnitude_max = 200;                 ///< powers of ten of a conversion factor
+inline constexpr std::size_t ucum_units_kept_max = 1'024;      ///< parsed units that a thread remembers
 
 // --- store ---
 inline constexpr std::size_t commit_queue_max = 4'096;         ///< commits that wait for the committer; beyond it busy
@@ -75,6 +80,10 @@ inline constexpr std::size_t resource_bytes_max = 128u << 20;
 inline constexpr std::size_t index_string_bytes_max = 200;     ///< indexed start of a string value
 inline constexpr std::size_t index_rows_per_resource_max = 1'000'000;
 inline constexpr std::size_t statement_cache_max = 256;        ///< prepared statements kept per connection
+inline constexpr unsigned search_statement_copies_max = 8;     ///< copies of one statement that a search keeps prepared
+inline constexpr std::size_t search_streams_max = 8;           ///< key ranges of one condition that are walked side by side
+inline constexpr std::size_t search_walk_cursors_max = 64;     ///< key ranges that a sorted walk merges
+inline constexpr std::size_t search_verdicts_max = 100'000;    ///< remembered verdicts on the targets of one chain
 
 // --- following views ---
 inline constexpr std::size_t follow_batch_entries = 1'000;      ///< log entries handed to a view at a time

@@ -15,7 +15,7 @@ namespace meridian::fhir::ucum {
 struct Canonical {
     Decimal value;     ///< exact where 38 digits suffice, else rounded to 34 significant digits
     std::string unit;  ///< base units in the order m s g rad K C cd, then arbitrary units by name:
-                       ///< "g.m-3"; "1" when dimensionless
+                       ///< "m-3.g"; "1" when dimensionless
 };
 
 /// Converts `value` of `unit` to base units: (5.4, "mmol/L") → (3.2519538…e24, "m-3"), (37, "Cel")
@@ -35,13 +35,15 @@ bool is_valid(std::string_view unit);
 /// compared.
 bool comparable(std::string_view left, std::string_view right);
 
-/// `value` of unit `from` in unit `to`. Errors: as canonical(); `incorrect` when the units are not
-/// comparable.
+/// `value` of unit `from` in unit `to`; where the factor is a power of ten the written digits stay:
+/// 4000 mg is 4.000 g. Errors: as canonical(); `incorrect` when the units are not comparable.
 Result<Decimal> convert(const Decimal& value, std::string_view from, std::string_view to);
 
-/// The product or quotient of two units as UCUM text in canonical base units is what canonical()
-/// gives for "(a).(b)" or "(a)/(b)".
-std::string product(std::string_view left, std::string_view right);
-std::string quotient(std::string_view left, std::string_view right);
+/// The product and the quotient of two quantities, in base units unless both units are the same or
+/// one is "1". Errors: as canonical(); `incorrect` for division by zero.
+Result<Canonical> multiply(const Decimal& left, std::string_view left_unit, const Decimal& right,
+                           std::string_view right_unit);
+Result<Canonical> divide(const Decimal& left, std::string_view left_unit, const Decimal& right,
+                         std::string_view right_unit);
 
 }  // namespace meridian::fhir::ucum
