@@ -162,7 +162,7 @@ Result<Answer> history(Service& service, const Exchange& exchange, std::string_v
     }
     const fhir::Page page = TRY(service.repository().history(exchange.caller, request));
     Answer answer;
-    answer.json = bundle_json(page, exchange.base_url, false);
+    answer.json = bundle_json(page, exchange.base_url);
     return answer;
 }
 
@@ -174,14 +174,14 @@ Result<Answer> search(Service& service, const Exchange& exchange, std::string_vi
     options.compartment_id = compartment_id;
     const fhir::Page page = TRY(service.repository().search(exchange.caller, type, exchange.parameters, options));
     Answer answer;
-    answer.json = bundle_json(page, exchange.base_url, exchange.lenient);
+    answer.json = bundle_json(page, exchange.base_url);
     return answer;
 }
 
 Result<Answer> next_page(Service& service, const Exchange& exchange, std::string_view cursor) {
     const fhir::Page page = TRY(service.repository().next_page(exchange.caller, cursor));
     Answer answer;
-    answer.json = bundle_json(page, exchange.base_url, exchange.lenient);
+    answer.json = bundle_json(page, exchange.base_url);
     return answer;
 }
 

@@ -82,8 +82,8 @@ Result<Answer> next_page(Service& service, const Exchange& exchange, std::string
 // --- bundles (bundle.cpp) ---
 /// POST to the base: batch and transaction.
 Result<Answer> process_bundle(Service& service, const Exchange& exchange);
-/// A page of a search or history as a Bundle.
-std::string bundle_json(const fhir::Page& page, std::string_view base_url, bool lenient_outcome);
+/// A page of a search or history as a Bundle; warnings of a lenient search become an entry of mode outcome.
+std::string bundle_json(const fhir::Page& page, std::string_view base_url);
 /// What a write answers, for HTTP and for bundle entries.
 Answer answer_of(const fhir::OperationResult& result, const Exchange& exchange);
 

@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "base/result.hpp"
+
+namespace CLI {
+class App;
+}
+
+/// The sub-commands of `meridian`: each adds itself to the command line and sets what is to run. One .cpp per command.
+namespace meridian::cli {
+
+/// What a chosen sub-command does; returns the exit code.
+using Action = std::function<Result<int>()>;
+
+void add_serve(CLI::App& app, Action& action);
+void add_version(CLI::App& app, Action& action);
+
+}  // namespace meridian::cli

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <CLI/CLI.hpp>
+#include <cstdio>
+
+#include "cli/commands.hpp"
+#include "cli/exit_code.hpp"
+
+int main(int argc, char** argv) {
+    using namespace meridian;
+    CLI::App app("Meridian: one record for doctors, patients, hospitals, pharmacies, researchers and insurers", "meridian");
+    app.require_subcommand(1);
+    app.failure_message(CLI::FailureMessage::help);
+    cli::Action action;
+    cli::add_serve(app, action);
+    cli::add_version(app, action);
+    try {
+        app.parse(argc, argv);
+    } catch (const CLI::ParseError& error) {
+        return app.exit(error) == 0 ? cli::done : cli::usage;
+    }
+    const Result<int> result = action();
+    if (result) return *result;
+    const Error& error = result.error();
+    std::fprintf(stderr, "meridian: %s%s%s\n", error.where.empty() ? "" : (error.where + ": ").c_str(), error.message.c_str(), "");
+    return cli::exit_code_of(error.category);
+}

@@ -1,0 +1,11 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "rest/service.hpp"
+
+namespace meridian::rest {
+
+/// $meta, $meta-add, $meta-delete, $everything, $lastn, and the operations that are known but not done yet (501).
+void add_basic_operations(Service& service);
+
+}  // namespace meridian::rest

@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/application.hpp"
+
+#include <arpa/inet.h>
+
+#include "base/log.hpp"
+#include "base/metrics.hpp"
+#include "net/server.hpp"
+#include "rest/basic_operations.hpp"
+#include "rest/service.hpp"
+#include "server/pages.hpp"
+#include "store/open.hpp"
+
+namespace meridian::server {
+
+namespace {
+
+bool is_loopback(const std::string& address) {
+    in_addr v4{};
+    in6_addr v6{};
+    if (inet_pton(AF_INET, address.c_str(), &v4) == 1) return (ntohl(v4.s_addr) >> 24) == 127;
+    return inet_pton(AF_INET6, address.c_str(), &v6) == 1 && IN6_IS_ADDR_LOOPBACK(&v6);
+}
+
+/// The metric of one answered request, by a closed set of labels: never by address or id.
+metrics::Histogram& request_histogram(const net::Request& request) {
+    static std::array<metrics::Histogram*, 8> histograms = [] {
+        std::array<metrics::Histogram*, 8> made{};
+        for (std::size_t i = 0; i < made.size(); ++i) {
+            made[i] = &metrics::histogram("meridian_http_request_seconds", "time to make an answer", fmt::format("method=\"{}\"", i == 7 ? "other" : net::name_of(static_cast<net::Method>(i))));
+        }
+        return made;
+    }();
+    return *histograms[std::min<std::size_t>(static_cast<std::size_t>(request.method), 7)];
+}
+
+void count_answer(const net::Request& request, const net::Response& response, std::chrono::nanoseconds taken) {
+    static std::array<metrics::Counter*, 6> by_class = [] {
+        std::array<metrics::Counter*, 6> made{};
+        for (std::size_t i = 0; i < made.size(); ++i) made[i] = &metrics::counter("meridian_http_answers_total", "answers by class of status", fmt::format("status=\"{}xx\"", i));
+        return made;
+    }();
+    by_class[std::clamp(response.status / 100, 0, 5)]->add();
+    request_histogram(request).observe(std::chrono::duration<double>(taken).count());
+}
+
+}  // namespace
+
+Result<void> read_listen_address(const std::string& text, ApplicationOptions& options) {
+    const std::size_t colon = text.rfind(':');
+    unsigned port = 0;
+    const char* begin = text.data() + (colon == std::string::npos ? text.size() : colon + 1);
+    const auto [end, error] = std::from_chars(begin, text.data() + text.size(), port);
+    if (colon == std::string::npos || error != std::errc() || end != text.data() + text.size() || port > 65535) {
+        return fail(Category::incorrect, fmt::format("\"{}\" is no address to listen at: expected ADDRESS:PORT, e.g. 127.0.0.1:8080", text.substr(0, 80)), "--listen");
+    }
+    options.address = text.substr(0, colon);
+    if (options.address.starts_with('[') && options.address.ends_with(']')) options.address = options.address.substr(1, options.address.size() - 2);
+    if (options.address == "localhost") options.address = "127.0.0.1";
+    options.port = static_cast<std::uint16_t>(port);
+    return {};
+}
+
+Result<OpenRecord> open_record(const RecordOptions& options) {
+    OpenRecord record;
+    store::OpenOptions open;
+    open.folder = options.data_folder;
+    open.create = options.create;
+    open.bulk = options.bulk;
+    record.store = TRY(store::open(open));
+    fhir::Repository::Options repository;
+    repository.validate = options.validate;
+    record.repository = TRY(fhir::Repository::open(*record.store, repository));
+    return record;
+}
+
+struct Application::Parts {
+    std::unique_ptr<store::Store> store;
+    std::unique_ptr<fhir::Repository> repository;
+    std::unique_ptr<rest::Service> service;
+    std::unique_ptr<Pages> pages;
+    std::unique_ptr<net::Server> http;
+
+    net::Response handle(const net::Request& request) {
+        const std::string_view path = request.path();
+        const std::string& base = service->options().base_path;
+        if (path == base || path.starts_with(base + "/")) return service->handle(request);
+        if (path == "/healthz") return net::Response::text(200, "ok\n");
+        if (path == "/readyz") return ready();
+        if (path == "/metrics") return net::Response::text(200, metrics::exposition(), "text/plain; version=0.0.4; charset=utf-8");
+        return pages->handle(request);
+    }
+
+    /// Ready means: a snapshot can be taken and the log grows when asked.
+    net::Response ready() {
+        const auto snapshot = store->snapshot();
+        if (!snapshot) return net::Response::text(503, snapshot.error().message + "\n");
+        return net::Response::text(200, fmt::format("ready at position {}\n", (*snapshot)->position()));
+    }
+};
+
+Application::Application(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
+Application::~Application() { stop(); }
+
+Result<std::unique_ptr<Application>> Application::start(const ApplicationOptions& options) {
+    if (!is_loopback(options.address)) {
+        return fail(Category::forbidden, fmt::format("{} is not a loopback address: until sign-in exists, the server may only listen at 127.0.0.1 or ::1", options.address), "--listen");
+    }
+    auto parts = std::make_unique<Parts>();
+    store::OpenOptions open;
+    open.folder = options.data_folder;
+    open.cache_bytes = options.cache_megabytes << 20;
+    parts->store = TRY(store::open(open));
+    fhir::Repository::Options repository;
+    repository.validate = options.validate;
+    parts->repository = TRY(fhir::Repository::open(*parts->store, repository));
+    rest::ServiceOptions service;
+    service.base_url = options.base_url;
+    parts->service = std::make_unique<rest::Service>(*parts->repository, service);
+    rest::add_basic_operations(*parts->service);
+    parts->pages = std::make_unique<Pages>(*parts->repository);
+
+    net::ServerOptions http;
+    http.address = options.address;
+    http.port = options.port;
+    http.workers = options.workers;
+    Parts* all = parts.get();
+    http.handler = [all](const net::Request& request) { return all->handle(request); };
+    http.is_fast = [](const net::Request& request) { return request.path() == "/healthz"; };
+    http.error_response = rest::Service::error_response;
+    http.on_answer = count_answer;
+    parts->http = TRY(net::Server::start(std::move(http)));
+    log::info("serving", {{"address", options.address}, {"port", static_cast<int>(parts->http->port())}, {"data", options.data_folder}});
+    return std::unique_ptr<Application>(new Application(std::move(parts)));
+}
+
+std::uint16_t Application::port() const { return parts_->http->port(); }
+fhir::Repository& Application::repository() { return *parts_->repository; }
+
+void Application::stop() {
+    if (!parts_) return;
+    if (parts_->http) parts_->http->stop();
+    parts_->http.reset();
+    parts_->pages.reset();
+    parts_->service.reset();
+    parts_->repository.reset();
+    parts_->store.reset();
+    parts_.reset();
+}
+
+}  // namespace meridian::server
