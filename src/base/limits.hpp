@@ -99,5 +99,6 @@ inline constexpr std::size_t export_file_resources = 100'000;
 // --- terminology ---
 inline constexpr std::size_t expansion_concepts_max = 100'000; ///< of one $expand answer without count
 inline constexpr unsigned concept_depth_max = 100;
+inline constexpr std::size_t definitions_frame_bytes_max = 16u << 20;  ///< one unpacked zstd frame of data/r4
 
 }  // namespace meridian::limits
