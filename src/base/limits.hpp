@@ -36,7 +36,6 @@ inline constexpr unsigned http_linger_timeout_seconds = 2;     ///< reading on a
 inline constexpr unsigned http_retry_after_seconds = 1;        ///< told with 503
 inline constexpr std::size_t http_headers_max = 200;           ///< fields of one request
 inline constexpr std::size_t http_compress_bytes_min = 1024;   ///< shorter answers are not compressed
-inline constexpr std::size_t form_parameters_max = 10'000;     ///< pairs of one query string or form
 inline constexpr std::size_t client_answer_bytes_max = 16u << 20; ///< of an answer to our own HTTP client
 
 // --- bundles, search, paging ---

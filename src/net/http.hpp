@@ -85,9 +85,9 @@ struct Request {
     std::string_view query() const;
     /// Decoded path segments. Errors: as parse_path.
     Result<std::vector<std::string>> segments() const { return parse_path(path()); }
-    /// Decoded query parameters in order. Errors: as parse_query.
-    Result<Parameters> parameters() const { return parse_query(query()); }
-    /// Decoded form body. Errors: as parse_query; `unsupported_media` when the body is not
+    /// Decoded query parameters in order. Errors: as parse_query_string.
+    Result<Parameters> parameters() const { return parse_query_string(query()); }
+    /// Decoded form body. Errors: as parse_query_string; `unsupported_media` when the body is not
     /// application/x-www-form-urlencoded.
     Result<Parameters> form() const;
     /// Content-Type without parameters, in lower case; empty when there is none.
