@@ -10,6 +10,8 @@ namespace meridian::store::sqlite {
 namespace {
 
 Category category_of(int code) {
+    // The shared-memory file could not grow: nothing is lost, there is just no room.
+    if (code == SQLITE_IOERR_SHMSIZE) return Category::storage_full;
     switch (code & 0xff) {
         case SQLITE_FULL:
             return Category::storage_full;
@@ -32,6 +34,19 @@ Category category_of(int code) {
 }
 
 }  // namespace
+
+bool is_lasting(int code) {
+    switch (code) {
+        case SQLITE_IOERR_NOMEM:
+        case SQLITE_IOERR_SHMSIZE:
+        case SQLITE_IOERR_LOCK:
+        case SQLITE_IOERR_BLOCKED:
+            return false;
+        default:
+            return (code & 0xff) == SQLITE_IOERR || (code & 0xff) == SQLITE_CORRUPT ||
+                   (code & 0xff) == SQLITE_NOTADB;
+    }
+}
 
 // --- Statement ---
 

@@ -95,6 +95,10 @@ struct DatabaseOptions {
     int busy_milliseconds = 5'000;          ///< how long a locked database is waited for
 };
 
+/// True for codes after which nobody knows what the disk holds: I/O errors of writes and fsyncs,
+/// damage.
+bool is_lasting(int code);
+
 /// One connection to a SQLite database with its cache of prepared statements. Use it from one
 /// thread at a time.
 ///
@@ -143,6 +147,7 @@ class Database {
     /// The extended SQLite result code of the last failed call of this connection; 0 when none
     /// failed.
     int last_code() const { return last_code_; }
+    void forget_last_code() { last_code_ = 0; }
     sqlite3* handle() const { return handle_; }
 
  private:

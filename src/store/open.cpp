@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "store/open.hpp"
+
+#include "store/sqlite/sqlite_store.hpp"
+
+namespace meridian::store {
+
+Result<std::unique_ptr<Store>> open(OpenOptions options) {
+    return sqlite::SqliteStore::open(std::move(options));
+}
+
+}  // namespace meridian::store

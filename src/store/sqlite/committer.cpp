@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "store/sqlite/committer.hpp"
+
+#include <sqlite3.h>
+
+#include <future>
+
+#include "base/limits.hpp"
+#include "base/log.hpp"
+
+namespace meridian::store::sqlite {
+
+namespace {
+
+/// How long the last step of a checkpoint waits for readers of the old log before it is put off.
+constexpr int checkpoint_patience_milliseconds = 20;
+constexpr int writing_patience_milliseconds = 5'000;
+
+int note_log_pages(void* pages, sqlite3*, const char*, int count) {
+    static_cast<std::atomic<int>*>(pages)->store(count, std::memory_order_relaxed);
+    return SQLITE_OK;
+}
+
+}  // namespace
+
+Committer::Committer(std::unique_ptr<Writer> writer, std::unique_ptr<Database> checkpointer,
+                     unsigned checkpoint_pages)
+    : writer_(std::move(writer)),
+      checkpointer_(std::move(checkpointer)),
+      checkpoint_pages_(checkpoint_pages),
+      checkpoint_at_pages_(static_cast<int>(checkpoint_pages)) {
+    // The hook takes the place of SQLite's automatic checkpoint, which would run inside somebody's
+    // commit.
+    sqlite3_wal_hook(writer_->database().handle(), note_log_pages, &log_pages_);
+    checkpoint_thread_ = std::thread([this] { checkpoint(); });
+    thread_ = std::thread([this] { work(); });
+}
+
+Committer::~Committer() {
+    {
+        const std::lock_guard lock(mutex_);
+        stopping_ = true;
+    }
+    waiting_.notify_all();
+    thread_.join();
+    {
+        const std::lock_guard lock(checkpoint_mutex_);
+        checkpoint_stopping_ = true;
+    }
+    checkpoint_wanted_.notify_all();
+    checkpoint_thread_.join();
+    if (writer_->broken()) {
+        // Closing would copy the log back and fsync once more; what is left is for the next start
+        // to recover.
+        sqlite3_db_config(writer_->database().handle(), SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1,
+                          nullptr);
+        sqlite3_db_config(checkpointer_->handle(), SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
+    }
+}
+
+void Committer::submit(std::unique_ptr<Task> task) {
+    {
+        const std::lock_guard lock(mutex_);
+        if (!stopping_ && queue_.size() < limits::commit_queue_max) {
+            queue_.push_back(std::move(task));
+        } else {
+            task->outcome =
+                stopping_
+                    ? fail(Category::unavailable, "the store is closing")
+                    : fail(Category::busy,
+                           "too many commits are waiting for the disk; try again in a second");
+        }
+    }
+    if (task == nullptr) {
+        waiting_.notify_one();
+    } else {
+        task->done(std::move(task->outcome));
+    }
+}
+
+Result<Receipt> Committer::submit_and_wait(Commit commit) {
+    if (on_own_thread())
+        return fail(Category::fault,
+                    "a commit listener called commit, which would wait for itself");
+    // Shared: the committer may still be inside set_value when this thread has its answer.
+    const auto promise = std::make_shared<std::promise<Result<Receipt>>>();
+    auto answer = promise->get_future();
+    auto task = std::make_unique<Task>();
+    task->commit = std::move(commit);
+    task->done = [promise](Result<Receipt> outcome) { promise->set_value(std::move(outcome)); };
+    submit(std::move(task));
+    return answer.get();
+}
+
+Result<void> Committer::run_and_wait(std::function<Result<void>(Writer&)> job) {
+    if (on_own_thread())
+        return fail(Category::fault,
+                    "a commit listener called the store, which would wait for itself");
+    const auto promise = std::make_shared<std::promise<Result<Receipt>>>();
+    auto answer = promise->get_future();
+    auto task = std::make_unique<Task>();
+    task->job = std::move(job);
+    task->done = [promise](Result<Receipt> outcome) { promise->set_value(std::move(outcome)); };
+    submit(std::move(task));
+    TRY(answer.get());
+    return {};
+}
+
+void Committer::run_later(std::function<Result<void>(Writer&)> job) {
+    auto task = std::make_unique<Task>();
+    task->job = std::move(job);
+    task->done = [this](Result<Receipt> outcome) {
+        if (outcome) return;
+        const std::lock_guard lock(deferred_mutex_);
+        if (!deferred_) deferred_ = outcome.error();
+    };
+    {
+        std::unique_lock lock(mutex_);
+        room_.wait(lock,
+                   [this] { return stopping_ || queue_.size() < limits::commit_queue_max / 2; });
+    }
+    submit(std::move(task));
+}
+
+Result<void> Committer::take_deferred_error() {
+    const std::lock_guard lock(deferred_mutex_);
+    if (!deferred_) return {};
+    Error error = *deferred_;
+    deferred_.reset();
+    return std::unexpected(std::move(error));
+}
+
+void Committer::on_commit(std::function<void(Position)> listener) {
+    const std::lock_guard lock(listeners_mutex_);
+    listeners_.push_back(std::move(listener));
+}
+
+// --- the committer's thread ---
+
+void Committer::work() {
+    for (;;) {
+        std::vector<std::unique_ptr<Task>> group = gather();
+        if (group.empty()) return;
+        const Position before = writer_->last_position();
+        writer_->write_group(group);
+        answer(group);
+        group.clear();
+        if (writer_->last_position() != before) {
+            const std::lock_guard lock(listeners_mutex_);
+            for (const auto& listener : listeners_) listener(writer_->last_position());
+        }
+        tend_log();
+    }
+}
+
+std::vector<std::unique_ptr<Task>> Committer::gather() {
+    std::unique_lock lock(mutex_);
+    waiting_.wait(lock, [this] { return stopping_ || !queue_.empty(); });
+    std::vector<std::unique_ptr<Task>> group;
+    std::size_t changes = 0;
+    while (!queue_.empty()) {
+        const std::size_t more = std::max<std::size_t>(queue_.front()->commit.changes.size(), 1);
+        if (!group.empty() && changes + more > limits::commit_group_changes_max) break;
+        changes += more;
+        group.push_back(std::move(queue_.front()));
+        queue_.pop_front();
+    }
+    room_.notify_all();
+    return group;
+}
+
+void Committer::answer(std::vector<std::unique_ptr<Task>>& group) {
+    for (auto& task : group) {
+        if (task->done) task->done(std::move(task->outcome));
+    }
+}
+
+void Committer::tend_log() {
+    if (writer_->broken()) return;
+    std::unique_lock lock(checkpoint_mutex_);
+    if (checkpoint_ == Checkpoint::completing) {
+        checkpoint_ = Checkpoint::idle;
+        const int background = checkpoint_code_;
+        lock.unlock();
+        complete_checkpoint(background);
+    } else if (checkpoint_ == Checkpoint::idle &&
+               log_pages_.load(std::memory_order_relaxed) >= checkpoint_at_pages_) {
+        checkpoint_ = Checkpoint::wanted;
+        lock.unlock();
+        checkpoint_wanted_.notify_one();
+    }
+}
+
+void Committer::complete_checkpoint(int background) {
+    // The background copied nearly everything. What came since is little: copy it now, between two
+    // groups, so that the next write starts the log from its beginning. Without this step a busy
+    // log would grow for ever.
+    sqlite3* handle = writer_->database().handle();
+    int code = background;
+    if (!is_lasting(code)) {
+        sqlite3_busy_timeout(handle, checkpoint_patience_milliseconds);
+        code =
+            sqlite3_wal_checkpoint_v2(handle, nullptr, SQLITE_CHECKPOINT_RESTART, nullptr, nullptr);
+        sqlite3_busy_timeout(handle, writing_patience_milliseconds);
+    }
+    if (code == SQLITE_OK) {
+        log_pages_.store(0, std::memory_order_relaxed);
+        checkpoint_at_pages_ = static_cast<int>(checkpoint_pages_);
+    } else if (is_lasting(code)) {
+        writer_->stop_writing(Error{
+            Category::unavailable,
+            fmt::format("the write-ahead log could not be copied back: {}", sqlite3_errstr(code))});
+    } else {
+        // A long snapshot, or no space: try again when the log has grown, not at every group.
+        checkpoint_at_pages_ =
+            log_pages_.load(std::memory_order_relaxed) + static_cast<int>(checkpoint_pages_ / 4);
+    }
+}
+
+// --- the checkpoint's thread ---
+
+void Committer::checkpoint() {
+    std::unique_lock lock(checkpoint_mutex_);
+    for (;;) {
+        checkpoint_wanted_.wait(
+            lock, [this] { return checkpoint_stopping_ || checkpoint_ == Checkpoint::wanted; });
+        if (checkpoint_stopping_) return;
+        checkpoint_ = Checkpoint::running;
+        lock.unlock();
+        const int code = sqlite3_wal_checkpoint_v2(checkpointer_->handle(), nullptr,
+                                                   SQLITE_CHECKPOINT_PASSIVE, nullptr, nullptr);
+        if (code != SQLITE_OK && code != SQLITE_BUSY) {
+            log::warning("the write-ahead log could not be copied back",
+                         {{"reason", sqlite3_errmsg(checkpointer_->handle())}});
+        }
+        lock.lock();
+        checkpoint_code_ = code;
+        checkpoint_ = Checkpoint::completing;
+    }
+}
+
+}  // namespace meridian::store::sqlite

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "store/sqlite/directory.hpp"
+
+namespace meridian::store::sqlite {
+
+namespace {
+
+bool by_key(const Identity& left, const Identity& right) {
+    return std::tie(left.type, left.id) < std::tie(right.type, right.id);
+}
+
+}  // namespace
+
+Result<void> Directory::load(Database& database) {
+    // Every resource stands in the directory too, and rids are given in ascending order; the table
+    // has no index on rid, so the highest one is kept as a setting and checked against what can be
+    // seen cheaply.
+    const Rid kept = TRY(database.integer("SELECT value FROM setting WHERE key = 'rid_last'", 0));
+    const Rid highest = TRY(database.integer("SELECT max(rid) FROM resource", 0));
+    next_ = next_before_ = std::max(kept, highest) + 1;
+    return {};
+}
+
+Rid* Directory::recall(const Identity& identity) {
+    if (const auto found = group_.find(identity); found != group_.end()) return &found->second;
+    if (const auto found = young_.find(identity); found != young_.end()) return &found->second;
+    if (auto node = old_.extract(identity); !node.empty()) {
+        return &young_.insert(std::move(node)).position->second;
+    }
+    return nullptr;
+}
+
+void Directory::remember(Identity identity, Rid rid) {
+    if (young_.size() >= remembered_max_ / 2) {
+        old_ = std::move(young_);
+        young_.clear();
+    }
+    young_.insert_or_assign(std::move(identity), rid);
+}
+
+Result<Rid> Directory::look_up(Database& database, const Identity& identity) {
+    return database.integer("SELECT rid FROM directory WHERE type = ? AND id = ?", 0, identity.type,
+                            identity.id);
+}
+
+Result<void> Directory::prefetch(Database& database, std::vector<const Identity*>& identities) {
+    std::erase_if(identities,
+                  [this](const Identity* identity) { return recall(*identity) != nullptr; });
+    std::sort(identities.begin(), identities.end(),
+              [](const Identity* a, const Identity* b) { return by_key(*a, *b); });
+    const auto end = std::unique(identities.begin(), identities.end(),
+                                 [](const Identity* a, const Identity* b) { return *a == *b; });
+    for (auto it = identities.begin(); it != end; ++it)
+        group_.emplace(**it, TRY(look_up(database, **it)));
+    return {};
+}
+
+Result<Rid> Directory::find(Database& database, const Identity& identity) {
+    if (const Rid* known = recall(identity)) return *known;
+    const Rid rid = TRY(look_up(database, identity));
+    group_.emplace(identity, rid);
+    return rid;
+}
+
+Result<Rid> Directory::resolve(Database& database, const Identity& identity) {
+    Rid* known = recall(identity);
+    if (known != nullptr && *known != 0) return *known;
+    if (known == nullptr) {
+        if (const Rid rid = TRY(look_up(database, identity)); rid != 0) {
+            group_.emplace(identity, rid);
+            return rid;
+        }
+    }
+    const auto place = group_.insert_or_assign(identity, next_).first;
+    added_.push_back(&*place);
+    return next_++;
+}
+
+Result<void> Directory::flush(Database& database) {
+    if (added_.empty()) return {};
+    std::sort(added_.begin(), added_.end(),
+              [](const auto* a, const auto* b) { return by_key(a->first, b->first); });
+    auto insert = TRY(database.prepare("INSERT INTO directory(type, id, rid) VALUES(?, ?, ?)"));
+    for (const auto* entry : added_)
+        TRY(insert.bind_all(entry->first.type, entry->first.id, entry->second).run());
+    added_.clear();
+    return database.run("INSERT OR REPLACE INTO setting(key, value) VALUES('rid_last', ?)",
+                        next_ - 1);
+}
+
+void Directory::finish(bool committed) {
+    if (committed) {
+        next_before_ = next_;
+        while (!group_.empty()) {
+            auto node = group_.extract(group_.begin());
+            if (node.mapped() != 0) remember(std::move(node.key()), node.mapped());
+        }
+    } else {
+        next_ = next_before_;
+    }
+    group_.clear();
+    added_.clear();
+}
+
+}  // namespace meridian::store::sqlite

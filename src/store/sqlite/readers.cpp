@@ -1,0 +1,390 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "store/sqlite/readers.hpp"
+
+#include "base/limits.hpp"
+#include "store/sqlite/forward.hpp"
+#include "store/sqlite/search.hpp"
+
+namespace meridian::store::sqlite {
+
+namespace {
+
+constexpr std::string_view find_newest =
+    "SELECT r.rid, r.type, r.id, r.version, r.position, r.updated, r.verb, r.body FROM directory d "
+    "JOIN resource r ON r.rid = d.rid "
+    "WHERE d.type = ? AND d.id = ?";
+constexpr std::string_view newest_of_rid =
+    "SELECT rid, type, id, version, position, updated, verb, body FROM resource WHERE rid = ?";
+
+Stored read_newest(const Statement& row) {
+    Stored stored;
+    stored.rid = row.integer(0);
+    stored.type = static_cast<Name>(row.integer(1));
+    stored.id = row.text(2);
+    stored.version = row.integer(3);
+    stored.position = row.integer(4);
+    stored.updated.milliseconds = row.integer(5);
+    stored.verb = static_cast<Verb>(row.integer(6));
+    stored.body = row.blob(7);
+    stored.current = stored.verb != Verb::remove;
+    return stored;
+}
+
+/// A row of history: version, position, updated, verb, body.
+Stored read_past(const Statement& row, Rid rid, Name type, std::string_view id) {
+    Stored stored;
+    stored.rid = rid;
+    stored.type = type;
+    stored.id = id;
+    stored.version = row.integer(0);
+    stored.position = row.integer(1);
+    stored.updated.milliseconds = row.integer(2);
+    stored.verb = static_cast<Verb>(row.integer(3));
+    stored.body = row.blob(4);
+    return stored;
+}
+
+}  // namespace
+
+// --- connections ---
+
+Result<std::unique_ptr<Database>> Readers::take() {
+    {
+        const std::lock_guard lock(mutex_);
+        if (in_use_ >= limits::snapshots_max) {
+            return fail(Category::unavailable,
+                        "too many snapshots of the store are open at the same time "
+                        "(limits::snapshots_max)");
+        }
+        ++in_use_;
+        if (!idle_.empty()) {
+            auto database = std::move(idle_.back());
+            idle_.pop_back();
+            return database;
+        }
+    }
+    auto database = Database::open(path_, options_);
+    if (!database) {
+        const std::lock_guard lock(mutex_);
+        --in_use_;
+    }
+    return database;
+}
+
+void Readers::give_back(std::unique_ptr<Database> database) {
+    const std::lock_guard lock(mutex_);
+    --in_use_;
+    if (database && idle_.size() < limits::snapshots_idle_max) idle_.push_back(std::move(database));
+}
+
+// --- one snapshot ---
+
+Result<std::unique_ptr<Snapshot>> SqliteSnapshot::begin(Readers& readers, const Dictionary& names) {
+    std::unique_ptr<SqliteSnapshot> snapshot(
+        new SqliteSnapshot(readers, names, TRY(readers.take())));
+    TRY(snapshot->database_->run("BEGIN"));
+    // BEGIN alone reads nothing; the first SELECT fixes what the transaction sees.
+    snapshot->position_ = TRY(snapshot->database_->integer("SELECT max(position) FROM log", -1));
+    return snapshot;
+}
+
+SqliteSnapshot::~SqliteSnapshot() {
+    // A connection whose transaction cannot be ended is not used again.
+    if (!database_->in_autocommit() && !database_->run("COMMIT")) database_.reset();
+    readers_.give_back(std::move(database_));
+}
+
+Result<std::optional<Stored>> SqliteSnapshot::find(const Identity& identity) {
+    auto row = TRY(database_->prepare(find_newest));
+    row.bind_all(identity.type, identity.id);
+    if (!TRY(row.step())) return std::optional<Stored>();
+    return std::optional<Stored>(read_newest(row));
+}
+
+Result<std::optional<Stored>> SqliteSnapshot::find_version(const Identity& identity,
+                                                           Version version) {
+    const Rid rid = TRY(rid_of(identity));
+    if (rid == 0) return std::optional<Stored>();
+    return version_of(rid, identity.type, identity.id, version);
+}
+
+Result<std::optional<Stored>> SqliteSnapshot::version_of(Rid rid, Name type, std::string_view id,
+                                                         Version version) {
+    auto past =
+        TRY(database_->prepare("SELECT version, position, updated, verb, body FROM history WHERE "
+                               "rid = ? AND version = ?"));
+    past.bind_all(rid, version);
+    if (TRY(past.step())) return std::optional<Stored>(read_past(past, rid, type, id));
+    auto newest = TRY(database_->prepare(newest_of_rid));
+    newest.bind(1, rid);
+    if (!TRY(newest.step()) || newest.integer(3) != version) return std::optional<Stored>();
+    return std::optional<Stored>(read_newest(newest));
+}
+
+Result<std::vector<Stored>> SqliteSnapshot::fetch(std::span<const Rid> rids) {
+    std::vector<Stored> found;
+    found.reserve(rids.size());
+    auto row = TRY(database_->prepare(newest_of_rid));
+    for (const Rid rid : rids) {
+        row.bind(1, rid);
+        if (TRY(row.step()) && static_cast<Verb>(row.integer(6)) != Verb::remove)
+            found.push_back(read_newest(row));
+        row.reset();
+    }
+    return found;
+}
+
+Result<Rid> SqliteSnapshot::rid_of(const Identity& identity) {
+    return database_->integer("SELECT rid FROM directory WHERE type = ? AND id = ?", 0,
+                              identity.type, identity.id);
+}
+
+// --- history ---
+
+Result<Position> SqliteSnapshot::first_position_at(Instant time) {
+    // Times never go back along the log, so the first entry at or after `time` is found by halving.
+    Position low = 0;
+    Position high = position_ + 1;
+    while (low < high) {
+        const Position middle = low + (high - low) / 2;
+        const std::int64_t at =
+            TRY(database_->integer("SELECT at FROM log WHERE position = ?", 0, middle));
+        if (at < time.milliseconds)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+Result<SqliteSnapshot::Window> SqliteSnapshot::window(const HistoryScope& scope) {
+    Window window{0, std::min(scope.before, position_ + 1)};
+    if (scope.since) window.first = TRY(first_position_at(*scope.since));
+    if (scope.at_or_before) {
+        window.below = std::min(
+            window.below, TRY(first_position_at(Instant{scope.at_or_before->milliseconds + 1})));
+    }
+    return window;
+}
+
+Result<std::vector<Stored>> SqliteSnapshot::instance_history(const HistoryScope& scope,
+                                                             const Window& window) {
+    std::vector<Stored> found;
+    const auto newest = TRY(find({scope.type, scope.id}));
+    if (!newest) return found;
+    if (newest->position >= window.first && newest->position < window.below)
+        found.push_back(*newest);
+    auto past = TRY(database_->prepare(
+        "SELECT version, position, updated, verb, body FROM history WHERE rid = ? "
+        "ORDER BY version DESC"));
+    past.bind(1, newest->rid);
+    while (found.size() < scope.limit && TRY(past.step())) {
+        if (past.integer(1) >= window.below) continue;
+        if (past.integer(1) < window.first) break;
+        found.push_back(read_past(past, newest->rid, scope.type, scope.id));
+    }
+    return found;
+}
+
+Result<std::vector<Stored>> SqliteSnapshot::history(const HistoryScope& scope) {
+    const Window range = TRY(window(scope));
+    if (!scope.id.empty()) return instance_history(scope, range);
+    auto entries = TRY(database_->prepare(
+        scope.type == 0 ? "SELECT rid, version FROM log WHERE kind = 0 AND position >= ? AND "
+                          "position < ? ORDER BY position DESC LIMIT ?"
+                        : "SELECT rid, version FROM log WHERE position >= ? AND position < ? AND "
+                          "type = ?4 ORDER BY position DESC LIMIT ?3"));
+    entries.bind_all(range.first, range.below, scope.limit);
+    if (scope.type != 0) entries.bind(4, static_cast<std::int64_t>(scope.type));
+    std::vector<Stored> found;
+    while (TRY(entries.step())) {
+        const Rid rid = entries.integer(0);
+        auto names = TRY(database_->prepare("SELECT type, id FROM resource WHERE rid = ?"));
+        names.bind(1, rid);
+        if (!TRY(names.step()))
+            return fail(Category::fault,
+                        fmt::format("the log names the resource {} that is not there", rid));
+        auto version = TRY(version_of(rid, static_cast<Name>(names.integer(0)), names.text(1),
+                                      entries.integer(1)));
+        if (!version) {
+            return fail(Category::fault, fmt::format("version {} of the resource {} is missing",
+                                                     entries.integer(1), rid));
+        }
+        found.push_back(std::move(*version));
+    }
+    return found;
+}
+
+Result<std::int64_t> SqliteSnapshot::history_count(const HistoryScope& scope) {
+    const Window range = TRY(window(scope));
+    if (!scope.id.empty()) {
+        const Rid rid = TRY(rid_of({scope.type, scope.id}));
+        return database_->integer(
+            "SELECT (SELECT count(*) FROM history WHERE rid = ?1 AND position >= ?2 AND position < "
+            "?3) + "
+            "(SELECT count(*) FROM resource WHERE rid = ?1 AND position >= ?2 AND position < ?3)",
+            0, rid, range.first, range.below);
+    }
+    if (scope.type == 0) {
+        // Positions are dense; only entries of other kinds have to be left out.
+        return database_->integer(
+            "SELECT count(*) FROM log WHERE kind = 0 AND position >= ? AND position < ?", 0,
+            range.first, range.below);
+    }
+    return database_->integer(
+        "SELECT count(*) FROM log WHERE type = ? AND position >= ? AND position < ?", 0, scope.type,
+        range.first, range.below);
+}
+
+// --- search ---
+
+Result<Matches> SqliteSnapshot::search(const Plan& plan) {
+    return sqlite::search(*database_, plan, names_);
+}
+Result<std::int64_t> SqliteSnapshot::count(const Plan& plan) {
+    return sqlite::count(*database_, plan, names_);
+}
+
+Result<std::vector<Rid>> SqliteSnapshot::targets(std::span<const Rid> rids, Name param,
+                                                 Name target_type) {
+    std::vector<Rid> found;
+    auto forward = TRY(database_->prepare("SELECT rows FROM forward WHERE rid = ?"));
+    for (const Rid rid : rids) {
+        forward.bind(1, rid);
+        if (TRY(forward.step())) {
+            const ResolvedRows rows = TRY(unpack(forward.blob(0)));
+            for (const auto& row : rows.references) {
+                if (param == 0 || row.param == param) found.push_back(row.target);
+            }
+        }
+        forward.reset();
+    }
+    std::sort(found.begin(), found.end());
+    found.erase(std::unique(found.begin(), found.end()), found.end());
+    // Only what is current now, and of the wanted type.
+    auto check = TRY(database_->prepare("SELECT type, verb FROM resource WHERE rid = ?"));
+    std::vector<Rid> current;
+    for (const Rid rid : found) {
+        check.bind(1, rid);
+        const bool there = TRY(check.step()) && static_cast<Verb>(check.integer(1)) != Verb::remove;
+        if (there && (target_type == 0 || check.integer(0) == target_type)) current.push_back(rid);
+        check.reset();
+    }
+    return current;
+}
+
+Result<std::vector<Rid>> SqliteSnapshot::sources(std::span<const Rid> rids, Name param,
+                                                 std::size_t limit) {
+    std::vector<Name> params{param};
+    if (param == 0) params = names_.all(NameKind::parameter);
+    std::vector<Rid> found;
+    std::unordered_set<Rid> seen;
+    auto rows =
+        TRY(database_->prepare("SELECT rid FROM idx_reference WHERE param = ? AND target = ?"));
+    for (const Name each : params) {
+        for (const Rid target : rids) {
+            rows.bind_all(each, target);
+            while (found.size() < limit && TRY(rows.step())) {
+                if (seen.insert(rows.integer(0)).second) found.push_back(rows.integer(0));
+            }
+            rows.reset();
+        }
+    }
+    std::sort(found.begin(), found.end());
+    return found;
+}
+
+// --- log, export, views ---
+
+Result<std::vector<LogEntry>> SqliteSnapshot::log(Position from, std::size_t limit) {
+    auto row = TRY(
+        database_->prepare("SELECT l.position, l.at, l.kind, l.rid, l.type, r.id, l.version, "
+                           "l.verb, l.actor, l.organisation, "
+                           "l.salt, l.body_hash FROM log l LEFT JOIN resource r ON r.rid = l.rid "
+                           "WHERE l.position >= ? ORDER BY l.position LIMIT ?"));
+    row.bind_all(from, limit);
+    std::vector<LogEntry> entries;
+    while (TRY(row.step())) {
+        LogEntry entry;
+        entry.position = row.integer(0);
+        entry.at.milliseconds = row.integer(1);
+        entry.kind = static_cast<unsigned>(row.integer(2));
+        entry.rid = row.integer(3);
+        entry.type = static_cast<Name>(row.integer(4));
+        entry.id = row.text(5);
+        entry.version = row.integer(6);
+        entry.verb = static_cast<Verb>(row.integer(7));
+        entry.actor = static_cast<Name>(row.integer(8));
+        entry.organisation = static_cast<Name>(row.integer(9));
+        const std::string_view salt = row.blob(10);
+        std::memcpy(entry.salt.data(), salt.data(), std::min(salt.size(), entry.salt.size()));
+        const std::string_view hash = row.blob(11);
+        std::memcpy(entry.body_hash.data(), hash.data(),
+                    std::min(hash.size(), entry.body_hash.size()));
+        entries.push_back(std::move(entry));
+    }
+    return entries;
+}
+
+Result<std::optional<Stored>> SqliteSnapshot::version_at(const Stored& newest, Position at) {
+    auto past =
+        TRY(database_->prepare("SELECT version, position, updated, verb, body FROM history WHERE "
+                               "rid = ? AND position <= ? "
+                               "ORDER BY version DESC LIMIT 1"));
+    past.bind_all(newest.rid, at);
+    if (!TRY(past.step()) || static_cast<Verb>(past.integer(3)) == Verb::remove)
+        return std::optional<Stored>();
+    return std::optional<Stored>(read_past(past, newest.rid, newest.type, newest.id));
+}
+
+Result<std::vector<Stored>> SqliteSnapshot::walk(Name type, Position at, Rid after,
+                                                 std::size_t limit) {
+    // Two streams in rid order: what is current now, and what has been deleted since `at`. Each
+    // uses an index of its own.
+    auto living = TRY(database_->prepare(
+        "SELECT rid, type, id, version, position, updated, verb, body FROM resource "
+        "WHERE type = ? AND verb <> 3 AND rid > ? ORDER BY rid"));
+    auto deleted = TRY(database_->prepare(
+        "SELECT rid, type, id, version, position, updated, verb, body FROM resource "
+        "WHERE type = ? AND verb = 3 AND rid > ? AND position > ? ORDER BY rid"));
+    living.bind_all(type, after);
+    deleted.bind_all(type, after, at);
+    bool has_living = TRY(living.step());
+    bool has_deleted = TRY(deleted.step());
+    std::vector<Stored> found;
+    while (found.size() < limit && (has_living || has_deleted)) {
+        const bool from_living =
+            has_living && (!has_deleted || living.integer(0) < deleted.integer(0));
+        Stored newest = read_newest(from_living ? living : deleted);
+        if (newest.position <= at) {
+            found.push_back(std::move(newest));
+        } else if (auto version = TRY(version_at(newest, at))) {
+            found.push_back(std::move(*version));
+        }
+        if (from_living)
+            has_living = TRY(living.step());
+        else
+            has_deleted = TRY(deleted.step());
+    }
+    return found;
+}
+
+Result<std::vector<ViewRow>> SqliteSnapshot::view(Name view, std::string_view key) {
+    auto row =
+        TRY(database_->prepare("SELECT key, value FROM view_row WHERE view = ? AND key = ?"));
+    row.bind_all(view, key);
+    std::vector<ViewRow> rows;
+    while (TRY(row.step()))
+        rows.push_back({view, std::string(row.text(0)), std::string(row.blob(1))});
+    return rows;
+}
+
+Result<std::vector<TypeCount>> SqliteSnapshot::counts() {
+    auto row = TRY(database_->prepare(
+        "SELECT type, resources FROM type_count WHERE resources > 0 ORDER BY type"));
+    std::vector<TypeCount> counts;
+    while (TRY(row.step())) counts.push_back({static_cast<Name>(row.integer(0)), row.integer(1)});
+    return counts;
+}
+
+}  // namespace meridian::store::sqlite

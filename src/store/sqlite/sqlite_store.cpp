@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "store/sqlite/sqlite_store.hpp"
+
+#include <filesystem>
+
+#include "base/limits.hpp"
+#include "store/sqlite/folder.hpp"
+#include "store/sqlite/migrations.hpp"
+#include "store/sqlite/schema.hpp"
+
+namespace meridian::store::sqlite {
+
+namespace {
+
+// synchronous=FULL: a commit is answered after an fsync of the log. secure_delete: what was removed
+// is overwritten, not only unlinked. The log file is cut back to 256 MB after it was long.
+constexpr const char* writer_settings =
+    "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA wal_autocheckpoint=0; PRAGMA "
+    "secure_delete=ON; "
+    "PRAGMA foreign_keys=OFF; PRAGMA temp_store=MEMORY; PRAGMA journal_size_limit=268435456;";
+
+/// The server's settings live beside the store's own (token_key, rid_last) and cannot be mistaken
+/// for them.
+std::string setting_name(std::string_view key) {
+    return "server/" + std::string(key);
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Store>> SqliteStore::open(OpenOptions options) {
+    std::unique_ptr<SqliteStore> store(new SqliteStore(std::move(options)));
+    TRY(store->start());
+    return store;
+}
+
+DatabaseOptions SqliteStore::reader_options() const {
+    DatabaseOptions reader;
+    reader.read_only = true;
+    reader.cache_bytes = options_.reader_cache_bytes;
+    reader.mapped_bytes = options_.mapped_bytes;
+    return reader;
+}
+
+Result<void> SqliteStore::start() {
+    const std::string path = database_path(options_.folder);
+    std::error_code ignored;
+    const bool exists = std::filesystem::exists(path, ignored);
+    if (!exists && (!options_.create || options_.read_only)) {
+        return fail(Category::not_found, fmt::format("there is no store in {}", options_.folder));
+    }
+    readers_ = std::make_unique<Readers>(path, reader_options());
+    if (options_.read_only) {
+        auto database = TRY(readers_->take());
+        TRY(require_schema(*database));
+        TRY(names_.load(*database));
+        readers_->give_back(std::move(database));
+        return {};
+    }
+    std::filesystem::create_directories(options_.folder, ignored);
+    lock_ = TRY(FolderLock::take(options_.folder));
+    DatabaseOptions writer_options;
+    writer_options.create = true;
+    writer_options.cache_bytes = options_.cache_bytes;
+    auto database = TRY(Database::open(path, writer_options));
+    // The page size counts only until the first page is written.
+    TRY(database->execute("PRAGMA page_size=8192;"));
+    TRY(database->execute(writer_settings));
+    TRY(prepare_schema(*database, schema_version, migrations()));
+    if (!exists) TRY(sync_folder(options_.folder));
+    TRY(names_.load(*database));
+    DatabaseOptions checkpoint_options;
+    checkpoint_options.cache_bytes = 1 << 20;
+    auto checkpointer = TRY(Database::open(path, checkpoint_options));
+    TRY(checkpointer->execute("PRAGMA synchronous=FULL; PRAGMA wal_autocheckpoint=0;"));
+    auto writer = TRY(Writer::make(std::move(database), names_));
+    committer_ =
+        std::make_unique<Committer>(std::move(writer), std::move(checkpointer),
+                                    options_.bulk ? limits::wal_pages_before_checkpoint_bulk
+                                                  : limits::wal_pages_before_checkpoint);
+    return {};
+}
+
+SqliteStore::~SqliteStore() = default;
+
+Result<Committer*> SqliteStore::writing() {
+    if (committer_) return committer_.get();
+    return fail(Category::unavailable, "the store is open for reading only");
+}
+
+Result<Receipt> SqliteStore::commit(Commit commit) {
+    Committer* committer = TRY(writing());
+    return committer->submit_and_wait(std::move(commit));
+}
+
+void SqliteStore::commit_later(Commit commit, std::function<void(Result<Receipt>)> done) {
+    auto committer = writing();
+    if (!committer) {
+        done(std::unexpected(committer.error()));
+        return;
+    }
+    auto task = std::make_unique<Task>();
+    task->commit = std::move(commit);
+    task->done = std::move(done);
+    (*committer)->submit(std::move(task));
+}
+
+void SqliteStore::on_commit(std::function<void(Position)> listener) {
+    if (committer_) committer_->on_commit(std::move(listener));
+}
+
+Result<void> SqliteStore::reindex(Rid rid, Version version, std::span<const Name> params,
+                                  Rows rows) {
+    Committer* committer = TRY(writing());
+    TRY(committer->take_deferred_error());
+    committer->run_later([rid, version, params = std::vector<Name>(params.begin(), params.end()),
+                          rows = std::make_shared<Rows>(std::move(rows))](Writer& writer) {
+        return writer.reindex(rid, version, params, std::move(*rows));
+    });
+    return {};
+}
+
+Result<Position> SqliteStore::cursor(std::string_view view) {
+    auto reader = TRY(readers_->take());
+    auto next = reader->integer("SELECT next FROM cursor WHERE view = ?", 0, view);
+    readers_->give_back(std::move(reader));
+    return next;
+}
+
+Result<void> SqliteStore::save_cursor(std::string_view view, Position next) {
+    Committer* committer = TRY(writing());
+    TRY(committer->run_and_wait([view = std::string(view), next](Writer& writer) {
+        return writer.database().run("INSERT OR REPLACE INTO cursor(view, next) VALUES(?, ?)", view,
+                                     next);
+    }));
+    return committer->take_deferred_error();
+}
+
+Result<std::optional<std::string>> SqliteStore::setting(std::string_view key) {
+    auto reader = TRY(readers_->take());
+    auto found = [&]() -> Result<std::optional<std::string>> {
+        auto row = TRY(reader->prepare("SELECT value FROM setting WHERE key = ?"));
+        const std::string name = setting_name(key);
+        row.bind_all(name);
+        if (!TRY(row.step())) return std::optional<std::string>();
+        return std::optional<std::string>(row.blob(0));
+    }();
+    readers_->give_back(std::move(reader));
+    return found;
+}
+
+Result<void> SqliteStore::save_setting(std::string_view key, std::string_view value) {
+    Committer* committer = TRY(writing());
+    TRY(committer->run_and_wait([key = setting_name(key),
+                                 value = std::string(value)](Writer& writer) -> Result<void> {
+        auto insert = TRY(
+            writer.database().prepare("INSERT OR REPLACE INTO setting(key, value) VALUES(?, ?)"));
+        return insert.bind_text(1, key).bind_blob(2, value).run();
+    }));
+    return committer->take_deferred_error();
+}
+
+Result<Sha256> SqliteStore::put_blob(std::string_view) {
+    return fail(Category::unsupported, "blobs");
+}
+Result<std::optional<std::string>> SqliteStore::blob(const Sha256&) {
+    return fail(Category::unsupported, "blobs");
+}
+
+}  // namespace meridian::store::sqlite

@@ -1,0 +1,556 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "store/sqlite/writer.hpp"
+
+#include <cmath>
+
+#include "base/hash.hpp"
+#include "base/limits.hpp"
+#include "base/log.hpp"
+#include "store/sqlite/relevance.hpp"
+#include "store/sqlite/search.hpp"
+
+namespace meridian::store::sqlite {
+
+namespace {
+
+constexpr std::size_t salt_bytes = 16;
+constexpr std::size_t salts_at_once = 1'024;
+constexpr std::size_t prefetch_from_changes =
+    32;  ///< below it the sorting costs more than it saves
+
+constexpr std::string_view insert_resource =
+    "INSERT INTO resource(rid, type, id, version, position, updated, verb, patient, organisation, "
+    "sensitivity, body) "
+    "VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?)";
+constexpr std::string_view update_resource =
+    "UPDATE resource SET version = ?, position = ?, updated = ?, verb = ?, patient = ?, "
+    "organisation = ?, body = ? WHERE rid = ?";
+constexpr std::string_view remove_resource =
+    "UPDATE resource SET version = ?, position = ?, updated = ?, verb = 3, organisation = ?, body "
+    "= x'' WHERE rid = ?";
+
+std::string_view bytes_of(const Sha256& hash) {
+    return {reinterpret_cast<const char*>(hash.data()), hash.size()};
+}
+
+}  // namespace
+
+Writer::Writer(std::unique_ptr<Database> database, Dictionary& names)
+    : database_(std::move(database)),
+      names_(names),
+      directory_(limits::directory_cache_identities) {}
+
+Result<std::unique_ptr<Writer>> Writer::make(std::unique_ptr<Database> database,
+                                             Dictionary& names) {
+    std::unique_ptr<Writer> writer(new Writer(std::move(database), names));
+    TRY(writer->load());
+    return writer;
+}
+
+Result<void> Writer::load() {
+    next_position_ = TRY(database_->integer("SELECT max(position) FROM log", -1)) + 1;
+    next_position_before_ = next_position_;
+    opened_at_ = last_change_of_any_ = next_position_ - 1;
+    at_.milliseconds =
+        TRY(database_->integer("SELECT at FROM log WHERE position = ?", 0, next_position_ - 1));
+    return directory_.load(*database_);
+}
+
+// --- groups ---
+
+void Writer::write_group(std::span<const std::unique_ptr<Task>> group) {
+    if (broken_) {
+        for (const auto& task : group) task->outcome = std::unexpected(*broken_);
+        return;
+    }
+    // lastUpdated never goes back, even when the machine's clock does: _since and history rely on
+    // it.
+    at_ = std::max(at_, now());
+    if (auto written = write_all(group); !written) fail_group(group, written.error());
+}
+
+Result<void> Writer::write_all(std::span<const std::unique_ptr<Task>> group) {
+    database_->forget_last_code();
+    TRY(database_->run("BEGIN IMMEDIATE"));
+    TRY(prefetch(group));
+    for (const auto& task : group) TRY(write_task(*task));
+    TRY(flush());
+    TRY(finish_transaction());
+    TRY(database_->run("COMMIT"));
+    directory_.finish(true);
+    names_.saved(true);
+    touched_.clear();
+    next_position_before_ = next_position_;
+    return {};
+}
+
+Result<void> Writer::write_task(Task& task) {
+    if (task.job) {
+        TRY(task.job(*this));
+        task.outcome = Receipt{};
+        return {};
+    }
+    const Verdict verdict = TRY(verify(task.commit));
+    if (verdict.refused) {
+        task.outcome = std::unexpected(*verdict.refused);
+    } else if (verdict.stale) {
+        task.outcome =
+            Receipt{.stale = true, .position = last_position(), .at = at_, .written = {}};
+    } else {
+        task.outcome = TRY(apply(task.commit));
+    }
+    return {};
+}
+
+Result<void> Writer::finish_transaction() {
+    for (const auto& [type, change] : count_changes_) {
+        if (change == 0) continue;
+        TRY(
+            database_->run("INSERT INTO type_count(type, resources) VALUES(?1, ?2) "
+                           "ON CONFLICT(type) DO UPDATE SET resources = resources + ?2",
+                           type, change));
+    }
+    count_changes_.clear();
+    return names_.save(*database_);
+}
+
+void Writer::fail_group(std::span<const std::unique_ptr<Task>> group, const Error& error) {
+    const int code = database_->last_code();
+    if (!database_->in_autocommit()) {
+        if (auto undone = database_->run("ROLLBACK"); !undone && !database_->in_autocommit())
+            broken_ = undone.error();
+    }
+    directory_.finish(false);
+    names_.saved(false);
+    index_.clear();
+    touched_.clear();
+    count_changes_.clear();
+    next_position_ = next_position_before_;
+    // After a failed write or fsync nobody knows what is on the disk, and a second fsync may claim
+    // success for lost pages.
+    if (is_lasting(code)) stop_writing(error);
+    for (const auto& task : group) task->outcome = std::unexpected(broken_ ? *broken_ : error);
+}
+
+void Writer::stop_writing(Error why) {
+    if (broken_) return;
+    why.category = Category::unavailable;
+    why.message = fmt::format(
+        "the store stopped writing after a disk error: {}; check the disk, then restart",
+        why.message);
+    log::error("the store stopped writing", {{"reason", why.message}});
+    broken_ = std::move(why);
+}
+
+// --- conditions ---
+
+Result<Writer::Verdict> Writer::verify(const Commit& commit) {
+    for (const Change& change : commit.changes) {
+        if (change.body.size() > limits::resource_bytes_max) {
+            return Verdict{.refused = Error{Category::too_large,
+                                            "a stored body exceeds limits::resource_bytes_max"}};
+        }
+        if (change.rows.size() > limits::index_rows_per_resource_max) {
+            return Verdict{
+                .refused = Error{
+                    Category::too_large,
+                    "a resource has more index rows than limits::index_rows_per_resource_max"}};
+        }
+    }
+    Verdict verdict = TRY(verify_versions(commit));
+    if (verdict.passes()) verdict = TRY(verify_expectations(commit));
+    if (verdict.passes()) verdict = TRY(verify_unique_keys(commit));
+    return verdict;
+}
+
+Result<Writer::Verdict> Writer::verify_versions(const Commit& commit) {
+    for (std::size_t index = 0; index < commit.changes.size(); ++index) {
+        const Change& change = commit.changes[index];
+        if (!change.if_version) continue;
+        const Before state = TRY(before(change.identity));
+        Version version = state.version;
+        bool current = state.current();
+        // The same resource earlier in this commit: count its changes as if they were written.
+        for (std::size_t earlier = 0; earlier < index; ++earlier) {
+            if (commit.changes[earlier].identity != change.identity) continue;
+            const bool removes = commit.changes[earlier].verb == Verb::remove;
+            if (!removes || current) ++version;
+            current = !removes;
+        }
+        if (*change.if_version != (current ? version : 0))
+            return Verdict{.stale = true, .refused = {}};
+    }
+    return Verdict{};
+}
+
+Result<Writer::Verdict> Writer::verify_unique_keys(const Commit& commit) {
+    std::unordered_map<std::string_view, const Identity*> claimed;
+    for (const Change& change : commit.changes) {
+        for (const std::string& key : change.rows.unique_keys) {
+            const auto [place, first] = claimed.emplace(key, &change.identity);
+            bool taken = !first && *place->second != change.identity;
+            const Rid holder =
+                TRY(database_->integer("SELECT rid FROM unique_key WHERE key = ?", 0, key));
+            if (!taken && holder != 0 &&
+                holder != TRY(directory_.find(*database_, change.identity))) {
+                taken = true;
+                // Unless the holder lets it go in this very commit.
+                for (const Change& other : commit.changes) {
+                    if (TRY(directory_.find(*database_, other.identity)) == holder) taken = false;
+                }
+            }
+            if (!taken) continue;
+            return Verdict{
+                .stale = false,
+                .refused = Error{
+                    Category::conflict,
+                    fmt::format("another resource already holds the unique key \"{}\"", key),
+                    names_.text(NameKind::type, change.identity.type) + "/" + change.identity.id}};
+        }
+    }
+    return Verdict{};
+}
+
+bool Writer::unchanged_since(const Plan& plan, Position seen) const {
+    const auto types = types_looked_at(plan);
+    if (!types) return seen >= last_change_of_any_;
+    return std::all_of(types->begin(), types->end(), [&](Name type) {
+        const auto found = last_change_.find(type);
+        return seen >= (found == last_change_.end() ? opened_at_ : found->second);
+    });
+}
+
+Result<Writer::Verdict> Writer::verify_expectations(const Commit& commit) {
+    for (const Expectation& expectation : commit.expectations) {
+        if (unchanged_since(*expectation.plan, commit.seen)) continue;
+        TRY(flush());  // earlier commits of the group count
+        Matches matches = TRY(search(*database_, *expectation.plan, names_));
+        std::sort(matches.rids.begin(), matches.rids.end());
+        if (matches.more || matches.rids != expectation.expected)
+            return Verdict{.stale = true, .refused = {}};
+    }
+    return Verdict{};
+}
+
+// --- writing ---
+
+Result<void> Writer::prefetch(std::span<const std::unique_ptr<Task>> group) {
+    std::size_t changes = 0;
+    for (const auto& task : group) changes += task->commit.changes.size();
+    std::vector<const Identity*> wanted;
+    for (const auto& task : group) {
+        for (const Change& change : task->commit.changes) {
+            if (change.fresh) {
+                directory_.note_new(change.identity);
+            } else if (changes >= prefetch_from_changes) {
+                wanted.push_back(&change.identity);
+            }
+        }
+    }
+    if (changes < prefetch_from_changes) return {};
+    for (const auto& task : group) {
+        for (const Change& change : task->commit.changes) {
+            for (const auto& row : change.rows.references) wanted.push_back(&row.target);
+            for (const auto& row : change.rows.patients) wanted.push_back(&row.patient);
+            for (const Identity& patient : change.rows.compartments) wanted.push_back(&patient);
+        }
+    }
+    return directory_.prefetch(*database_, wanted);
+}
+
+Result<Receipt> Writer::apply(Commit& commit) {
+    Receipt receipt;
+    receipt.at = at_;
+    receipt.written.reserve(commit.changes.size());
+    for (Change& change : commit.changes) {
+        receipt.written.push_back(change.verb == Verb::remove ? TRY(apply_remove(commit, change))
+                                                              : TRY(apply_write(commit, change)));
+        if (receipt.written.back().position >= 0) {
+            last_change_[change.identity.type] = last_change_of_any_ =
+                receipt.written.back().position;
+        }
+    }
+    receipt.position = last_position();
+    return receipt;
+}
+
+Result<Writer::Before> Writer::before(const Identity& identity) {
+    Before state;
+    state.rid = TRY(directory_.find(*database_, identity));
+    if (state.rid == 0) return state;
+    auto row = TRY(database_->prepare("SELECT version, verb FROM resource WHERE rid = ?"));
+    row.bind(1, state.rid);
+    if (!TRY(row.step())) return state;
+    state.version = row.integer(0);
+    state.verb = static_cast<Verb>(row.integer(1));
+    return state;
+}
+
+Result<Written> Writer::apply_write(const Commit& commit, Change& change) {
+    const Before old = TRY(before(change.identity));
+    Written written;
+    written.rid = old.rid != 0 ? old.rid : TRY(directory_.resolve(*database_, change.identity));
+    written.version = old.version + 1;
+    written.position = next_position_;
+    written.created = !old.current();
+    TRY(touch(written.rid));
+    Resolved resolved = TRY(resolve(change.rows));
+    std::vector<std::string> keys_before;
+    if (old.version != 0) TRY(keep_history(old));
+    if (old.current()) {
+        if (auto rows = TRY(forward_rows(written.rid))) {
+            std::vector<int> fields;
+            for (const Name param : rows->texts) fields.push_back(text_field(param));
+            keys_before = rows->unique_keys;
+            index_.remove(written.rid, change.identity.type, std::move(*rows), fields);
+        }
+    }
+    const Verb verb = written.created ? Verb::create : Verb::update;
+    if (old.version == 0) {
+        auto insert = TRY(database_->prepare(insert_resource));
+        insert.bind_all(written.rid, change.identity.type, change.identity.id, written.version,
+                        written.position, at_.milliseconds, verb, resolved.patient,
+                        commit.organisation);
+        TRY(insert.bind_blob(10, change.body).run());
+    } else {
+        auto update = TRY(database_->prepare(update_resource));
+        update.bind_all(written.version, written.position, at_.milliseconds, verb, resolved.patient,
+                        commit.organisation);
+        TRY(update.bind_blob(7, change.body).bind(8, written.rid).run());
+    }
+    const std::string packed = pack(resolved.rows);
+    auto forward =
+        TRY(database_->prepare("INSERT OR REPLACE INTO forward(rid, rows) VALUES(?, ?)"));
+    TRY(forward.bind(1, written.rid).bind_blob(2, packed).run());
+    TRY(change_unique_keys(written.rid, keys_before, resolved.rows.unique_keys));
+    index_.add(written.rid, change.identity.type, std::move(resolved.rows),
+               std::move(resolved.texts));
+    TRY(append_log(commit, change, written.rid, written.version, verb));
+    if (written.created) ++count_changes_[change.identity.type];
+    return written;
+}
+
+Result<Written> Writer::apply_remove(const Commit& commit, const Change& change) {
+    const Before old = TRY(before(change.identity));
+    Written written;
+    written.rid = old.rid;
+    written.version = old.version;
+    written.existed = old.current();
+    if (!old.current()) return written;
+    written.version = old.version + 1;
+    written.position = next_position_;
+    TRY(touch(old.rid));
+    TRY(keep_history(old));
+    if (auto rows = TRY(forward_rows(old.rid))) {
+        std::vector<int> fields;
+        for (const Name param : rows->texts) fields.push_back(text_field(param));
+        TRY(change_unique_keys(old.rid, rows->unique_keys, {}));
+        index_.remove(old.rid, change.identity.type, std::move(*rows), fields);
+    }
+    TRY(database_->run(remove_resource, written.version, written.position, at_.milliseconds,
+                       commit.organisation, old.rid));
+    TRY(database_->run("DELETE FROM forward WHERE rid = ?", old.rid));
+    TRY(append_log(commit, change, old.rid, written.version, Verb::remove));
+    --count_changes_[change.identity.type];
+    return written;
+}
+
+Result<void> Writer::keep_history(const Before& state) {
+    return database_->run(
+        "INSERT INTO history(rid, version, position, updated, verb, body) "
+        "SELECT rid, version, position, updated, verb, body FROM resource WHERE rid = ?",
+        state.rid);
+}
+
+Result<std::optional<ResolvedRows>> Writer::forward_rows(Rid rid) {
+    auto row = TRY(database_->prepare("SELECT rows FROM forward WHERE rid = ?"));
+    row.bind(1, rid);
+    if (!TRY(row.step())) return std::optional<ResolvedRows>();
+    return std::optional<ResolvedRows>(TRY(unpack(row.blob(0))));
+}
+
+Result<void> Writer::append_log(const Commit& commit, const Change& change, Rid rid,
+                                Version version, Verb verb) {
+    auto insert = TRY(database_->prepare(
+        "INSERT INTO log(position, at, kind, rid, type, version, verb, actor, organisation, salt, "
+        "body_hash) VALUES(?, ?, 0, ?, ?, ?, ?, ?, ?, ?, ?)"));
+    insert.bind_all(next_position_, at_.milliseconds, rid, change.identity.type, version, verb,
+                    commit.actor, commit.organisation);
+    TRY(insert.bind_blob(9, next_salt()).bind_blob(10, bytes_of(change.body_hash)).run());
+    ++next_position_;
+    return {};
+}
+
+std::string_view Writer::next_salt() {
+    if (salt_at_ == salts_.size()) {
+        salts_ =
+            random_bytes(salt_bytes * salts_at_once);  // one call to the system for many entries
+        salt_at_ = 0;
+    }
+    salt_at_ += salt_bytes;
+    return std::string_view(salts_).substr(salt_at_ - salt_bytes, salt_bytes);
+}
+
+Result<void> Writer::change_unique_keys(Rid rid, const std::vector<std::string>& before,
+                                        const std::vector<std::string>& after) {
+    for (const std::string& key : before) {
+        // Not one that another change of this commit has taken over.
+        TRY(database_->run("DELETE FROM unique_key WHERE key = ? AND rid = ?", key, rid));
+    }
+    for (const std::string& key : after) {
+        TRY(database_->run("INSERT OR REPLACE INTO unique_key(key, rid) VALUES(?, ?)", key, rid));
+    }
+    return {};
+}
+
+Result<Writer::Resolved> Writer::resolve(Rows& rows) {
+    Resolved out;
+    for (const auto& row : rows.references) {
+        out.rows.references.push_back({row.param, TRY(directory_.resolve(*database_, row.target))});
+    }
+    for (const auto& row : rows.patients) {
+        out.rows.patients.push_back(
+            {TRY(directory_.resolve(*database_, row.patient)), row.code, row.date});
+    }
+    for (const Identity& patient : rows.compartments) {
+        const Rid rid = TRY(directory_.resolve(*database_, patient));
+        if (out.patient == 0) out.patient = rid;
+        if (std::find(out.rows.compartments.begin(), out.rows.compartments.end(), rid) ==
+            out.rows.compartments.end()) {
+            out.rows.compartments.push_back(rid);
+        }
+    }
+    // SQLite stores NaN as NULL, which no key column takes; a row that compares with nothing finds
+    // nothing either.
+    std::erase_if(rows.numbers,
+                  [](const NumberRow& row) { return std::isnan(row.lo) || std::isnan(row.hi); });
+    std::erase_if(rows.quantities,
+                  [](const QuantityRow& row) { return std::isnan(row.lo) || std::isnan(row.hi); });
+    std::erase_if(rows.composites,
+                  [](const CompositeRow& row) { return std::isnan(row.lo) || std::isnan(row.hi); });
+    add_texts(rows, out);
+    out.rows.tokens = std::move(rows.tokens);
+    out.rows.strings = std::move(rows.strings);
+    out.rows.dates = std::move(rows.dates);
+    out.rows.numbers = std::move(rows.numbers);
+    out.rows.quantities = std::move(rows.quantities);
+    out.rows.uris = std::move(rows.uris);
+    out.rows.composites = std::move(rows.composites);
+    out.rows.views = std::move(rows.views);
+    out.rows.unique_keys = std::move(rows.unique_keys);
+    return out;
+}
+
+void Writer::add_texts(Rows& rows, Resolved& resolved) {
+    for (TextRow& row : rows.texts) {
+        const int field = text_field(row.param);
+        const auto same =
+            std::find_if(resolved.texts.begin(), resolved.texts.end(),
+                         [field](const ResolvedText& text) { return text.field == field; });
+        if (same != resolved.texts.end()) {
+            same->words.append(" ").append(row.words);
+            continue;
+        }
+        resolved.rows.texts.push_back(row.param);
+        resolved.texts.push_back({field, std::move(row.words)});
+    }
+}
+
+int Writer::text_field(Name param) {
+    const auto [place, first] = text_fields_.emplace(param, 0);
+    if (first)
+        place->second = names_.text(NameKind::parameter, param).ends_with("_content") ? 1 : 0;
+    return place->second;
+}
+
+Result<void> Writer::touch(Rid rid) {
+    if (touched_.insert(rid).second) return {};
+    TRY(flush());
+    touched_.insert(rid);
+    return {};
+}
+
+Result<void> Writer::flush() {
+    TRY(directory_.flush(*database_));
+    TRY(index_.flush(*database_));
+    touched_.clear();
+    return {};
+}
+
+// --- reindex ---
+
+namespace {
+
+/// Moves the rows of `params` out of `rows`.
+void drop_params(ResolvedRows& rows, std::span<const Name> params) {
+    const auto drop = [params](auto& list) {
+        std::erase_if(list, [params](const auto& row) {
+            return std::find(params.begin(), params.end(), row.param) != params.end();
+        });
+    };
+    drop(rows.tokens), drop(rows.strings), drop(rows.dates), drop(rows.numbers),
+        drop(rows.quantities), drop(rows.references);
+    drop(rows.uris), drop(rows.composites);
+    std::erase_if(rows.texts, [params](Name param) {
+        return std::find(params.begin(), params.end(), param) != params.end();
+    });
+}
+
+template <class Row>
+void append(std::vector<Row>& to, std::vector<Row>& from) {
+    to.insert(to.end(), std::make_move_iterator(from.begin()), std::make_move_iterator(from.end()));
+}
+
+}  // namespace
+
+Result<void> Writer::reindex(Rid rid, Version version, std::span<const Name> params, Rows rows) {
+    auto row = TRY(database_->prepare("SELECT type, version, verb FROM resource WHERE rid = ?"));
+    row.bind(1, rid);
+    if (!TRY(row.step()) || row.integer(1) != version ||
+        row.integer(2) == static_cast<int>(Verb::remove))
+        return {};
+    const auto type = static_cast<Name>(row.integer(0));
+    row.reset();
+    TRY(touch(rid));
+    ResolvedRows old;
+    if (auto found = TRY(forward_rows(rid))) old = std::move(*found);
+    Resolved fresh = TRY(resolve(rows));
+    const std::vector<std::string> keys_before = old.unique_keys;
+    std::vector<int> fields;
+    for (const Name param : old.texts) {
+        if (params.empty() || std::find(params.begin(), params.end(), param) != params.end())
+            fields.push_back(text_field(param));
+    }
+    ResolvedRows merged;
+    if (params.empty()) {
+        merged = std::move(fresh.rows);
+    } else {
+        merged = old;
+        drop_params(merged, params);
+        append(merged.tokens, fresh.rows.tokens), append(merged.strings, fresh.rows.strings);
+        append(merged.dates, fresh.rows.dates), append(merged.numbers, fresh.rows.numbers);
+        append(merged.quantities, fresh.rows.quantities),
+            append(merged.references, fresh.rows.references);
+        append(merged.uris, fresh.rows.uris), append(merged.composites, fresh.rows.composites);
+        append(merged.texts, fresh.rows.texts);
+        old.views.clear();  // they stay, and their values are not known here
+    }
+    const std::string packed = pack(merged);
+    auto forward =
+        TRY(database_->prepare("INSERT OR REPLACE INTO forward(rid, rows) VALUES(?, ?)"));
+    TRY(forward.bind(1, rid).bind_blob(2, packed).run());
+    if (params.empty()) {
+        TRY(change_unique_keys(rid, keys_before, merged.unique_keys));
+        TRY(database_->run("UPDATE resource SET patient = ? WHERE rid = ?", fresh.patient, rid));
+    } else {
+        merged.views.clear();
+    }
+    index_.remove(rid, type, std::move(old), fields);
+    index_.add(rid, type, std::move(merged), std::move(fresh.texts));
+    // Conditions decided before now must be looked at again: rows changed although the log did not
+    // grow.
+    last_change_[type] = last_change_of_any_ = next_position_;
+    return {};
+}
+
+}  // namespace meridian::store::sqlite
