@@ -36,9 +36,8 @@ class Directory {
     void note_new(const Identity& identity) { group_.emplace(identity, 0); }
     /// The rid, or 0 when the identity was never written nor mentioned.
     Result<Rid> find(Database& database, const Identity& identity);
-    /// The rid, given now when there is none. `known_new`: the caller knows that nobody has used
-    /// the identity before this transaction.
-    Result<Rid> resolve(Database& database, const Identity& identity, bool known_new = false);
+    /// The rid, given now when there is none.
+    Result<Rid> resolve(Database& database, const Identity& identity);
 
     /// Writes the identities added since the last flush, in key order.
     Result<void> flush(Database& database);
