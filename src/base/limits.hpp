@@ -72,11 +72,13 @@ inline constexpr std::size_t ucum_units_kept_max = 1'024;      ///< parsed units
 // --- store ---
 inline constexpr std::size_t commit_queue_max = 4'096;         ///< commits that wait for the committer; beyond it busy
 inline constexpr std::size_t commit_group_changes_max = 8'192; ///< changes that share one fsync
+inline constexpr std::size_t import_chunk_lines = 1'000;        ///< NDJSON lines that one thread parses at a time
 inline constexpr std::size_t load_batch_changes = 50'000;      ///< resources of one sorted bulk batch
 inline constexpr std::size_t blob_bytes_max = 512u << 20;
 inline constexpr std::size_t pack_file_bytes_max = 1u << 30;
 inline constexpr std::size_t resource_bytes_max = 128u << 20;
 inline constexpr std::size_t index_string_bytes_max = 200;     ///< indexed start of a string value
+inline constexpr std::size_t index_text_bytes_max = 1u << 20;     ///< indexed start of a resource's prose
 inline constexpr std::size_t index_rows_per_resource_max = 1'000'000;
 inline constexpr std::size_t statement_cache_max = 256;        ///< prepared statements kept per connection
 inline constexpr std::size_t directory_cache_identities = 200'000; ///< identities that the committer remembers
@@ -100,6 +102,7 @@ inline constexpr std::size_t subscriptions_max = 10'000;
 inline constexpr unsigned subscription_retries_max = 8;
 inline constexpr std::size_t export_jobs_max = 16;
 inline constexpr std::size_t export_file_resources = 100'000;
+inline constexpr std::size_t export_batch_resources = 1'000;    ///< versions read at a time
 
 // --- terminology ---
 inline constexpr std::size_t expansion_concepts_max = 100'000; ///< of one $expand answer without count

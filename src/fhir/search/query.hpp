@@ -117,10 +117,4 @@ struct Query {
 Result<Query> parse(const Parameters& parameters, const store::Names& names, std::string_view type,
                     const QueryParameters& query, const ParseOptions& options);
 
-/// Splits "a=1&b=%20" into decoded names and values. Errors: `incorrect` for a bad percent sequence
-/// or invalid UTF-8.
-Result<QueryParameters> parse_query_string(std::string_view text);
-/// The reverse of parse_query_string.
-std::string to_query_string(const QueryParameters& query);
-
 }  // namespace meridian::fhir::search
