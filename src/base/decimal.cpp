@@ -71,6 +71,10 @@ struct Wide {
         return true;
     }
 
+    Wide operator+(const Wide& other) const {
+        const Unsigned sum = low + other.low;
+        return {high + other.high + (sum < low ? 1 : 0), sum};
+    }
     Wide operator-(const Wide& other) const {
         return {high - other.high - (low < other.low ? 1 : 0), low - other.low};
     }
@@ -230,44 +234,39 @@ Decimal Decimal::half_unit() const {
 
 namespace {
 
-/// Gives both numbers the same scale, the larger of the two, or a smaller one when that loses
-/// nothing but zeros.
-bool align(Unsigned& left, int& left_scale, Unsigned& right, int& right_scale) {
-    if (left_scale < right_scale) return align(right, right_scale, left, left_scale);
-    const auto raise_right = [&] {
-        const int exponent = left_scale - right_scale;
-        if (right != 0 && (exponent > digits_max || digit_count(right) + exponent > digits_max))
-            return false;
-        right *= right != 0 ? power_of_ten(exponent) : 1;
-        right_scale = left_scale;
-        return true;
-    };
-    if (raise_right()) return true;
-    drop_zeros(left, left_scale, right_scale);
-    return raise_right();
+/// `coefficient` × 10^-scale as a Decimal, with as many zeros after the last digit dropped as 38
+/// digits demand.
+Result<Decimal> fitted(Wide coefficient, int scale, bool is_negative) {
+    while (coefficient >= Wide{0, power_of_ten(digits_max)}) {
+        const Division tenth = divide_wide(coefficient, {0, 10});
+        if (tenth.remainder != Wide{}) return too_many_digits();
+        coefficient = tenth.quotient;
+        --scale;
+    }
+    if (std::abs(scale) > limits::decimal_scale_max) return too_many_digits();
+    return Decimal::from_parts(with_sign(coefficient.low, is_negative), scale);
 }
 
 }  // namespace
 
 Result<Decimal> Decimal::add(const Decimal& left, const Decimal& right) {
-    Unsigned a = magnitude(left.coefficient_);
-    Unsigned b = magnitude(right.coefficient_);
-    int a_scale = left.scale_;
-    int b_scale = right.scale_;
-    if (!align(a, a_scale, b, b_scale)) return too_many_digits();
-    // Two coefficients below 10^38 can add up to 2·10^38, which a signed 128-bit number does not
-    // hold.
-    if (left.is_negative() != right.is_negative()) {
-        const __int128 sum = with_sign(a, left.is_negative()) + with_sign(b, right.is_negative());
-        return from_parts(sum, a_scale);
+    const Decimal& coarse = left.scale_ <= right.scale_ ? left : right;
+    const Decimal& fine = left.scale_ <= right.scale_ ? right : left;
+    Unsigned fine_magnitude = magnitude(fine.coefficient_);
+    int scale = fine.scale_;
+    Wide a{0, magnitude(coarse.coefficient_)};
+    if (!a.scale_up(scale - coarse.scale_)) {
+        // Beyond 77 digits the sum cannot fit either, unless the finer number ends in zeros that
+        // may go.
+        drop_zeros(fine_magnitude, scale, coarse.scale_);
+        a = {0, magnitude(coarse.coefficient_)};
+        if (!a.scale_up(scale - coarse.scale_)) return too_many_digits();
     }
-    Unsigned sum = a + b;
-    if (sum >= power_of_ten(digits_max)) {
-        if (sum % 10 != 0) return too_many_digits();
-        sum /= 10;
-        --a_scale;
-    }
-    return from_parts(with_sign(sum, left.is_negative()), a_scale);
+    const Wide b{0, fine_magnitude};
+    if (coarse.is_negative() == fine.is_negative())
+        return fitted(a + b, scale, coarse.is_negative());
+    return a >= b ? fitted(a - b, scale, coarse.is_negative())
+                  : fitted(b - a, scale, fine.is_negative());
 }
 
 Result<Decimal> Decimal::subtract(const Decimal& left, const Decimal& right) {
@@ -275,16 +274,8 @@ Result<Decimal> Decimal::subtract(const Decimal& left, const Decimal& right) {
 }
 
 Result<Decimal> Decimal::multiply(const Decimal& left, const Decimal& right) {
-    Wide product = Wide::product(magnitude(left.coefficient_), magnitude(right.coefficient_));
-    int scale = left.scale_ + right.scale_;
-    while (product >= Wide{0, power_of_ten(digits_max)}) {
-        const Division tenth = divide_wide(product, {0, 10});
-        if (tenth.remainder != Wide{}) return too_many_digits();
-        product = tenth.quotient;
-        --scale;
-    }
-    if (std::abs(scale) > limits::decimal_scale_max) return too_many_digits();
-    return from_parts(with_sign(product.low, left.is_negative() != right.is_negative()), scale);
+    return fitted(Wide::product(magnitude(left.coefficient_), magnitude(right.coefficient_)),
+                  left.scale_ + right.scale_, left.is_negative() != right.is_negative());
 }
 
 Result<Decimal> Decimal::divide(const Decimal& left, const Decimal& right, int digits) {
