@@ -14,6 +14,8 @@ inline constexpr std::size_t number_length_max = 64;           ///< characters o
 inline constexpr int decimal_scale_max = 400;                  ///< places before or behind the point that an exponent may reach (a double needs 340)
 inline constexpr std::size_t xml_bytes_max = 256u << 20;
 inline constexpr unsigned xml_depth_max = 128;
+inline constexpr std::size_t file_bytes_max = 1u << 30;         ///< a file that is read whole
+inline constexpr std::size_t config_bytes_max = 1u << 20;
 
 // --- HTTP ---
 inline constexpr std::size_t http_body_bytes_max = 128u << 20;
@@ -108,5 +110,10 @@ inline constexpr std::size_t export_batch_resources = 1'000;    ///< versions re
 inline constexpr std::size_t expansion_concepts_max = 100'000; ///< of one $expand answer without count
 inline constexpr unsigned concept_depth_max = 100;
 inline constexpr std::size_t definitions_frame_bytes_max = 16u << 20;  ///< one unpacked zstd frame of data/r4
+
+// --- synthetic region ---
+inline constexpr std::uint64_t region_patients_max = 100'000'000;
+inline constexpr int region_years_max = 30;
+inline constexpr std::size_t region_file_buffer_bytes = 256u << 10;  ///< per resource type
 
 }  // namespace meridian::limits

@@ -21,6 +21,6 @@ int main(int argc, char** argv) {
     const Result<int> result = action();
     if (result) return *result;
     const Error& error = result.error();
-    std::fprintf(stderr, "meridian: %s%s%s\n", error.where.empty() ? "" : (error.where + ": ").c_str(), error.message.c_str(), "");
+    std::fprintf(stderr, "meridian: %s%s\n", error.where.empty() ? "" : (error.where + ": ").c_str(), error.message.c_str());
     return cli::exit_code_of(error.category);
 }

@@ -113,13 +113,13 @@ Result<Answer> Service::dispatch(const Exchange& exchange) {
 Result<Answer> Service::dispatch_system(const Exchange& exchange) {
     if (reads(exchange.method)) return search(*this, exchange, "");
     if (exchange.method == net::Method::post) return process_bundle(*this, exchange);
-    if (exchange.method == net::Method::options) return capabilities(*this, exchange);
+    if (exchange.method == net::Method::options) return rest::capabilities(*this, exchange);
     return no_method(exchange, "GET, POST");
 }
 
 Result<Answer> Service::dispatch_type(const Exchange& exchange) {
     const std::string& first = exchange.path[0];
-    if (first == "metadata") return capabilities(*this, exchange);
+    if (first == "metadata") return rest::capabilities(*this, exchange);
     if (first == "_history") return history(*this, exchange, "", "");
     if (first == "_search") return search(*this, exchange, "");
     if (first.starts_with('$')) return run_operation(first.substr(1), "", false, exchange);
