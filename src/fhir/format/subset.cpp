@@ -109,11 +109,18 @@ class SubsetWriter {
             write(value, out_);
             return;
         }
+        const auto is_kept = [&](const JsonMember& member) {
+            const Type::Property property = type->find(property_of(member.key));
+            return property.element != nullptr && keeps_in_summary(*property.element);
+        };
+        // An element may not be empty: one that says all it says in an extension stays as it is.
+        if (std::ranges::none_of(value.members(), is_kept)) {
+            write(value, out_);
+            return;
+        }
         open();
         for (const JsonMember& member : value.members()) {
-            const Type::Property property = type->find(property_of(member.key));
-            const bool is_kept = property.element != nullptr && keeps_in_summary(*property.element);
-            if (!is_kept && member.key != "resourceType") continue;
+            if (!is_kept(member) && member.key != "resourceType") continue;
             write_key(member.key);
             write_member(*type, member);
         }

@@ -25,9 +25,9 @@ Result<JsonDocument> from_xml(std::string_view text);
 /// Appends `resource` as XML text with a declaration; indented by two spaces when `pretty`.
 ///
 /// `resource` must have passed structural validation: members that R4 does not know are left out.
-/// Characters that XML cannot hold (U+0000 to U+001F but tab, line feed and carriage return) become
-/// U+FFFD; a narrative that is no well-formed XML becomes one `div` that shows its source.
-/// Blocking: never.
+/// Characters that XML cannot hold (control characters but tab, line feed and carriage return;
+/// U+FFFE, U+FFFF) become U+FFFD; a narrative that is no well-formed XML becomes one `div` that
+/// shows its source. Blocking: never.
 void to_xml(const Json& resource, std::string& out, bool pretty);
 
 }  // namespace meridian::fhir
