@@ -1,0 +1,239 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "store/sqlite/search.hpp"
+
+#include "store/sqlite/search_join.hpp"
+#include "store/sqlite/search_order.hpp"
+
+namespace meridian::store::sqlite {
+
+namespace {
+
+bool is_excluded(const Plan& plan, Rid rid) {
+    return plan.exclude != nullptr && plan.exclude->contains(rid);
+}
+
+Matches by_rid(Run& run, const Plan& plan) {
+    Matches matches;
+    auto root = prepare(run, plan.where, plan.type);
+    Join join(run, *root);
+    for (Rid rid = join.seek(plan.after + 1); rid != no_rid; rid = join.seek(rid + 1)) {
+        if (is_excluded(plan, rid)) continue;
+        if (matches.rids.size() == plan.limit) {
+            matches.more = true;
+            break;
+        }
+        matches.rids.push_back(rid);
+    }
+    return matches;
+}
+
+/// Keeps the first `limit` + 1 of what it is given.
+class Best {
+ public:
+    explicit Best(const Plan& plan) : plan_(plan) {}
+
+    void offer(Candidate& candidate) {
+        Sortable match{candidate.rid(), {}};
+        for (const Order& order : plan_.order) match.keys.push_back(key_of(candidate, order));
+        offer(std::move(match));
+    }
+    void offer(Sortable match) {
+        if (heap_.size() == plan_.limit + 1) {
+            if (!before_(match, heap_.front())) return;
+            std::pop_heap(heap_.begin(), heap_.end(), before_);
+            heap_.back() = std::move(match);
+        } else {
+            heap_.push_back(std::move(match));
+        }
+        std::push_heap(heap_.begin(), heap_.end(), before_);
+    }
+    /// In order; empties this.
+    std::vector<Sortable> take() {
+        std::sort_heap(heap_.begin(), heap_.end(), before_);
+        return std::exchange(heap_, {});
+    }
+
+ private:
+    struct Before {
+        const Plan* plan;
+        bool operator()(const Sortable& a, const Sortable& b) const {
+            return comes_before(a, b, plan->order);
+        }
+    };
+    const Plan& plan_;
+    Before before_{&plan_};
+    std::vector<Sortable> heap_;  ///< the last in order on top
+};
+
+/// A sorted search. Two ways lead to its page, and neither is known to be short: to collect all
+/// matches and sort them, or to walk the index of the sort key and test what comes. They take turns
+/// with growing allowances until one has arrived.
+class SortedSearch {
+ public:
+    SortedSearch(Run& run, const Plan& plan)
+        : run_(run),
+          plan_(plan),
+          root_(prepare(run, plan.where, plan.type)),
+          join_(run, *root_),
+          collected_(plan),
+          group_best_(plan),
+          walk_(make_walk(run, plan.order.front(), plan.type, of_patient())) {}
+
+    Matches run() {
+        // A patient's rows in their order are the shortest way there is: try them first.
+        bool collecting = walk_ == nullptr || plan_.order.front().kind != SortKind::patient_date;
+        std::uint64_t allowance = run_.allowances().sorted;
+        while (!run_.failed()) {
+            const std::uint64_t limit =
+                walk_ == nullptr ? Allowance::unbounded : run_.work() + allowance;
+            if (collecting ? collect(limit) : walk(limit)) break;
+            constexpr std::uint64_t growth = 2;
+            allowance *= growth;
+            collecting = !collecting;
+        }
+        Matches matches;
+        matches.more = page_.size() > plan_.limit;
+        if (matches.more) page_.resize(plan_.limit);
+        matches.rids = std::move(page_);
+        return matches;
+    }
+
+ private:
+    const OfPatient* of_patient() const {
+        if (const auto* single = std::get_if<OfPatient>(&plan_.where.as_variant())) return single;
+        const auto* all = std::get_if<AllOf>(&plan_.where.as_variant());
+        if (all == nullptr) return nullptr;
+        for (const Condition& part : all->parts) {
+            if (const auto* found = std::get_if<OfPatient>(&part.as_variant())) return found;
+        }
+        return nullptr;
+    }
+
+    /// True when all matches were seen; the page is complete then.
+    bool collect(std::uint64_t work_limit) {
+        while (true) {
+            const auto rid = join_.seek_within(next_match_, work_limit);
+            if (!rid) return false;
+            if (*rid == no_rid) break;
+            next_match_ = *rid + 1;
+            if (is_excluded(plan_, *rid)) continue;
+            Candidate candidate(run_, *rid);
+            collected_.offer(candidate);
+        }
+        page_.clear();
+        for (const Sortable& match : collected_.take()) page_.push_back(match.rid);
+        return true;
+    }
+
+    /// True when the page is complete.
+    bool walk(std::uint64_t work_limit) {
+        while (page_.size() <= plan_.limit) {
+            if (run_.work() > work_limit) return false;
+            const Rid rid = walk_->next();
+            if (walk_->group() != group_ || rid == no_rid) finish_group();
+            group_ = walk_->group();
+            if (run_.failed()) return true;
+            if (rid == no_rid) {
+                if (page_.size() <= plan_.limit) add_without_key();
+                return true;
+            }
+            if (is_excluded(plan_, rid) || walked_.contains(rid)) continue;
+            Candidate candidate(run_, rid);
+            if (!root_->test(candidate)) continue;
+            walked_.insert(rid);
+            if (plan_.order.size() == 1) {
+                page_.push_back(rid);
+            } else {
+                group_best_.offer(candidate);
+            }
+        }
+        return true;
+    }
+
+    /// Matches with the same first key stand in the order of the others.
+    void finish_group() {
+        for (const Sortable& match : group_best_.take()) page_.push_back(match.rid);
+        if (page_.size() > plan_.limit + 1) page_.resize(plan_.limit + 1);
+    }
+
+    /// Matches without a row for the first order come last.
+    void add_without_key() {
+        const Order& first = plan_.order.front();
+        if (first.kind == SortKind::id || first.kind == SortKind::updated) return;
+        Join rest(run_, *root_);
+        for (Rid rid = rest.seek(1); rid != no_rid; rid = rest.seek(rid + 1)) {
+            if (is_excluded(plan_, rid) || walked_.contains(rid)) continue;
+            Candidate candidate(run_, rid);
+            if (key_of(candidate, first).index() != 0) continue;
+            if (plan_.order.size() > 1) {
+                group_best_.offer(candidate);
+                continue;
+            }
+            page_.push_back(rid);
+            if (page_.size() > plan_.limit) return;
+        }
+        finish_group();
+    }
+
+    Run& run_;
+    const Plan& plan_;
+    std::unique_ptr<AllNode> root_;
+    Join join_;
+    Rid next_match_ = 1;
+    Best collected_;
+    Best group_best_;
+    std::unique_ptr<Walk> walk_;
+    std::uint64_t group_ = 0;
+    std::unordered_set<Rid>
+        walked_;  ///< matches that the walk has met; they come again under their other keys
+    std::vector<Rid> page_;
+};
+
+std::int64_t single_value(Run& run, Sql sql, std::int64_t first,
+                          std::optional<std::int64_t> second = std::nullopt) {
+    Cursor cursor(run, sql);
+    if (second) {
+        cursor.open(first, *second);
+    } else {
+        cursor.open(first);
+    }
+    return cursor.next() ? cursor.integer(0) : 0;
+}
+
+std::int64_t count_all(Run& run, const Plan& plan) {
+    if (const auto* token = std::get_if<HasToken>(&plan.where.as_variant());
+        token != nullptr && token->values.size() == 1) {
+        return single_value(run, Sql::token_count, token->param, token->values.front());
+    }
+    auto root = prepare(run, plan.where, plan.type);
+    if (root->constant() == false) return 0;
+    if (root->constant() == true && plan.type != 0)
+        return single_value(run, Sql::type_total, plan.type);
+    const bool single = root->parts().size() == 1;
+    Join join(run, *root, nullptr, single ? Allowance::unbounded : run.allowances().count);
+    std::int64_t matches = 0;
+    for (Rid rid = join.seek(1); rid != no_rid; rid = join.seek(rid + 1)) ++matches;
+    return matches;
+}
+
+}  // namespace
+
+Result<Matches> search(Database& database, const Plan& plan, const Names& names, SearchCost* cost,
+                       const SearchAllowances& allowances) {
+    Run run(database, names, allowances);
+    Matches matches = plan.order.empty() ? by_rid(run, plan) : SortedSearch(run, plan).run();
+    if (cost != nullptr) cost->work = run.work();
+    if (run.failed()) return std::unexpected(*run.failure());
+    return matches;
+}
+
+Result<std::int64_t> count(Database& database, const Plan& plan, const Names& names,
+                           SearchCost* cost, const SearchAllowances& allowances) {
+    Run run(database, names, allowances);
+    const std::int64_t matches = count_all(run, plan);
+    if (cost != nullptr) cost->work = run.work();
+    if (run.failed()) return std::unexpected(*run.failure());
+    return matches;
+}
+
+}  // namespace meridian::store::sqlite

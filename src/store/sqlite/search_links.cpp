@@ -1,0 +1,507 @@
+// SPDX-License-Identifier: Apache-2.0
+// Conditions on a resource's place among others: its id, its references and those to it, its
+// patient, its age.
+#include "base/limits.hpp"
+#include "store/sqlite/search_join.hpp"
+
+namespace meridian::store::sqlite {
+
+Rid rid_of(Run& run, const Identity& identity) {
+    Cursor cursor(run, Sql::directory_of);
+    cursor.open(identity.type, identity.id);
+    return cursor.next() ? cursor.integer(0) : 0;
+}
+
+std::vector<Rid> rids_of(Run& run, const std::vector<Identity>& identities) {
+    std::vector<Rid> rids;
+    for (const Identity& identity : identities) {
+        if (const Rid rid = rid_of(run, identity); rid != 0) rids.push_back(rid);
+    }
+    sort_unique(rids);
+    return rids;
+}
+
+namespace {
+
+bool contains(const std::vector<Rid>& sorted, Rid rid) {
+    return std::binary_search(sorted.begin(), sorted.end(), rid);
+}
+
+/// Adds all that `cursor` gives.
+bool take_all(Cursor& cursor, std::vector<Rid>& out, const Allowance& allowance) {
+    while (cursor.next()) {
+        out.push_back(cursor.integer(0));
+        if (allowance.spent()) return false;
+    }
+    return true;
+}
+
+bool drain(Stream& stream, std::vector<Rid>& out, const Allowance& allowance) {
+    for (Rid rid = stream.seek(1); rid != no_rid; rid = stream.seek(rid + 1)) {
+        out.push_back(rid);
+        if (allowance.spent()) return false;
+    }
+    return true;
+}
+
+/// Some known resources, all current and of the search's type.
+class RidsNode final : public Node {
+ public:
+    explicit RidsNode(std::vector<Rid> rids) : rids_(std::move(rids)) {}
+    bool test(Candidate& candidate) override { return contains(rids_, candidate.rid()); }
+    int rank() const override { return 0; }
+    std::size_t stream_width() const override { return 1; }
+    std::unique_ptr<Stream> stream() override { return std::make_unique<SetStream>(rids_); }
+
+ protected:
+    bool collect(std::vector<Rid>& out, const Allowance&) override {
+        out.insert(out.end(), rids_.begin(), rids_.end());
+        return true;
+    }
+
+ private:
+    std::vector<Rid> rids_;
+};
+
+/// All current resources of one type; stands where nothing else tells the type.
+class TypeNode final : public Node {
+ public:
+    TypeNode(Run& run, Name type) : run_(run), type_(type) {}
+    bool test(Candidate& candidate) override { return candidate.is(type_); }
+    std::size_t stream_width() const override { return 1; }
+    std::unique_ptr<Stream> stream() override {
+        return std::make_unique<KeyStream>(run_, Sql::type_scan, type_);
+    }
+
+ protected:
+    bool collect(std::vector<Rid>& out, const Allowance& allowance) override {
+        return drain(*stream(), out, allowance);
+    }
+
+ private:
+    Run& run_;
+    Name type_;
+};
+
+class ReferenceNode final : public Node {
+ public:
+    ReferenceNode(Run& run, Name param, std::vector<Rid> targets)
+        : run_(run), param_(param), targets_(std::move(targets)) {}
+    bool test(Candidate& candidate) override {
+        return any_row(candidate, candidate.rows().references(), param_,
+                       [&](auto& row) { return contains(targets_, row.target); });
+    }
+    std::size_t stream_width() const override {
+        return targets_.size() <= limits::search_streams_max ? targets_.size() : 0;
+    }
+    std::unique_ptr<Stream> stream() override {
+        std::vector<std::unique_ptr<Stream>> streams;
+        for (const Rid target : targets_) {
+            streams.push_back(std::make_unique<KeyStream>(run_, Sql::reference_at, param_, target));
+        }
+        if (streams.size() == 1) return std::move(streams.front());
+        return std::make_unique<UnionStream>(std::move(streams));
+    }
+
+ protected:
+    bool collect(std::vector<Rid>& out, const Allowance& allowance) override {
+        Cursor cursor(run_, Sql::reference_at);
+        for (const Rid target : targets_) {
+            cursor.open(param_, target, 0);
+            if (!take_all(cursor, out, allowance)) return false;
+        }
+        return true;
+    }
+
+ private:
+    Run& run_;
+    Name param_;
+    std::vector<Rid> targets_;
+};
+
+/// One hop of a chain.
+class RefersNode final : public Node {
+ public:
+    RefersNode(Run& run, Name param, std::unique_ptr<AllNode> target)
+        : run_(run), param_(param), target_(std::move(target)) {}
+    bool test(Candidate& candidate) override {
+        return any_row(candidate, candidate.rows().references(), param_,
+                       [&](auto& row) { return accepts(row.target); });
+    }
+    int rank() const override { return 10 + target_->rank(); }
+    bool can_open() const override { return target_->can_open(); }
+    std::unique_ptr<Stream> open(Run& run, std::uint64_t work_max) override {
+        const Allowance allowance(run, work_max);
+        if (!find_targets(allowance)) return nullptr;
+        // Few targets: their sources lie in rid order under each of them and need not be collected.
+        ReferenceNode sources(run, param_, *targets_);
+        if (sources.stream_width() > 0) return sources.stream();
+        return Node::open(run, work_max);
+    }
+
+ protected:
+    bool collect(std::vector<Rid>& out, const Allowance& allowance) override {
+        if (!find_targets(allowance)) return false;
+        Cursor cursor(run_, Sql::reference_at);
+        for (const Rid target : *targets_) {
+            cursor.open(param_, target, 0);
+            if (!take_all(cursor, out, allowance)) return false;
+        }
+        return true;
+    }
+
+ private:
+    /// Collects the targets, once. False when that takes too much; until then each target is judged
+    /// by itself.
+    bool find_targets(const Allowance& allowance) {
+        if (targets_) return true;
+        if (!join_) join_ = std::make_unique<Join>(run_, *target_);
+        while (true) {
+            const auto rid = join_->seek_within(next_target_, allowance.limit());
+            if (!rid) return false;
+            if (*rid == no_rid) break;
+            found_.push_back(*rid);
+            next_target_ = *rid + 1;
+        }
+        if (run_.failed()) return false;
+        targets_ = std::move(found_);
+        verdicts_.clear();
+        return true;
+    }
+
+    bool accepts(Rid target) {
+        if (targets_) return contains(*targets_, target);
+        const auto known = verdicts_.find(target);
+        if (known != verdicts_.end()) return known->second;
+        Candidate candidate(run_, target);
+        const bool accepted = target_->test(candidate) &&
+                              (target_->test_proves_type() || candidate.is(target_->type()));
+        if (verdicts_.size() < limits::search_verdicts_max) verdicts_.emplace(target, accepted);
+        return accepted;
+    }
+
+    Run& run_;
+    Name param_;
+    std::unique_ptr<AllNode> target_;
+    std::unique_ptr<Join> join_;  ///< goes on where the last try to find all targets stopped
+    std::vector<Rid> found_;
+    Rid next_target_ = 1;
+    std::optional<std::vector<Rid>> targets_;
+    std::unordered_map<Rid, bool> verdicts_;
+};
+
+/// One _has: a resource that satisfies `source` refers here.
+class ReferredNode final : public Node {
+ public:
+    ReferredNode(Run& run, Name param, std::unique_ptr<AllNode> source)
+        : run_(run), param_(param), source_(std::move(source)) {}
+    bool test(Candidate& candidate) override {
+        if (targets_) return contains(*targets_, candidate.rid());
+        // The sources of one target and the matches of the inner conditions both lie in rid order:
+        // their first common rid decides, and a target's sources lie near each other, so that few
+        // steps find it.
+        if (!from_here_) {
+            from_here_ = std::make_unique<KeyStream>(run_, Sql::reference_at, param_, 0);
+            sources_here_ = std::make_unique<Join>(run_, *source_, from_here_.get());
+        }
+        from_here_->aim(candidate.rid());
+        sources_here_->restart();
+        return sources_here_->seek(1) != no_rid;
+    }
+    int rank() const override { return 20 + source_->rank(); }
+    bool can_open() const override { return source_->can_open(); }
+    // What is referred to may be of another type, deleted, or never written.
+    bool scan_proves_type() const override { return false; }
+    bool test_proves_type() const override { return false; }
+
+ protected:
+    bool collect(std::vector<Rid>& out, const Allowance& allowance) override {
+        if (!find_targets(allowance)) return false;
+        out.insert(out.end(), targets_->begin(), targets_->end());
+        return true;
+    }
+
+ private:
+    bool find_targets(const Allowance& allowance) {
+        if (targets_) return true;
+        if (!join_) join_ = std::make_unique<Join>(run_, *source_);
+        while (true) {
+            const auto rid = join_->seek_within(next_source_, allowance.limit());
+            if (!rid) return false;
+            if (*rid == no_rid) break;
+            Candidate source(run_, *rid);
+            any_row(source, source.rows().references(), param_, [&](auto& row) {
+                found_.push_back(row.target);
+                return false;
+            });
+            next_source_ = *rid + 1;
+        }
+        if (run_.failed()) return false;
+        sort_unique(found_);
+        targets_ = std::move(found_);
+        return true;
+    }
+
+    Run& run_;
+    Name param_;
+    std::unique_ptr<AllNode> source_;
+    std::unique_ptr<KeyStream> from_here_;
+    std::unique_ptr<Join> sources_here_;
+    std::unique_ptr<Join> join_;
+    std::vector<Rid> found_;
+    Rid next_source_ = 1;
+    std::optional<std::vector<Rid>> targets_;
+};
+
+class TextNode final : public Node {
+ public:
+    TextNode(Run& run, std::string match, int field, bool any_type)
+        : run_(run), match_(std::move(match)), field_(field), any_type_(any_type) {}
+    bool test(Candidate& candidate) override {
+        if (!tested_) tested_ = std::make_unique<TextStream>(run_, match_, field_);
+        return tested_->seek(candidate.rid()) == candidate.rid();
+    }
+    int rank() const override { return 5; }
+    std::size_t stream_width() const override { return 1; }
+    std::unique_ptr<Stream> stream() override {
+        return std::make_unique<TextStream>(run_, match_, field_);
+    }
+    // The full-text table holds all types.
+    bool scan_proves_type() const override { return any_type_; }
+    bool test_proves_type() const override { return any_type_; }
+
+ protected:
+    bool collect(std::vector<Rid>& out, const Allowance& allowance) override {
+        return drain(*stream(), out, allowance);
+    }
+
+ private:
+    Run& run_;
+    std::string match_;
+    int field_;
+    bool any_type_;
+    std::unique_ptr<TextStream> tested_;
+};
+
+class PatientNode final : public Node {
+ public:
+    PatientNode(Run& run, const OfPatient& condition, std::vector<Rid> patients)
+        : run_(run),
+          type_(condition.type),
+          patients_(std::move(patients)),
+          codes_(condition.codes),
+          from_(condition.date_from),
+          below_(condition.date_below) {
+        if (codes_.empty()) codes_.push_back(0);
+        std::sort(codes_.begin(), codes_.end());
+    }
+    bool test(Candidate& candidate) override {
+        PatientWalker row = candidate.rows().patients();
+        while (row.next()) {
+            if (contains(patients_, row.patient) && contains(codes_, row.code) &&
+                row.date >= from_ && row.date < below_) {
+                return true;
+            }
+        }
+        if (row.in.damaged()) note_damage(candidate.run(), candidate.rid());
+        return false;
+    }
+    bool test_proves_type() const override { return false; }
+
+ protected:
+    bool collect(std::vector<Rid>& out, const Allowance& allowance) override {
+        Cursor cursor(run_, Sql::patient_range);
+        for (const Rid patient : patients_) {
+            for (const std::int64_t code : codes_) {
+                cursor.open(patient, type_, code, from_, below_);
+                if (!take_all(cursor, out, allowance)) return false;
+            }
+        }
+        return true;
+    }
+
+ private:
+    Run& run_;
+    Name type_;
+    std::vector<Rid> patients_;
+    std::vector<std::int64_t> codes_;
+    std::int64_t from_;
+    std::int64_t below_;
+};
+
+/// What concerns a patient, of any type.
+class CompartmentNode final : public Node {
+ public:
+    CompartmentNode(Run& run, Rid patient, bool any_type)
+        : run_(run),
+          patient_(patient),
+          patient_lives_(facts_of(run, patient).live),
+          any_type_(any_type) {}
+    bool test(Candidate& candidate) override {
+        if (candidate.rid() == patient_) return patient_lives_;
+        CompartmentWalker row = candidate.rows().compartments();
+        while (row.next()) {
+            if (row.patient == patient_) return true;
+        }
+        if (row.in.damaged()) note_damage(candidate.run(), candidate.rid());
+        return false;
+    }
+    std::size_t stream_width() const override { return 1; }
+    std::unique_ptr<Stream> stream() override {
+        auto members = std::make_unique<KeyStream>(run_, Sql::compartment_of, patient_);
+        if (!patient_lives_) return members;
+        std::vector<std::unique_ptr<Stream>> both;
+        both.push_back(std::move(members));
+        both.push_back(std::make_unique<SetStream>(std::vector<Rid>{patient_}));
+        return std::make_unique<UnionStream>(std::move(both));
+    }
+    bool scan_proves_type() const override { return any_type_; }
+    bool test_proves_type() const override { return any_type_; }
+
+ protected:
+    bool collect(std::vector<Rid>& out, const Allowance& allowance) override {
+        return drain(*stream(), out, allowance);
+    }
+
+ private:
+    Run& run_;
+    Rid patient_;
+    bool patient_lives_;
+    bool any_type_;
+};
+
+class ChangedNode final : public Node {
+ public:
+    ChangedNode(Run& run, const ChangedWithin& condition, Name type)
+        : run_(run), condition_(condition), type_(type) {}
+    bool test(Candidate& candidate) override {
+        const ResourceFacts& facts = candidate.facts();
+        return candidate.is(type_) && facts.position >= condition_.from &&
+               facts.position < condition_.below;
+    }
+    int rank() const override { return 2; }
+
+ protected:
+    bool collect(std::vector<Rid>& out, const Allowance& allowance) override {
+        Cursor cursor(run_, type_ == 0 ? Sql::log_range : Sql::log_type_range);
+        if (type_ == 0) {
+            cursor.open(condition_.from, condition_.below);
+        } else {
+            cursor.open(type_, condition_.from, condition_.below);
+        }
+        while (cursor.next()) {
+            const Rid rid = cursor.integer(0);
+            const ResourceFacts facts = facts_of(run_, rid);
+            if (facts.live && facts.position == cursor.integer(1)) out.push_back(rid);
+            if (allowance.spent()) return false;
+        }
+        return true;
+    }
+
+ private:
+    Run& run_;
+    ChangedWithin condition_;
+    Name type_;
+};
+
+/// FTS5 string syntax: a word or phrase in double quotes, a double quote inside doubled; one after
+/// the other means AND.
+std::string match_of(const HasText& condition) {
+    std::string match;
+    std::size_t at = 0;
+    const auto quote = [&match](std::string_view text) {
+        if (text.empty()) return;
+        if (!match.empty()) match += ' ';
+        match += '"';
+        for (const char c : text) {
+            if (c == '\0') continue;
+            if (c == '"') match += '"';
+            match += c;
+        }
+        match += '"';
+    };
+    const std::string_view words = condition.words;
+    if (condition.phrase) {
+        quote(words);
+        return match;
+    }
+    while (at <= words.size()) {
+        const std::size_t end = std::min(words.find(' ', at), words.size());
+        quote(words.substr(at, end - at));
+        at = end + 1;
+    }
+    return match;
+}
+
+}  // namespace
+
+std::unique_ptr<Node> prepare_link(Run& run, const HasId& condition, Name type) {
+    if (type != 0 && condition.type != type) return never();
+    std::vector<Rid> rids;
+    for (const std::string& id : condition.ids) {
+        const Rid rid = rid_of(run, Identity{condition.type, id});
+        if (rid != 0 && facts_of(run, rid).live) rids.push_back(rid);
+    }
+    if (rids.empty()) return never();
+    sort_unique(rids);
+    return std::make_unique<RidsNode>(std::move(rids));
+}
+
+std::unique_ptr<Node> prepare_link(Run& run, const HasReference& condition, Name) {
+    auto targets = rids_of(run, condition.targets);
+    if (targets.empty()) return never();
+    return std::make_unique<ReferenceNode>(run, condition.param, std::move(targets));
+}
+
+std::unique_ptr<Node> prepare_link(Run& run, const HasText& condition, Name type) {
+    std::string match = match_of(condition);
+    if (match.empty()) return never();
+    const bool content =
+        run.names().text(NameKind::parameter, condition.param).ends_with("_content");
+    return std::make_unique<TextNode>(run, std::move(match), content ? 1 : 0, type == 0);
+}
+
+std::unique_ptr<Node> prepare_link(Run& run, const RefersTo& condition, Name) {
+    if (condition.target == nullptr) return never();
+    auto target = prepare(run, *condition.target, condition.target_type);
+    if (target->constant() == false) return never();
+    return std::make_unique<RefersNode>(run, condition.param, std::move(target));
+}
+
+std::unique_ptr<Node> prepare_link(Run& run, const ReferredBy& condition, Name) {
+    if (condition.source == nullptr) return never();
+    auto source = prepare(run, *condition.source, condition.source_type);
+    if (source->constant() == false) return never();
+    return std::make_unique<ReferredNode>(run, condition.param, std::move(source));
+}
+
+std::unique_ptr<Node> prepare_link(Run& run, const OfPatient& condition, Name type) {
+    if (type != 0 && condition.type != type) return never();
+    auto patients = rids_of(run, condition.patients);
+    if (patients.empty()) return never();
+    auto of_patient = std::make_unique<PatientNode>(run, condition, std::move(patients));
+    if (type != 0) return of_patient;
+    Nodes parts;
+    parts.push_back(std::move(of_patient));
+    parts.push_back(std::make_unique<TypeNode>(run, condition.type));
+    return std::make_unique<AllNode>(run, type, std::move(parts));
+}
+
+std::unique_ptr<Node> prepare_link(Run& run, const InCompartment& condition, Name type) {
+    if (type != 0 && condition.type != 0 && condition.type != type) return never();
+    const Rid patient = rid_of(run, condition.patient);
+    if (patient == 0) return never();
+    auto member = std::make_unique<CompartmentNode>(run, patient, type == 0);
+    if (type != 0 || condition.type == 0) return member;
+    Nodes parts;
+    parts.push_back(std::move(member));
+    parts.push_back(std::make_unique<TypeNode>(run, condition.type));
+    return std::make_unique<AllNode>(run, type, std::move(parts));
+}
+
+std::unique_ptr<Node> prepare_link(Run& run, const ChangedWithin& condition, Name type) {
+    if (condition.below <= condition.from) return never();
+    return std::make_unique<ChangedNode>(run, condition, type);
+}
+
+}  // namespace meridian::store::sqlite
