@@ -58,24 +58,18 @@ Committer::~Committer() {
     }
 }
 
-void Committer::submit(std::unique_ptr<Task> task) {
+void Committer::submit(const std::shared_ptr<Task>& task) {
     {
         const std::lock_guard lock(mutex_);
         if (!stopping_ && queue_.size() < limits::commit_queue_max) {
-            queue_.push_back(std::move(task));
-        } else {
-            task->outcome =
-                stopping_
-                    ? fail(Category::unavailable, "the store is closing")
-                    : fail(Category::busy,
-                           "too many commits are waiting for the disk; try again in a second");
+            queue_.push_back(task);
+            waiting_.notify_one();
+            return;
         }
+        task->outcome = stopping_ ? fail(Category::unavailable, "the store is closing")
+                                  : fail(Category::busy, "too many commits are waiting for the disk; try again in a second");
     }
-    if (task == nullptr) {
-        waiting_.notify_one();
-    } else {
-        task->done(std::move(task->outcome));
-    }
+    task->done(std::move(task->outcome));
 }
 
 Result<Receipt> Committer::submit_and_wait(Commit commit) {
@@ -85,10 +79,11 @@ Result<Receipt> Committer::submit_and_wait(Commit commit) {
     // Shared: the committer may still be inside set_value when this thread has its answer.
     const auto promise = std::make_shared<std::promise<Result<Receipt>>>();
     auto answer = promise->get_future();
-    auto task = std::make_unique<Task>();
+    auto task = std::make_shared<Task>();
     task->commit = std::move(commit);
     task->done = [promise](Result<Receipt> outcome) { promise->set_value(std::move(outcome)); };
-    submit(std::move(task));
+    // Keeping the task until the answer is there lets this thread free its rows, not the committer's.
+    submit(task);
     return answer.get();
 }
 
@@ -98,16 +93,16 @@ Result<void> Committer::run_and_wait(std::function<Result<void>(Writer&)> job) {
                     "a commit listener called the store, which would wait for itself");
     const auto promise = std::make_shared<std::promise<Result<Receipt>>>();
     auto answer = promise->get_future();
-    auto task = std::make_unique<Task>();
+    auto task = std::make_shared<Task>();
     task->job = std::move(job);
     task->done = [promise](Result<Receipt> outcome) { promise->set_value(std::move(outcome)); };
-    submit(std::move(task));
+    submit(task);
     TRY(answer.get());
     return {};
 }
 
 void Committer::run_later(std::function<Result<void>(Writer&)> job) {
-    auto task = std::make_unique<Task>();
+    auto task = std::make_shared<Task>();
     task->job = std::move(job);
     task->done = [this](Result<Receipt> outcome) {
         if (outcome) return;
@@ -119,7 +114,7 @@ void Committer::run_later(std::function<Result<void>(Writer&)> job) {
         room_.wait(lock,
                    [this] { return stopping_ || queue_.size() < limits::commit_queue_max / 2; });
     }
-    submit(std::move(task));
+    submit(task);
 }
 
 Result<void> Committer::take_deferred_error() {
@@ -139,7 +134,7 @@ void Committer::on_commit(std::function<void(Position)> listener) {
 
 void Committer::work() {
     for (;;) {
-        std::vector<std::unique_ptr<Task>> group = gather();
+        std::vector<std::shared_ptr<Task>> group = gather();
         if (group.empty()) return;
         const Position before = writer_->last_position();
         writer_->write_group(group);
@@ -153,10 +148,10 @@ void Committer::work() {
     }
 }
 
-std::vector<std::unique_ptr<Task>> Committer::gather() {
+std::vector<std::shared_ptr<Task>> Committer::gather() {
     std::unique_lock lock(mutex_);
     waiting_.wait(lock, [this] { return stopping_ || !queue_.empty(); });
-    std::vector<std::unique_ptr<Task>> group;
+    std::vector<std::shared_ptr<Task>> group;
     std::size_t changes = 0;
     while (!queue_.empty()) {
         const std::size_t more = std::max<std::size_t>(queue_.front()->commit.changes.size(), 1);
@@ -169,7 +164,7 @@ std::vector<std::unique_ptr<Task>> Committer::gather() {
     return group;
 }
 
-void Committer::answer(std::vector<std::unique_ptr<Task>>& group) {
+void Committer::answer(std::vector<std::shared_ptr<Task>>& group) {
     for (auto& task : group) {
         if (task->done) task->done(std::move(task->outcome));
     }

@@ -28,7 +28,7 @@ class Committer {
     /// Writes everything that is queued, then stops.
     ~Committer();
 
-    void submit(std::unique_ptr<Task> task);
+    void submit(const std::shared_ptr<Task>& task);
     /// Submits and waits. Errors: `fault` when called on the committer's own thread, which would
     /// wait for itself.
     Result<Receipt> submit_and_wait(Commit commit);
@@ -41,8 +41,8 @@ class Committer {
 
  private:
     void work();
-    std::vector<std::unique_ptr<Task>> gather();
-    void answer(std::vector<std::unique_ptr<Task>>& group);
+    std::vector<std::shared_ptr<Task>> gather();
+    void answer(std::vector<std::shared_ptr<Task>>& group);
     /// Starts a checkpoint in the background when the write-ahead log is long, and completes one
     /// that has been started.
     void tend_log();
@@ -59,7 +59,7 @@ class Committer {
     std::mutex mutex_;
     std::condition_variable waiting_;
     std::condition_variable room_;
-    std::deque<std::unique_ptr<Task>> queue_;
+    std::deque<std::shared_ptr<Task>> queue_;
     bool stopping_ = false;
     std::mutex listeners_mutex_;
     std::vector<std::function<void(Position)>> listeners_;

@@ -43,15 +43,14 @@ Result<Rid> Directory::look_up(Database& database, const Identity& identity) {
                             identity.id);
 }
 
-Result<void> Directory::prefetch(Database& database, std::vector<const Identity*>& identities) {
-    std::erase_if(identities,
-                  [this](const Identity* identity) { return recall(*identity) != nullptr; });
-    std::sort(identities.begin(), identities.end(),
-              [](const Identity* a, const Identity* b) { return by_key(*a, *b); });
-    const auto end = std::unique(identities.begin(), identities.end(),
-                                 [](const Identity* a, const Identity* b) { return *a == *b; });
-    for (auto it = identities.begin(); it != end; ++it)
-        group_.emplace(**it, TRY(look_up(database, **it)));
+void Directory::want(const Identity& identity) {
+    if (recall(identity) == nullptr) wanted_.push_back(&*group_.emplace(identity, 0).first);
+}
+
+Result<void> Directory::prefetch(Database& database) {
+    std::sort(wanted_.begin(), wanted_.end(), [](const auto* a, const auto* b) { return by_key(a->first, b->first); });
+    for (auto* entry : wanted_) entry->second = TRY(look_up(database, entry->first));
+    wanted_.clear();
     return {};
 }
 
@@ -99,6 +98,7 @@ void Directory::finish(bool committed) {
         next_ = next_before_;
     }
     group_.clear();
+    wanted_.clear();
     added_.clear();
 }
 

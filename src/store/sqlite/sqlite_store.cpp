@@ -98,10 +98,10 @@ void SqliteStore::commit_later(Commit commit, std::function<void(Result<Receipt>
         done(std::unexpected(committer.error()));
         return;
     }
-    auto task = std::make_unique<Task>();
+    auto task = std::make_shared<Task>();
     task->commit = std::move(commit);
     task->done = std::move(done);
-    (*committer)->submit(std::move(task));
+    (*committer)->submit(task);
 }
 
 void SqliteStore::on_commit(std::function<void(Position)> listener) {

@@ -58,7 +58,7 @@ Result<void> Writer::load() {
 
 // --- groups ---
 
-void Writer::write_group(std::span<const std::unique_ptr<Task>> group) {
+void Writer::write_group(std::span<const std::shared_ptr<Task>> group) {
     if (broken_) {
         for (const auto& task : group) task->outcome = std::unexpected(*broken_);
         return;
@@ -69,7 +69,7 @@ void Writer::write_group(std::span<const std::unique_ptr<Task>> group) {
     if (auto written = write_all(group); !written) fail_group(group, written.error());
 }
 
-Result<void> Writer::write_all(std::span<const std::unique_ptr<Task>> group) {
+Result<void> Writer::write_all(std::span<const std::shared_ptr<Task>> group) {
     database_->forget_last_code();
     TRY(database_->run("BEGIN IMMEDIATE"));
     TRY(prefetch(group));
@@ -114,7 +114,7 @@ Result<void> Writer::finish_transaction() {
     return names_.save(*database_);
 }
 
-void Writer::fail_group(std::span<const std::unique_ptr<Task>> group, const Error& error) {
+void Writer::fail_group(std::span<const std::shared_ptr<Task>> group, const Error& error) {
     const int code = database_->last_code();
     if (!database_->in_autocommit()) {
         if (auto undone = database_->run("ROLLBACK"); !undone && !database_->in_autocommit())
@@ -234,28 +234,24 @@ Result<Writer::Verdict> Writer::verify_expectations(const Commit& commit) {
 
 // --- writing ---
 
-Result<void> Writer::prefetch(std::span<const std::unique_ptr<Task>> group) {
+Result<void> Writer::prefetch(std::span<const std::shared_ptr<Task>> group) {
     std::size_t changes = 0;
-    for (const auto& task : group) changes += task->commit.changes.size();
-    std::vector<const Identity*> wanted;
     for (const auto& task : group) {
         for (const Change& change : task->commit.changes) {
-            if (change.fresh) {
-                directory_.note_new(change.identity);
-            } else if (changes >= prefetch_from_changes) {
-                wanted.push_back(&change.identity);
-            }
+            if (change.fresh) directory_.note_new(change.identity);
         }
+        changes += task->commit.changes.size();
     }
     if (changes < prefetch_from_changes) return {};
     for (const auto& task : group) {
         for (const Change& change : task->commit.changes) {
-            for (const auto& row : change.rows.references) wanted.push_back(&row.target);
-            for (const auto& row : change.rows.patients) wanted.push_back(&row.patient);
-            for (const Identity& patient : change.rows.compartments) wanted.push_back(&patient);
+            directory_.want(change.identity);
+            for (const auto& row : change.rows.references) directory_.want(row.target);
+            for (const auto& row : change.rows.patients) directory_.want(row.patient);
+            for (const Identity& patient : change.rows.compartments) directory_.want(patient);
         }
     }
-    return directory_.prefetch(*database_, wanted);
+    return directory_.prefetch(*database_);
 }
 
 Result<Receipt> Writer::apply(Commit& commit) {

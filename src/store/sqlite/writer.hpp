@@ -43,7 +43,7 @@ class Writer {
     /// Writes all tasks of `group` in order and sets their outcomes: durable when this returns. A
     /// commit that is stale or refused writes nothing and does not hold up the others; a failure of
     /// the database fails the whole group.
-    void write_group(std::span<const std::unique_ptr<Task>> group);
+    void write_group(std::span<const std::shared_ptr<Task>> group);
 
     /// Replaces index rows of `params` (all when empty) of a current version; nothing happens when
     /// it is current no longer.
@@ -78,12 +78,12 @@ class Writer {
 
     Writer(std::unique_ptr<Database> database, Dictionary& names);
     Result<void> load();
-    Result<void> write_all(std::span<const std::unique_ptr<Task>> group);
+    Result<void> write_all(std::span<const std::shared_ptr<Task>> group);
     Result<void> write_task(Task& task);
     Result<void> finish_transaction();
-    void fail_group(std::span<const std::unique_ptr<Task>> group, const Error& error);
+    void fail_group(std::span<const std::shared_ptr<Task>> group, const Error& error);
 
-    Result<void> prefetch(std::span<const std::unique_ptr<Task>> group);
+    Result<void> prefetch(std::span<const std::shared_ptr<Task>> group);
     Result<Verdict> verify(const Commit& commit);
     Result<Verdict> verify_versions(const Commit& commit);
     Result<Verdict> verify_unique_keys(const Commit& commit);
