@@ -14,6 +14,15 @@ namespace meridian::cli {
 using Action = std::function<Result<int>()>;
 
 void add_serve(CLI::App& app, Action& action);
+void add_import(CLI::App& app, Action& action);
+void add_export(CLI::App& app, Action& action);
+void add_generate(CLI::App& app, Action& action);
+void add_fhirpath(CLI::App& app, Action& action);
+void add_validate(CLI::App& app, Action& action);
+void add_check(CLI::App& app, Action& action);
+void add_backup(CLI::App& app, Action& action);
+void add_restore(CLI::App& app, Action& action);
+void add_reindex(CLI::App& app, Action& action);
 void add_version(CLI::App& app, Action& action);
 
 }  // namespace meridian::cli

@@ -11,8 +11,10 @@ int main(int argc, char** argv) {
     app.require_subcommand(1);
     app.failure_message(CLI::FailureMessage::help);
     cli::Action action;
-    cli::add_serve(app, action);
-    cli::add_version(app, action);
+    for (const auto add : {cli::add_serve, cli::add_import, cli::add_export, cli::add_generate, cli::add_fhirpath, cli::add_validate, cli::add_check, cli::add_backup,
+                           cli::add_restore, cli::add_reindex, cli::add_version}) {
+        add(app, action);
+    }
     try {
         app.parse(argc, argv);
     } catch (const CLI::ParseError& error) {

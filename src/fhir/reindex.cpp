@@ -80,6 +80,18 @@ Result<void> reindex_type(StoreRepository& repository, std::string_view job, std
     return repository.store().save_setting(key, "0");
 }
 
+Result<void> StoreRepository::reindex(std::string_view parameter, const std::function<bool(std::string_view, std::int64_t, std::int64_t)>& go_on) {
+    const auto tell = [&](const ReindexProgress& progress) { return go_on(progress.type, progress.done, progress.total); };
+    if (parameter.empty()) {
+        for (const Type* type : definitions().resources()) TRY(reindex_type(*this, "all", type->name, {}, tell));
+        return {};
+    }
+    const std::size_t dot = parameter.find('.');
+    const search::Parameter* found = dot == std::string_view::npos ? nullptr : parameters()->find(parameter.substr(0, dot), parameter.substr(dot + 1));
+    if (found == nullptr) return fail(Category::incorrect, fmt::format("\"{}\" is no search parameter: expected Type.code, e.g. Observation.code", parameter.substr(0, 80)), "--param");
+    return reindex_type(*this, parameter, found->type, found->names(), tell);
+}
+
 CustomParameters::CustomParameters(StoreRepository& repository) : repository_(repository) {
     thread_ = std::thread([this] { run(); });
 }

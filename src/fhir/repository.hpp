@@ -134,6 +134,10 @@ class Repository {
     /// Writes prepared resources in one commit.
     virtual Result<store::Receipt> commit_prepared(const Caller& caller, std::vector<store::Change> changes) = 0;
 
+    /// Extracts index rows anew while others read and write: of one parameter ("Observation.code") or, when empty, of all.
+    /// Resumable. `go_on(type, done, total)` returns false to stop. Errors: `incorrect` for an unknown parameter. Blocking: long.
+    virtual Result<void> reindex(std::string_view parameter, const std::function<bool(std::string_view, std::int64_t, std::int64_t)>& go_on) = 0;
+
     virtual void add_inline_view(std::shared_ptr<const InlineView> view) = 0;
     virtual void add_following_view(std::shared_ptr<FollowingView> view) = 0;
     /// Waits until the following views have handled everything up to `position`. False when the time ran out.

@@ -31,6 +31,7 @@ class StoreRepository final : public Repository {
     Result<std::vector<OperationResult>> commit(const Caller& caller, Transaction transaction) override;
     Result<store::Change> prepare(const Caller& caller, std::string_view type, std::string_view id, const Json& resource) override;
     Result<store::Receipt> commit_prepared(const Caller& caller, std::vector<store::Change> changes) override;
+    Result<void> reindex(std::string_view parameter, const std::function<bool(std::string_view, std::int64_t, std::int64_t)>& go_on) override;
     void add_inline_view(std::shared_ptr<const InlineView> view) override;
     void add_following_view(std::shared_ptr<FollowingView> view) override;
     bool wait_for_views(store::Position position, unsigned milliseconds) override { return followers_.wait(position, milliseconds); }
