@@ -37,7 +37,7 @@ enum class Operator : unsigned char {
     multiply,
     divide,
     div,
-    mod,
+    modulo,
     concatenate,
     union_,
     less,
@@ -56,9 +56,29 @@ enum class Operator : unsigned char {
     implies,
 };
 
-/// The functions known to the evaluator; see functions.cpp for the list with their numbers of
+/// The functions of FHIRPath N1 and of FHIR R4; functions.cpp has their names and numbers of
 /// arguments.
-enum class Function : unsigned char;
+// clang-format off
+enum class Function : unsigned char {
+    // existence and collections
+    empty, exists, all, all_true, any_true, all_false, any_false, subset_of, superset_of, count, distinct, is_distinct,
+    where, select, repeat, repeat_all, of_type, single, first, last, tail, skip, take, intersect, exclude, union_, combine,
+    sort, aggregate, coalesce, define_variable,
+    // conversion
+    iif, to_boolean, converts_to_boolean, to_integer, converts_to_integer, to_decimal, converts_to_decimal, to_string,
+    converts_to_string, to_date, converts_to_date, to_date_time, converts_to_date_time, to_time, converts_to_time,
+    to_quantity, converts_to_quantity,
+    // strings
+    index_of, last_index_of, substring, starts_with, ends_with, contains, upper, lower, replace, matches, matches_full,
+    replace_matches, length, to_chars, encode, decode, escape, unescape, trim, split, join,
+    // mathematics
+    abs, ceiling, exp, floor, ln, log, power, round, sqrt, truncate, low_boundary, high_boundary, precision,
+    // tree, utilities, types
+    children, descendants, trace, now, time_of_day, today, not_, is, as, type, comparable,
+    // FHIR
+    extension, has_value, get_value, resolve, member_of, conforms_to, html_checks, subsumes, subsumed_by, check_modifiers,
+};
+// clang-format on
 
 /// A node of the syntax tree. The right side of `is` and `as`, and the argument of ofType(), is(),
 /// as(), is a (qualified) type name in `text` ("Quantity", "FHIR.Quantity", "System.String"); those
@@ -67,10 +87,17 @@ struct Node {
     NodeKind kind = NodeKind::empty;
     Operator op = Operator::none;
     Function function{};
-    bool descending = false;        ///< an argument of sort() written as `-key`
+    /// An argument of sort() written as `-key` (then op = minus) or `key desc`.
+    bool descending = false;
+    unsigned height = 1;            ///< nodes on the longest way down
     unsigned line = 1, column = 1;  ///< where it starts, from 1
     std::string text;               ///< name of the member, function, variable; type name of is/as
     std::string type_text;          ///< type name of the functions ofType(), is(), as()
+    /// The FHIR type that `text` or `type_text` names: of is, as, ofType(), and of a member that
+    /// starts a path with a type name.
+    const Type* type = nullptr;
+    /// The System type that it names, when it is no FHIR type.
+    Kind system = Kind::none;
     Item literal;
     std::unique_ptr<Node> target;
     std::vector<Node> arguments;

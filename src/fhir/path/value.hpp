@@ -40,6 +40,9 @@ struct Quantity {
     bool calendar = false;
     /// True when the calendar word was written in the plural: "4 days".
     bool plural = false;
+    /// True when it came from a FHIR Quantity element, whose codes 'a' and 'mo' stand for calendar
+    /// years and months too (FHIR R4 §FHIRPath "Using FHIR Quantity").
+    bool from_element = false;
 };
 
 /// What type() answers: System.Boolean, FHIR.Patient.
