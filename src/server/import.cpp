@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/import.hpp"
 
-#include <condition_variable>
 #include <filesystem>
 #include <fstream>
-#include <future>
 
 #include "base/hash.hpp"
 #include "base/ids.hpp"
@@ -12,6 +10,7 @@
 #include "fhir/bundle/transaction.hpp"
 #include "fhir/format/xml.hpp"
 #include "server/line_reader.hpp"
+#include "server/loader.hpp"
 
 namespace meridian::server {
 
@@ -60,14 +59,6 @@ Result<std::vector<File>> list_files(const std::vector<std::string>& paths) {
     }
     return files;
 }
-
-/// A resource that was made ready, or why it was not.
-struct Prepared {
-    std::int64_t line = 0;
-    std::optional<store::Change> change;
-    std::string reason{};
-    std::string text{};  ///< of a rejected one
-};
 
 class Import {
    public:
@@ -174,124 +165,36 @@ class Import {
         return {};
     }
 
-    // --- lines of resources: parsed and extracted by all cores, committed in order in large sorted batches ---
-
-    Prepared prepare(std::int64_t line, std::string text) {
-        Prepared prepared{line, std::nullopt, {}, {}};
-        auto change = [&]() -> Result<store::Change> {
-            const JsonDocument document = TRY(JsonDocument::parse(text));
-            return prepare_resource(document.root());
-        }();
-        if (change) {
-            prepared.change = *std::move(change);
-        } else {
-            prepared.reason = change.error().where.empty() ? change.error().message : change.error().where + ": " + change.error().message;
-            prepared.text = std::move(text);
-        }
-        return prepared;
-    }
-
-    Result<store::Change> prepare_resource(const Json& resource) {
-        const std::string_view type = resource.string_at("resourceType");
-        if (fhir::definitions().resource(type) == nullptr) return fail(Category::incorrect, "the line is no FHIR R4 resource", "resourceType");
-        const std::string_view id = resource.string_at("id");
-        return repository_.prepare(caller_, type, id.empty() ? new_ordered_uuid() : std::string(id), resource);
-    }
-
-    using Chunk = std::vector<Prepared>;
+    // --- lines of resources ---
 
     Result<void> load_lines(const File& file) {
         TextFile text = TRY(TextFile::open(file.path));
         const auto kept = done_lines_.find(name_of(file));
         const std::int64_t skip = kept == done_lines_.end() ? 0 : kept->second;
-        std::deque<std::future<Chunk>> in_work;
-        std::int64_t line_number = 0;
-        bool at_end = false;
-        while (!at_end || !in_work.empty()) {
-            // Two chunks per thread keep every core busy and bound the memory.
-            while (!at_end && in_work.size() < threads_ * 2) {
-                std::vector<std::pair<std::int64_t, std::string>> lines;
-                std::string line;
-                while (lines.size() < limits::import_chunk_lines) {
-                    if (!TRY(text.line(line))) {
-                        at_end = true;
-                        break;
-                    }
-                    if (++line_number > skip && !line.empty()) lines.emplace_back(line_number, std::move(line));
-                }
-                if (lines.empty()) continue;
-                in_work.push_back(std::async(std::launch::async, [this, lines = std::move(lines)]() mutable {
-                    Chunk chunk;
-                    chunk.reserve(lines.size());
-                    for (auto& [number, content] : lines) chunk.push_back(prepare(number, std::move(content)));
-                    return chunk;
-                }));
-            }
-            if (in_work.empty()) break;
-            Chunk chunk = in_work.front().get();
-            in_work.pop_front();
-            TRY(take_chunk(file, std::move(chunk)));
-            TRY(tell(file, text.position()));
+        const std::int64_t before = progress_.resources;
+        Loader::Events events;
+        events.rejected = [&](std::int64_t line, const std::string& reason, const std::string& content) { return reject(file.path, line, reason, content); };
+        events.committed = [&](std::int64_t line) {
+            done_lines_[name_of(file)] = line;
+            return save_progress();
+        };
+        Loader loader(repository_, caller_, threads_, std::move(events));
+        std::string line;
+        for (std::int64_t number = 1; TRY(text.line(line)); ++number) {
+            if (number <= skip || line.empty()) continue;
+            TRY(loader.add(std::move(line), number));
+            progress_.resources = before + loader.count();
+            if (number % 256 == 0) TRY(tell(file, text.position()));
         }
-        // The end of a file must be durable before the file is marked as done.
-        TRY(flush(&file));
-        TRY(wait_for_commit());
+        TRY(loader.finish());
+        progress_.resources = before + loader.count();
         progress_.bytes_done += file.bytes;
-        return {};
-    }
-
-    Result<void> take_chunk(const File& file, Chunk chunk) {
-        for (Prepared& prepared : chunk) {
-            last_line_ = prepared.line;
-            if (!prepared.change) {
-                TRY(reject(file.path, prepared.line, prepared.reason, prepared.text));
-                continue;
-            }
-            TRY(add(*std::move(prepared.change), &file));
-        }
-        return {};
-    }
-
-    /// One commit holds an identity once.
-    Result<void> add(store::Change change, const File* file) {
-        if (!in_batch_.insert(fmt::format("{}/{}", change.identity.type, change.identity.id)).second) {
-            TRY(flush(file));
-            in_batch_.insert(fmt::format("{}/{}", change.identity.type, change.identity.id));
-        }
-        batch_.push_back(std::move(change));
-        if (batch_.size() >= limits::load_batch_changes) TRY(flush(file));
-        return {};
-    }
-
-    /// Sends the batch to the committer and waits for the one before it, so that extraction and writing overlap.
-    Result<void> flush(const File* file) {
-        TRY(wait_for_commit());
-        if (!batch_.empty()) {
-            committing_count_ = static_cast<std::int64_t>(batch_.size());
-            committing_ = std::async(std::launch::async, [this, changes = std::move(batch_)]() mutable { return repository_.commit_prepared(caller_, std::move(changes)); });
-            batch_ = {};
-            in_batch_.clear();
-            if (file != nullptr && file->is_lines) committing_line_ = {name_of(*file), last_line_};
-        }
-        return {};
-    }
-
-    Result<void> wait_for_commit() {
-        if (!committing_.valid()) return {};
-        TRY(committing_.get());
-        progress_.resources += committing_count_;
-        if (!committing_line_.first.empty()) {
-            done_lines_[committing_line_.first] = committing_line_.second;
-            committing_line_ = {};
-            TRY(save_progress());
-        }
         return {};
     }
 
     // --- bundles and single resources: a file is a unit; files are worked on by several threads ---
 
     Result<void> load_documents(const std::vector<const File*>& files) {
-        TRY(wait_for_commit());
         std::mutex mutex;
         std::size_t next = 0;
         std::optional<Error> failure;
@@ -338,7 +241,7 @@ class Import {
 
     Result<std::int64_t> load_root(const std::shared_ptr<JsonDocument>& document, const File& file, std::mutex& mutex) {
         const Json& root = document->root();
-        if (root.string_at("resourceType") != "Bundle") return load_resources({&root}, file, mutex);
+        if (root.string_at("resourceType") != "Bundle") return load_resources(std::vector<const Json*>{&root}, file, mutex);
         const std::string_view type = root.string_at("type");
         {
             const std::lock_guard lock(mutex);
@@ -356,6 +259,13 @@ class Import {
             if (const Json* resource = entry.find("resource")) resources.push_back(resource);
         }
         return load_resources(resources, file, mutex);
+    }
+
+    Result<store::Change> prepare_resource(const Json& resource) {
+        const std::string_view type = resource.string_at("resourceType");
+        if (fhir::definitions().resource(type) == nullptr) return fail(Category::incorrect, "this is no FHIR R4 resource", "resourceType");
+        const std::string_view id = resource.string_at("id");
+        return repository_.prepare(caller_, type, id.empty() ? new_ordered_uuid() : std::string(id), resource);
     }
 
     Result<std::int64_t> load_resources(const std::vector<const Json*>& resources, const File& file, std::mutex& mutex) {
@@ -386,12 +296,6 @@ class Import {
     std::map<std::string, std::int64_t> done_lines_;
     std::ofstream rejects_;
     std::chrono::steady_clock::time_point last_told_{};
-    std::vector<store::Change> batch_;
-    std::unordered_set<std::string> in_batch_;
-    std::int64_t last_line_ = 0;
-    std::future<Result<store::Receipt>> committing_;
-    std::int64_t committing_count_ = 0;
-    std::pair<std::string, std::int64_t> committing_line_;
 };
 
 }  // namespace
