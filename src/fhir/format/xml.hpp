@@ -13,13 +13,15 @@
 namespace meridian::fhir {
 
 /// Reads one resource from XML text (UTF-8) into the JSON form of
-/// https://hl7.org/fhir/R4/json.html. Structure is checked as far as the JSON form needs it (names,
-/// order, repetition, numbers); everything else is the validator's part.
+/// https://hl7.org/fhir/R4/json.html, members in the order of the definition. Structure is checked
+/// as far as the JSON form needs it (names, repetition, numbers); everything else is the
+/// validator's part. Elements may stand in any order, since even published examples break the order
+/// that R4 asks for.
 ///
 /// Errors: `incorrect` with the place ("Patient.name[0]" or a line) for text that is no well-formed
-/// XML in the FHIR namespace, an element or attribute that R4 does not know, elements out of the
-/// order of the definition, a DOCTYPE or an entity other than XML's own five, nesting deeper than
-/// limits::xml_depth_max; `too_large` beyond limits::xml_bytes_max. Blocking: never.
+/// XML in the FHIR namespace, an element or attribute that R4 does not know, a DOCTYPE or an entity
+/// other than XML's own five, nesting deeper than limits::xml_depth_max; `too_large` beyond
+/// limits::xml_bytes_max. Blocking: never.
 Result<JsonDocument> from_xml(std::string_view text);
 
 /// Appends `resource` as XML text with a declaration; indented by two spaces when `pretty`.

@@ -171,39 +171,47 @@ class XmlReader {
         return read_resource(inner, xml_depth + 1, json_depth);
     }
 
-    /// Reads the child elements of `node` into `object`, in the order of the definition.
+    /// The child elements of one name.
+    struct Group {
+        Type::Property property;
+        std::vector<pugi::xml_node> nodes;
+    };
+
+    /// Reads the child elements of `node` into `object`. Their order is not checked: published
+    /// examples break it, and nothing but the order among those of one name carries a meaning.
     Result<void> read_children(const Type& type, const pugi::xml_node& node, Json& object,
                                unsigned xml_depth, unsigned json_depth) {
-        auto position = type.elements.begin();
+        std::vector<Group> groups;
         const std::size_t path_length = path_.size();
-        for (pugi::xml_node child = node.first_child(); child;) {
+        std::string_view name;
+        for (const pugi::xml_node child : node.children()) {
             if (child.type() != pugi::node_element)
                 return refuse(
                     "Text is not allowed here: FHIR values stand in the attribute \"value\".");
-            const std::string_view name = child.name();
-            const Type::Property property = TRY(property_of(type, child));
-            path_.resize(path_length);
-            path_.append(".").append(property.type->property);
-
-            const auto found = std::find(position, type.elements.end(), property.element);
-            if (found == type.elements.end())
-                return refuse(
-                    "This element stands too late: the order of R4's definition is required, each "
-                    "name in one run.");
-            position = found;
-            const pugi::xml_node first = child;
-            std::size_t count = 0;
-            while (child && child.type() == pugi::node_element && child.name() == name) {
-                child = child.next_sibling();
-                ++count;
+            if (groups.empty() || name != child.name()) {
+                name = child.name();
+                const Type::Property property = TRY(property_of(type, child));
+                const auto known = std::ranges::find(
+                    groups, property.type, [](const Group& group) { return group.property.type; });
+                if (known == groups.end()) {
+                    groups.push_back({property, {}});
+                } else {
+                    std::rotate(known, known + 1, groups.end());
+                }
             }
-            if (!property.element->is_array() && count > 1)
+            groups.back().nodes.push_back(child);
+        }
+        const auto order = [&](const Group& group) {
+            return std::ranges::find(type.elements, group.property.element) - type.elements.begin();
+        };
+        std::ranges::stable_sort(groups, {}, order);
+        for (const Group& group : groups) {
+            const bool is_array = group.property.element->is_array();
+            path_.append(".").append(group.property.type->property);
+            if (!is_array && group.nodes.size() > 1)
                 return refuse("This element may stand only once.");
-            TRY(read_run(property, first, count, object, xml_depth + 1,
-                         json_depth + (property.element->is_array() ? 2 : 1)));
+            TRY(read_group(group, object, xml_depth + 1, json_depth + (is_array ? 2 : 1)));
             path_.resize(path_length);
-            // The same choice or name again would be a key that stands twice.
-            if (!property.element->is_choice) ++position;
         }
         return {};
     }
@@ -227,35 +235,35 @@ class XmlReader {
                (element.name == "url" && type.name == "Extension");
     }
 
-    /// `count` siblings of one name, as a JSON member and, for ids and extensions of primitives,
-    /// its companion "_name".
-    Result<void> read_run(const Type::Property& property, pugi::xml_node node, std::size_t count,
-                          Json& object, unsigned xml_depth, unsigned json_depth) {
+    /// The siblings of one name, as a JSON member and, for ids and extensions of primitives, its
+    /// companion "_name".
+    Result<void> read_group(const Group& group, Json& object, unsigned xml_depth,
+                            unsigned json_depth) {
         TRY(check_depth(xml_depth, json_depth));
+        const Type::Property& property = group.property;
         const bool is_array = property.element->is_array();
         const Type& type = *property.type->type;
-        const std::string_view name = property.type->property;
-        const std::string companion_name = fmt::format("_{}", name);
-        if (object.find(name) != nullptr || object.find(companion_name) != nullptr)
-            return refuse("This element stands in two places.");
         Json values = json_.array();
         Json companions = json_.array();
         bool has_values = false;
         bool has_companions = false;
         const std::size_t path_length = path_.size();
-        for (std::size_t index = 0; index < count; ++index, node = node.next_sibling()) {
+        for (std::size_t index = 0; index < group.nodes.size(); ++index) {
             if (is_array) path_ += fmt::format("[{}]", index);
             Json companion;
-            const Json value = TRY(read_value(type, node, companion, xml_depth, json_depth));
+            const Json value =
+                TRY(read_value(type, group.nodes[index], companion, xml_depth, json_depth));
             has_values = has_values || !value.is_null();
             has_companions = has_companions || !companion.is_null();
             json_.append(values, value);
             json_.append(companions, companion);
             path_.resize(path_length);
         }
+        const std::string_view name = property.type->property;
         if (has_values) json_.set(object, name, is_array ? values : values.items()[0]);
         if (has_companions)
-            json_.set(object, companion_name, is_array ? companions : companions.items()[0]);
+            json_.set(object, fmt::format("_{}", name),
+                      is_array ? companions : companions.items()[0]);
         return {};
     }
 
