@@ -36,6 +36,7 @@ Result<std::unique_ptr<Store>> SqliteStore::open(OpenOptions options) {
 DatabaseOptions SqliteStore::reader_options() const {
     DatabaseOptions reader;
     reader.read_only = true;
+    reader.vfs = vfs_->name();
     reader.cache_bytes = options_.reader_cache_bytes;
     reader.mapped_bytes = options_.mapped_bytes;
     return reader;
@@ -48,18 +49,21 @@ Result<void> SqliteStore::start() {
     if (!exists && (!options_.create || options_.read_only)) {
         return fail(Category::not_found, fmt::format("there is no store in {}", options_.folder));
     }
+    vfs_ = TRY(Vfs::make(options_.mapped_bytes, options_.faults));
     readers_ = std::make_unique<Readers>(path, reader_options());
     if (options_.read_only) {
         auto database = TRY(readers_->take());
         TRY(require_schema(*database));
         TRY(names_.load(*database));
         readers_->give_back(std::move(database));
+        blobs_ = TRY(Blobs::open({.folder = blobs_path(options_.folder), .read_only = true}));
         return {};
     }
     std::filesystem::create_directories(options_.folder, ignored);
     lock_ = TRY(FolderLock::take(options_.folder));
     DatabaseOptions writer_options;
     writer_options.create = true;
+    writer_options.vfs = vfs_->name();
     writer_options.cache_bytes = options_.cache_bytes;
     auto database = TRY(Database::open(path, writer_options));
     // The page size counts only until the first page is written.
@@ -68,7 +72,9 @@ Result<void> SqliteStore::start() {
     TRY(prepare_schema(*database, schema_version, migrations()));
     if (!exists) TRY(sync_folder(options_.folder));
     TRY(names_.load(*database));
+    blobs_ = TRY(Blobs::open({.folder = blobs_path(options_.folder), .faults = options_.faults}));
     DatabaseOptions checkpoint_options;
+    checkpoint_options.vfs = vfs_->name();
     checkpoint_options.cache_bytes = 1 << 20;
     auto checkpointer = TRY(Database::open(path, checkpoint_options));
     TRY(checkpointer->execute("PRAGMA synchronous=FULL; PRAGMA wal_autocheckpoint=0;"));
@@ -159,11 +165,7 @@ Result<void> SqliteStore::save_setting(std::string_view key, std::string_view va
     return committer->take_deferred_error();
 }
 
-Result<Sha256> SqliteStore::put_blob(std::string_view) {
-    return fail(Category::unsupported, "blobs");
-}
-Result<std::optional<std::string>> SqliteStore::blob(const Sha256&) {
-    return fail(Category::unsupported, "blobs");
-}
+Result<Sha256> SqliteStore::put_blob(std::string_view data) { return blobs_->put(data); }
+Result<std::optional<std::string>> SqliteStore::blob(const Sha256& hash) { return blobs_->get(hash); }
 
 }  // namespace meridian::store::sqlite

@@ -5,15 +5,15 @@
 #include <string>
 
 #include "store/open.hpp"
+#include "store/sqlite/blobs.hpp"
 #include "store/sqlite/committer.hpp"
 #include "store/sqlite/dictionary.hpp"
 #include "store/sqlite/folder.hpp"
 #include "store/sqlite/readers.hpp"
+#include "store/sqlite/vfs.hpp"
 #include "store/store.hpp"
 
 namespace meridian::store::sqlite {
-
-class Blobs {};
 
 /// The store in one folder: record.db, blobs/, lock.
 class SqliteStore final : public Store {
@@ -37,7 +37,9 @@ class SqliteStore final : public Store {
     Result<Sha256> put_blob(std::string_view data) override;
     Result<std::optional<std::string>> blob(const Sha256& hash) override;
 
-    const std::string& folder() const { return options_.folder; }
+    const OpenOptions& options() const { return options_; }
+    Blobs& blobs() { return *blobs_; }
+    Readers& readers() { return *readers_; }
 
  private:
     explicit SqliteStore(OpenOptions options) : options_(std::move(options)) {}
@@ -48,6 +50,7 @@ class SqliteStore final : public Store {
 
     OpenOptions options_;
     std::unique_ptr<FolderLock> lock_;
+    std::unique_ptr<Vfs> vfs_;  ///< before all connections: they must be gone first
     Dictionary names_;
     std::unique_ptr<Blobs> blobs_;
     std::unique_ptr<Readers> readers_;
