@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the HTTP stack alone does on this machine: the same static bytes, once from workers and once
+// from the I/O threads.
+//   http_floor [BODY_BYTES=2048] [CONNECTIONS=64] [SECONDS=5]
+#include <cstdio>
+#include <cstdlib>
+
+#include "bench/load/load.hpp"
+#include "net/server.hpp"
+
+using namespace meridian;
+
+namespace {
+
+/// One row: starts a server of its own, loads it, prints a line of JSON. False when an answer was
+/// wrong.
+bool measure(const char* name, bool is_fast, std::size_t body_bytes, unsigned connections,
+             unsigned seconds) {
+    const std::string body(body_bytes, 'x');
+    net::ServerOptions options;
+    options.handler = [&body](const net::Request&) {
+        return net::Response::text(200, body, "application/fhir+json");
+    };
+    if (is_fast) options.is_fast = [](const net::Request&) { return true; };
+    const auto server = net::Server::start(std::move(options));
+    if (!server) {
+        fmt::print(stderr, "{}\n", server.error().message);
+        return false;
+    }
+    load::Options load_options;
+    load_options.port = (*server)->port();
+    load_options.connections = connections;
+    load_options.warm_up = std::chrono::milliseconds(500);
+    load_options.duration = std::chrono::seconds(seconds);
+    const auto report = load::run(load_options, [](unsigned, load::Call& call) {
+        call.target = "/fhir/Patient/1";
+        return true;
+    });
+    if (!report || report->failed() > 0) {
+        fmt::print(stderr, "{}: {}\n", name,
+                   report ? report->kinds[0].first_failure : report.error().message);
+        return false;
+    }
+    fmt::print(
+        "{{\"workload\":\"{}\",\"value\":{:.0f},\"unit\":\"req/"
+        "s\",\"p50_ms\":{:.3f},\"p99_ms\":{:.3f}}}\n",
+        name, report->calls_per_second(), report->latency().percentile_ms(0.5),
+        report->latency().percentile_ms(0.99));
+    return true;
+}
+
+}  // namespace
+
+int main(int count, char** words) {
+    const auto number = [&](int index, unsigned otherwise) {
+        return count > index ? static_cast<unsigned>(std::strtoul(words[index], nullptr, 10))
+                             : otherwise;
+    };
+    const unsigned bytes = number(1, 2048), connections = number(2, 64), seconds = number(3, 5);
+    const bool from_workers = measure("static_workers", false, bytes, connections, seconds);
+    const bool from_io = measure("static_io", true, bytes, connections, seconds);
+    return from_workers && from_io ? 0 : 1;
+}
