@@ -7,6 +7,7 @@
 #include "base/metrics.hpp"
 #include "net/server.hpp"
 #include "rest/basic_operations.hpp"
+#include "rest/bulk/operations.hpp"
 #include "rest/service.hpp"
 #include "server/pages.hpp"
 #include "store/open.hpp"
@@ -78,6 +79,7 @@ struct Application::Parts {
     std::unique_ptr<store::Store> store;
     std::unique_ptr<fhir::Repository> repository;
     std::unique_ptr<rest::Service> service;
+    std::unique_ptr<rest::ExportJobs> exports;
     std::unique_ptr<Pages> pages;
     std::unique_ptr<net::Server> http;
 
@@ -118,6 +120,8 @@ Result<std::unique_ptr<Application>> Application::start(const ApplicationOptions
     service.base_url = options.base_url;
     parts->service = std::make_unique<rest::Service>(*parts->repository, service);
     rest::add_basic_operations(*parts->service);
+    parts->exports = std::make_unique<rest::ExportJobs>(*parts->repository, options.data_folder + "/exports");
+    parts->exports->add_operations(*parts->service);
     parts->pages = std::make_unique<Pages>(*parts->repository);
 
     net::ServerOptions http;
@@ -142,6 +146,7 @@ void Application::stop() {
     if (parts_->http) parts_->http->stop();
     parts_->http.reset();
     parts_->pages.reset();
+    parts_->exports.reset();
     parts_->service.reset();
     parts_->repository.reset();
     parts_->store.reset();

@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tests/server_process.hpp"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <thread>
+
+namespace meridian::tests {
+
+namespace {
+
+std::string read_all(const std::string& path) {
+    std::ifstream file(path, std::ios::binary);
+    return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+}
+
+pid_t start(const std::vector<std::string>& arguments, const std::string& output_path) {
+    std::vector<std::string> words{MERIDIAN_PROGRAM};
+    words.insert(words.end(), arguments.begin(), arguments.end());
+    std::vector<char*> pointers;
+    for (std::string& word : words) pointers.push_back(word.data());
+    pointers.push_back(nullptr);
+    const pid_t process = fork();
+    if (process != 0) return process;
+    const int file = open(output_path.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0600);
+    dup2(file, STDOUT_FILENO);
+    dup2(file, STDERR_FILENO);
+    execv(pointers[0], pointers.data());
+    _exit(127);
+}
+
+int wait_for(pid_t process) {
+    int status = 0;
+    while (waitpid(process, &status, 0) < 0 && errno == EINTR) {
+    }
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
+}
+
+}  // namespace
+
+std::string make_temporary_folder() {
+    std::string name = (std::filesystem::temp_directory_path() / "meridian-test-XXXXXX").string();
+    return mkdtemp(name.data()) != nullptr ? name : std::string();
+}
+
+ServerProcess::ServerProcess(std::string folder, std::vector<std::string> further_arguments) : folder_(std::move(folder)) {
+    if (folder_.empty()) {
+        folder_ = make_temporary_folder();
+        owns_folder_ = true;
+    }
+    const std::string log = folder_ + "/server.log";
+    std::filesystem::remove(log);
+    std::vector<std::string> arguments{"serve", "--data", folder_, "--listen", "127.0.0.1:0"};
+    arguments.insert(arguments.end(), further_arguments.begin(), further_arguments.end());
+    process_ = start(arguments, log);
+    // The program says where it listens; a slow machine under sanitizers may need a while for it.
+    for (int i = 0; i < 3'000; ++i) {
+        const std::string text = read_all(log);
+        const std::size_t at = text.find("serves http://127.0.0.1:");
+        if (at != std::string::npos && text.find('\n', at) != std::string::npos) {
+            port_ = static_cast<std::uint16_t>(std::stoi(text.substr(at + 24)));
+            return;
+        }
+        if (has_ended()) break;
+        std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    }
+}
+
+ServerProcess::~ServerProcess() {
+    kill();
+    if (owns_folder_) std::filesystem::remove_all(folder_);
+}
+
+std::string ServerProcess::output() const { return read_all(folder_ + "/server.log"); }
+
+bool ServerProcess::has_ended() {
+    int status = 0;
+    if (process_ > 0 && waitpid(process_, &status, WNOHANG) == process_) process_ = -1;
+    return process_ < 0;
+}
+
+int ServerProcess::stop() {
+    if (process_ <= 0) return 127;
+    ::kill(process_, SIGTERM);
+    return wait();
+}
+
+void ServerProcess::kill() {
+    if (process_ <= 0) return;
+    ::kill(process_, SIGKILL);
+    wait();
+}
+
+int ServerProcess::wait() {
+    const int code = wait_for(process_);
+    process_ = -1;
+    return code;
+}
+
+int run_program(const std::vector<std::string>& arguments, std::string* output) {
+    const std::string folder = make_temporary_folder();
+    const std::string file = folder + "/output";
+    const int code = wait_for(start(arguments, file));
+    if (output != nullptr) *output = read_all(file);
+    std::filesystem::remove_all(folder);
+    return code;
+}
+
+}  // namespace meridian::tests

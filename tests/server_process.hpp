@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace meridian::tests {
+
+/// A real `meridian serve` on a free loopback port with a data folder of its own, stopped by process id.
+class ServerProcess {
+   public:
+    /// Starts the program; with an empty `folder` a temporary one is made and removed in the end.
+    explicit ServerProcess(std::string folder = {}, std::vector<std::string> further_arguments = {});
+    ~ServerProcess();
+    ServerProcess(const ServerProcess&) = delete;
+    ServerProcess& operator=(const ServerProcess&) = delete;
+
+    bool is_running() const { return process_ > 0; }
+    std::uint16_t port() const { return port_; }
+    std::string base_url() const { return "http://127.0.0.1:" + std::to_string(port_); }
+    const std::string& folder() const { return folder_; }
+    /// What the program wrote to standard output and error.
+    std::string output() const;
+    /// SIGTERM and wait; the exit code, or minus the signal that ended it.
+    int stop();
+    /// kill -9 and wait.
+    void kill();
+
+   private:
+    int wait();
+    bool has_ended();
+    std::string folder_;
+    bool owns_folder_ = false;
+    pid_t process_ = -1;
+    std::uint16_t port_ = 0;
+};
+
+/// A new empty folder below the system's temporary one.
+std::string make_temporary_folder();
+
+/// Runs the program with `arguments` to its end; returns the exit code and fills `output` (both streams) when wanted.
+int run_program(const std::vector<std::string>& arguments, std::string* output = nullptr);
+
+}  // namespace meridian::tests
