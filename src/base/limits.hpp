@@ -63,6 +63,7 @@ inline constexpr std::size_t everything_resources_max = 1'000'000;
 inline constexpr std::size_t validation_issues_max = 200;      ///< findings told about one resource
 
 // --- FHIRPath ---
+inline constexpr std::size_t patch_operations_max = 10'000;    ///< of one JSON Patch or FHIRPath Patch
 inline constexpr std::size_t fhirpath_expression_bytes_max = 64u << 10;
 inline constexpr unsigned fhirpath_depth_max = 200;            ///< nesting of an expression
 inline constexpr std::size_t fhirpath_steps_max = 10'000'000;  ///< evaluation steps of one expression

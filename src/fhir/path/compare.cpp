@@ -49,33 +49,6 @@ bool equivalent_numbers(const Decimal& left, const Decimal& right) {
 
 bool json_equivalent(const Json& left, const Json& right);
 
-/// Complex values: the same members with equal values; decimals by value. The depth is bounded by
-/// limits::json_depth_max.
-bool json_equals(const Json& left, const Json& right) {
-    if (left.kind() != right.kind()) return false;
-    if (left.is_number()) {
-        auto a = Decimal::parse(left.text());
-        auto b = Decimal::parse(right.text());
-        return a && b ? *a == *b : left.text() == right.text();
-    }
-    if (left.is_array()) {
-        if (left.size() != right.size()) return false;
-        for (std::size_t i = 0; i < left.size(); ++i) {
-            if (!json_equals(left.items()[i], right.items()[i])) return false;
-        }
-        return true;
-    }
-    if (left.is_object()) {
-        if (left.size() != right.size()) return false;
-        for (const JsonMember& member : left.members()) {
-            const Json* other = right.find(member.key);
-            if (other == nullptr || !json_equals(member.value, *other)) return false;
-        }
-        return true;
-    }
-    return equal(left, right);
-}
-
 bool json_arrays_equivalent(const Json& left, const Json& right) {
     if (left.size() != right.size()) return false;
     std::vector<bool> taken(right.size(), false);
@@ -175,6 +148,33 @@ bool equivalent_quantities(const Quantity& left, const Quantity& right) {
 
 }  // namespace
 
+/// Complex values: the same members with equal values; decimals by value. The depth is bounded by
+/// limits::json_depth_max.
+bool same_json(const Json& left, const Json& right) {
+    if (left.kind() != right.kind()) return false;
+    if (left.is_number()) {
+        auto a = Decimal::parse(left.text());
+        auto b = Decimal::parse(right.text());
+        return a && b ? *a == *b : left.text() == right.text();
+    }
+    if (left.is_array()) {
+        if (left.size() != right.size()) return false;
+        for (std::size_t i = 0; i < left.size(); ++i) {
+            if (!same_json(left.items()[i], right.items()[i])) return false;
+        }
+        return true;
+    }
+    if (left.is_object()) {
+        if (left.size() != right.size()) return false;
+        for (const JsonMember& member : left.members()) {
+            const Json* other = right.find(member.key);
+            if (other == nullptr || !same_json(member.value, *other)) return false;
+        }
+        return true;
+    }
+    return equal(left, right);
+}
+
 std::string_view ucum_code(const Quantity& quantity) {
     if (!quantity.calendar) return quantity.unit;
     constexpr std::pair<std::string_view, std::string_view> codes[] = {
@@ -211,7 +211,7 @@ std::optional<bool> equals(const Item& left, const Item& right) {
         auto left_quantity = left.quantity(), right_quantity = right.quantity();
         if (left_quantity && right_quantity)
             return to_equality(compare(*left_quantity, *right_quantity));
-        return same_nodes(left, right, json_equals);
+        return same_nodes(left, right, same_json);
     }
     if (!left.has_value() || !right.has_value()) {
         if (is_quantity(left) || is_quantity(right)) {
@@ -220,7 +220,7 @@ std::optional<bool> equals(const Item& left, const Item& right) {
                 return to_equality(compare(*left_quantity, *right_quantity));
             return false;
         }
-        return left.is_node() && right.is_node() && same_nodes(left, right, json_equals);
+        return left.is_node() && right.is_node() && same_nodes(left, right, same_json);
     }
     if (is_number(a) && is_number(b)) {
         auto x = left.decimal(), y = right.decimal();

@@ -18,6 +18,9 @@ std::optional<bool> equals(const Item& left, const Item& right);
 /// `=` of two collections that are not empty.
 std::optional<bool> equals(const Collection& left, const Collection& right);
 
+/// Deep equality of JSON: members in any order, numbers by value.
+bool same_json(const Json& left, const Json& right);
+
 /// `~`.
 bool equivalent(const Item& left, const Item& right);
 bool equivalent(const Collection& left, const Collection& right);

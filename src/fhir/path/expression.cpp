@@ -36,7 +36,11 @@ Result<Expression> Expression::compile(std::string_view text, std::string_view c
 }
 
 Result<Collection> Expression::evaluate(const Evaluation& evaluation) const {
-    return Evaluator(evaluation).run(tree_->root);
+    return path::evaluate(tree_->root, evaluation);
+}
+
+Result<Collection> evaluate(const Node& node, const Evaluation& evaluation) {
+    return Evaluator(evaluation).run(node);
 }
 
 Result<std::optional<bool>> Expression::truth(const Evaluation& evaluation) const {

@@ -111,4 +111,7 @@ struct Expression::Tree {
     Node root;
 };
 
+/// Evaluates a part of an expression, as Expression::evaluate does the whole.
+Result<Collection> evaluate(const Node& node, const Evaluation& evaluation);
+
 }  // namespace meridian::fhir::path
