@@ -30,16 +30,16 @@ struct Type::Lookup {
         slots.resize(std::bit_ceil(std::max<std::size_t>(names * 2, 2)));
     }
 
-    void insert(std::string_view name, const Element* element, const ElementType* type) {
-        std::size_t at = hash(name) & (slots.size() - 1);
+    void insert(std::string_view key, const Element* element, const ElementType* type) {
+        std::size_t at = hash(key) & (slots.size() - 1);
         while (slots[at].element != nullptr) at = (at + 1) & (slots.size() - 1);
-        slots[at] = {name, element, type};
+        slots[at] = {key, element, type};
     }
 
-    const Slot* find(std::string_view name) const {
-        for (std::size_t at = hash(name) & (slots.size() - 1); slots[at].element != nullptr;
+    const Slot* find(std::string_view key) const {
+        for (std::size_t at = hash(key) & (slots.size() - 1); slots[at].element != nullptr;
              at = (at + 1) & (slots.size() - 1)) {
-            if (slots[at].name == name) return &slots[at];
+            if (slots[at].name == key) return &slots[at];
         }
         return nullptr;
     }

@@ -2,6 +2,7 @@
 #include <pugixml.hpp>
 
 #include "base/limits.hpp"
+#include "base/message.hpp"
 #include "fhir/definitions/definitions.hpp"
 #include "fhir/format/xml.hpp"
 #include "fhir/format/xml_text.hpp"
@@ -71,7 +72,7 @@ class XmlReader {
                 if (encoding.empty() || encoding == "UTF-8" || encoding == "utf-8") continue;
                 return fail(Category::incorrect,
                             fmt::format("The XML declares the encoding \"{}\": FHIR XML is UTF-8.",
-                                        encoding.substr(0, 20)));
+                                        shown_in_message(encoding)));
             }
             if (node.type() != pugi::node_element || root)
                 return fail(Category::incorrect, "The XML holds more than one root element.");
@@ -99,7 +100,7 @@ class XmlReader {
         const std::string_view prefix =
             colon == std::string_view::npos ? std::string_view() : name.substr(0, colon);
         if (prefix != prefix_)
-            return refuse("<{}> is not in the namespace {}.", name.substr(0, 80),
+            return refuse("<{}> is not in the namespace {}.", shown_in_message(name),
                           detail::fhir_namespace);
         return colon == std::string_view::npos ? name : name.substr(colon + 1);
     }
@@ -116,7 +117,7 @@ class XmlReader {
             Category::incorrect,
             fmt::format(
                 "The root element <{}> is not in the FHIR namespace: expected xmlns=\"{}\".",
-                name.substr(0, 80), detail::fhir_namespace));
+                shown_in_message(name), detail::fhir_namespace));
     }
 
     /// Checks that `node` has only the attributes named, and no second one of a name.
@@ -127,20 +128,20 @@ class XmlReader {
             for (pugi::xml_attribute other = attribute.next_attribute(); other;
                  other = other.next_attribute()) {
                 if (name == other.name())
-                    return refuse("The attribute {} stands twice.", name.substr(0, 80));
+                    return refuse("The attribute {} stands twice.", shown_in_message(name));
             }
             if (is_namespace_declaration(name)) {
                 const bool redefines =
                     name == "xmlns" ? prefix_.empty() : name.substr(6) == prefix_;
                 if (redefines && attribute.value() != detail::fhir_namespace) {
-                    return refuse("<{}> leaves the namespace {}.", node.name(),
+                    return refuse("<{}> leaves the namespace {}.", shown_in_message(node.name()),
                                   detail::fhir_namespace);
                 }
                 continue;
             }
             if (name == "xsi:schemaLocation") continue;
             if (std::ranges::find(allowed, name) == allowed.end())
-                return refuse("R4 has no attribute {} here.", name.substr(0, 80));
+                return refuse("R4 has no attribute {} here.", shown_in_message(name));
         }
         return {};
     }
@@ -149,7 +150,8 @@ class XmlReader {
         if (xml_depth == 1) TRY(take_namespace(node));
         const std::string_view name = TRY(local_name(node));
         const Type* type = definitions().resource(name);
-        if (type == nullptr) return refuse("R4 has no resource type \"{}\".", name.substr(0, 80));
+        if (type == nullptr)
+            return refuse("R4 has no resource type \"{}\".", shown_in_message(name));
         const std::size_t path_length = path_.size();
         if (path_.empty()) path_ = name;
         TRY(check_attributes(node, {}));
@@ -201,10 +203,14 @@ class XmlReader {
             }
             groups.back().nodes.push_back(child);
         }
+        // Two types of one choice are a fault that the validator reports: they only need some fixed
+        // order.
         const auto order = [&](const Group& group) {
-            return std::ranges::find(type.elements, group.property.element) - type.elements.begin();
+            return std::pair(
+                std::ranges::find(type.elements, group.property.element) - type.elements.begin(),
+                group.property.type);
         };
-        std::ranges::stable_sort(groups, {}, order);
+        std::ranges::sort(groups, {}, order);
         for (const Group& group : groups) {
             const bool is_array = group.property.element->is_array();
             path_.append(".").append(group.property.type->property);
@@ -224,7 +230,7 @@ class XmlReader {
         const bool is_attribute =
             property.element != nullptr && is_xml_attribute(type, *property.element);
         if (property.element == nullptr || is_attribute)
-            return refuse("R4 has no element \"{}\" in {}.", local.substr(0, 80), type.name);
+            return refuse("R4 has no element \"{}\" in {}.", shown_in_message(local), type.name);
         return property;
     }
 
@@ -312,12 +318,13 @@ class XmlReader {
         static const Type* const integer = definitions().find("integer");
         if (type.name == "boolean") {
             if (value != "true" && value != "false")
-                return refuse("\"{}\" is no boolean: expected true or false.", value.substr(0, 80));
+                return refuse("\"{}\" is no boolean: expected true or false.",
+                              shown_in_message(value));
             return json_.boolean(value == "true");
         }
         if (type.name != "decimal" && !type.is_a(*integer)) return json_.string(value);
         if (!is_number(value) || value.size() > limits::number_length_max) {
-            return refuse("\"{}\" is no number of type {}.", value.substr(0, 80), type.name);
+            return refuse("\"{}\" is no number of type {}.", shown_in_message(value), type.name);
         }
         return json_.number(value);
     }
@@ -327,7 +334,7 @@ class XmlReader {
         const std::string_view name = node.name();
         if (name != "div")
             return refuse("<{}> must be a div without a prefix, with xmlns=\"{}\".",
-                          name.substr(0, 80), detail::xhtml_namespace);
+                          shown_in_message(name), detail::xhtml_namespace);
         const pugi::xml_attribute own = node.attribute("xmlns");
         if (own && own.value() != detail::xhtml_namespace)
             return refuse("<div> must be in the namespace {}.", detail::xhtml_namespace);

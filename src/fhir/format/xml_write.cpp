@@ -60,13 +60,15 @@ class XmlWriter {
             }
             (is_companion ? content->companion : content->value) = &member.value;
         }
-        std::ranges::stable_sort(contents, {}, &Content::order);
+        std::ranges::sort(contents, {}, [](const Content& content) {
+            return std::pair(content.order, content.property.type);
+        });
         return contents;
     }
 
     void write_children(const Type& type, const Json& object, unsigned depth) {
         for (const Content& content : contents_of(type, object)) {
-            const Json none;
+            const Json none{};
             const Json& value = content.value != nullptr ? *content.value : none;
             const Json& companion = content.companion != nullptr ? *content.companion : none;
             if (!value.is_array() && !companion.is_array()) {
