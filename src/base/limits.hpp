@@ -53,6 +53,7 @@ inline constexpr std::size_t includes_max = 10'000;            ///< included res
 inline constexpr std::size_t page_size_default = 20;
 inline constexpr std::size_t page_size_max = 1'000;
 inline constexpr std::size_t page_window_ids_max = 1'000;      ///< result ids that a sorted first page fixes
+inline constexpr std::size_t page_walk_ids_max = 200'000;     ///< results that one sorted walk can give out
 inline constexpr std::size_t cursors_max = 10'000;
 inline constexpr unsigned cursor_life_seconds = 3'600;
 inline constexpr std::size_t conditional_matches_max = 1'000;  ///< of a conditional delete of several

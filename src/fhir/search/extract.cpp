@@ -33,8 +33,9 @@ bool has_upper(std::string_view text) {
 bool is_present(const Json& value) {
     if (value.is_null()) return false;
     if (!value.is_object()) return true;
-    return std::any_of(value.members().begin(), value.members().end(),
-                       [](const JsonMember& member) { return member.key != "extension" && member.key != "id"; });
+    return std::any_of(
+        value.members().begin(), value.members().end(),
+        [](const JsonMember& member) { return member.key != "extension" && member.key != "id"; });
 }
 
 std::optional<double> number_of(const Json& value) {
@@ -53,9 +54,12 @@ bool has_extension(const Json& value, std::string_view url) {
 bool passes(const RouteFilter& filter, const Json& value) {
     switch (filter.kind) {
         case RouteFilter::Kind::none:
-        case RouteFilter::Kind::first: return true;
-        case RouteFilter::Kind::equals: return value.string_at(filter.member) == filter.value;
-        case RouteFilter::Kind::has_extension: return has_extension(value, filter.value);
+        case RouteFilter::Kind::first:
+            return true;
+        case RouteFilter::Kind::equals:
+            return value.string_at(filter.member) == filter.value;
+        case RouteFilter::Kind::has_extension:
+            return has_extension(value, filter.value);
     }
     return false;
 }
@@ -70,23 +74,29 @@ std::string fold_token(std::string_view code) {
     return folded;
 }
 
-bool is_folded_system(std::string_view system) { return !definitions().is_case_sensitive(system); }
+bool is_folded_system(std::string_view system) {
+    return !definitions().is_case_sensitive(system);
+}
 
 ReferenceParts split_reference(std::string_view reference, std::string_view base_url) {
     ReferenceParts parts;
     std::string_view rest = reference;
     const bool is_absolute = rest.starts_with("http://") || rest.starts_with("https://");
-    if (is_absolute && !base_url.empty() && rest.starts_with(base_url) && rest.size() > base_url.size() && rest[base_url.size()] == '/') {
+    if (is_absolute && !base_url.empty() && rest.starts_with(base_url) &&
+        rest.size() > base_url.size() && rest[base_url.size()] == '/') {
         rest.remove_prefix(base_url.size() + 1);
         parts.is_local = true;
     } else {
         parts.is_local = !is_absolute && !rest.starts_with("urn:");
     }
-    if (const std::size_t history = rest.find("/_history/"); history != std::string_view::npos) rest = rest.substr(0, history);
-    if (const std::size_t fragment = rest.find('#'); fragment != std::string_view::npos) rest = rest.substr(0, fragment);
+    if (const std::size_t history = rest.find("/_history/"); history != std::string_view::npos)
+        rest = rest.substr(0, history);
+    if (const std::size_t fragment = rest.find('#'); fragment != std::string_view::npos)
+        rest = rest.substr(0, fragment);
     if (const std::size_t question = rest.find('?'); question != std::string_view::npos) {
         const std::size_t before = rest.rfind('/', question);
-        parts.type = rest.substr(before == std::string_view::npos ? 0 : before + 1, question - (before == std::string_view::npos ? 0 : before + 1));
+        parts.type = rest.substr(before == std::string_view::npos ? 0 : before + 1,
+                                 question - (before == std::string_view::npos ? 0 : before + 1));
         return parts;
     }
     const std::size_t slash = rest.rfind('/');
@@ -94,11 +104,14 @@ ReferenceParts split_reference(std::string_view reference, std::string_view base
     parts.id = rest.substr(slash + 1);
     const std::size_t before = rest.rfind('/', slash - 1);
     if (parts.is_local && before != std::string_view::npos) return {};
-    parts.type = rest.substr(before == std::string_view::npos ? 0 : before + 1, slash - (before == std::string_view::npos ? 0 : before + 1));
+    parts.type = rest.substr(before == std::string_view::npos ? 0 : before + 1,
+                             slash - (before == std::string_view::npos ? 0 : before + 1));
     return parts;
 }
 
-std::optional<store::Identity> reference_identity(const Parameters& parameters, std::string_view reference, std::string_view base_url) {
+std::optional<store::Identity> reference_identity(const Parameters& parameters,
+                                                  std::string_view reference,
+                                                  std::string_view base_url) {
     if (reference.empty() || reference.front() == '#') return std::nullopt;
     const ReferenceParts parts = split_reference(reference, base_url);
     if (parts.is_local && !parts.id.empty() && is_fhir_id(parts.id)) {
@@ -122,7 +135,8 @@ void Extraction::walk(const ProgramNode& node, const Json& object) {
     for (const JsonMember& member : object.members()) {
         const int first = node.table.find(member.key);
         if (first < 0) continue;
-        for (std::size_t i = static_cast<std::size_t>(first); i < node.edges.size() && node.edges[i].property == member.key; ++i) {
+        for (std::size_t i = static_cast<std::size_t>(first);
+             i < node.edges.size() && node.edges[i].property == member.key; ++i) {
             enter(node.edges[i], member.value);
         }
     }
@@ -166,47 +180,68 @@ bool Extraction::emit_value(const EmitGroup& group, const Json& value) {
         case Emitter::token_contact:
         case Emitter::token_code:
         case Emitter::token_boolean:
-        case Emitter::token_string: return emit_token_kind(group, value);
+        case Emitter::token_string:
+            return emit_token_kind(group, value);
         case Emitter::string_plain:
         case Emitter::string_human_name:
         case Emitter::string_address:
         case Emitter::string_phonetic:
-        case Emitter::string_phonetic_name: return emit_string_kind(group, value);
-        case Emitter::reference_plain: return reference(group, value);
-        case Emitter::reference_canonical: return canonical(group, value.text());
+        case Emitter::string_phonetic_name:
+            return emit_string_kind(group, value);
+        case Emitter::reference_plain:
+            return reference(group, value);
+        case Emitter::reference_canonical:
+            return canonical(group, value.text());
         case Emitter::reference_uri: {
             bool any = false;
-            for (const EmitTarget& target : group.targets) any = reference_to(target, value.text(), {}) || any;
+            for (const EmitTarget& target : group.targets)
+                any = reference_to(target, value.text(), {}) || any;
             return any;
         }
-        case Emitter::reference_resource: return inner_resource(group, value);
+        case Emitter::reference_resource:
+            return inner_resource(group, value);
         case Emitter::uri_plain:
             if (value.text().empty()) return false;
-            for (const EmitTarget& target : group.targets) rows_.uris.push_back({target.parameter->name, std::string(value.text())});
+            for (const EmitTarget& target : group.targets)
+                rows_.uris.push_back({target.parameter->name, std::string(value.text())});
             return true;
-        default: return emit_range_kind(group, value);
+        default:
+            return emit_range_kind(group, value);
     }
 }
 
 bool Extraction::emit_token_kind(const EmitGroup& group, const Json& value) {
     switch (group.emitter) {
-        case Emitter::token_coding: return coding(group, value);
-        case Emitter::token_concept: return concept_of(group, value);
-        case Emitter::token_identifier: return identifier(group, value);
-        case Emitter::token_contact: return token(group, {}, value.string_at("value"), true);
-        case Emitter::token_boolean: return value.is_boolean() && token(group, {}, value.boolean() ? "true" : "false", false);
-        case Emitter::token_string: return token(group, {}, value.text(), true);
-        default: return token(group, {}, value.text(), false);
+        case Emitter::token_coding:
+            return coding(group, value);
+        case Emitter::token_concept:
+            return concept_of(group, value);
+        case Emitter::token_identifier:
+            return identifier(group, value);
+        case Emitter::token_contact:
+            return token(group, {}, value.string_at("value"), true);
+        case Emitter::token_boolean:
+            return value.is_boolean() &&
+                   token(group, {}, value.boolean() ? "true" : "false", false);
+        case Emitter::token_string:
+            return token(group, {}, value.text(), true);
+        default:
+            return token(group, {}, value.text(), false);
     }
 }
 
 bool Extraction::emit_string_kind(const EmitGroup& group, const Json& value) {
     switch (group.emitter) {
-        case Emitter::string_human_name: return human_name(group, value, false);
-        case Emitter::string_phonetic_name: return human_name(group, value, true);
-        case Emitter::string_address: return address(group, value);
-        case Emitter::string_phonetic: return phonetic(group, value.text());
-        default: return string(group, value.text(), group.targets.front().parameter->code == "family");
+        case Emitter::string_human_name:
+            return human_name(group, value, false);
+        case Emitter::string_phonetic_name:
+            return human_name(group, value, true);
+        case Emitter::string_address:
+            return address(group, value);
+        case Emitter::string_phonetic:
+            return phonetic(group, value.text());
+        default:
+            return string(group, value.text(), group.targets.front().parameter->code == "family");
     }
 }
 
@@ -214,15 +249,20 @@ bool Extraction::emit_range_kind(const EmitGroup& group, const Json& value) {
     switch (group.emitter) {
         case Emitter::date_plain:
         case Emitter::date_period:
-        case Emitter::date_timing: return date(group, interval_of(group.emitter, value));
+        case Emitter::date_timing:
+            return date(group, interval_of(group.emitter, value));
         case Emitter::number_plain:
-        case Emitter::number_range: return number(group, bounds_of(group.emitter, value));
+        case Emitter::number_range:
+            return number(group, bounds_of(group.emitter, value));
         case Emitter::quantity_plain:
         case Emitter::quantity_money:
         case Emitter::quantity_range:
-        case Emitter::quantity_sampled: return quantity(group, measure_of(group.emitter, value));
-        case Emitter::location_position: return location(group, value);
-        default: return false;
+        case Emitter::quantity_sampled:
+            return quantity(group, measure_of(group.emitter, value));
+        case Emitter::location_position:
+            return location(group, value);
+        default:
+            return false;
     }
 }
 
@@ -230,14 +270,17 @@ bool Extraction::emit_range_kind(const EmitGroup& group, const Json& value) {
 
 std::int64_t Extraction::token_of(std::string_view system, std::string_view code, bool fold) {
     const store::Name name = system.empty() ? 0 : names_.intern(store::NameKind::system, system);
-    if (fold && has_upper(code) && is_folded_system(system)) return store::token_value(names_, name, system, fold_token(code));
+    if (fold && has_upper(code) && is_folded_system(system))
+        return store::token_value(names_, name, system, fold_token(code));
     return store::token_value(names_, name, system, code);
 }
 
-bool Extraction::token(const EmitGroup& group, std::string_view system, std::string_view code, bool fold) {
+bool Extraction::token(const EmitGroup& group, std::string_view system, std::string_view code,
+                       bool fold) {
     if (code.empty()) return false;
     const std::int64_t value = token_of(system, code, fold);
-    for (const EmitTarget& target : group.targets) rows_.tokens.push_back({target.parameter->name, value});
+    for (const EmitTarget& target : group.targets)
+        rows_.tokens.push_back({target.parameter->name, value});
     return true;
 }
 
@@ -250,9 +293,11 @@ void Extraction::display(const EmitGroup& group, std::string_view text) {
         const store::Name name = target.parameter->text_name;
         if (name == 0) continue;
         // A concept's text is most often the display of its coding: one row serves both.
-        const std::size_t back = std::min<std::size_t>(rows_.strings.size(), 4 * group.targets.size());
-        const bool is_known = std::any_of(rows_.strings.end() - static_cast<std::ptrdiff_t>(back), rows_.strings.end(),
-                                          [&](const store::StringRow& row) { return row.param == name && row.folded == folded; });
+        const std::size_t back =
+            std::min<std::size_t>(rows_.strings.size(), 4 * group.targets.size());
+        const bool is_known = std::any_of(
+            rows_.strings.end() - static_cast<std::ptrdiff_t>(back), rows_.strings.end(),
+            [&](const store::StringRow& row) { return row.param == name && row.folded == folded; });
         if (!is_known) rows_.strings.push_back({name, folded, folded});
     }
 }
@@ -283,9 +328,11 @@ bool Extraction::identifier(const EmitGroup& group, const Json& value) {
             const std::string_view kind_code = kind.string_at("code");
             if (code.empty() || kind_code.empty()) continue;
             scratch_.assign(kind_code).append("|").append(code);
-            const std::int64_t pair = token_of(kind.string_at("system"), fold_token(scratch_), false);
+            const std::int64_t pair =
+                token_of(kind.string_at("system"), fold_token(scratch_), false);
             for (const EmitTarget& target : group.targets) {
-                if (target.parameter->of_type_name != 0) rows_.tokens.push_back({target.parameter->of_type_name, pair});
+                if (target.parameter->of_type_name != 0)
+                    rows_.tokens.push_back({target.parameter->of_type_name, pair});
             }
         }
     }
@@ -299,11 +346,15 @@ bool Extraction::string(const EmitGroup& group, std::string_view text, bool spli
     const std::string folded = text::fold(text);
     if (folded.empty() && text.find_first_not_of(" \t\r\n") == std::string_view::npos) return false;
     for (const EmitTarget& target : group.targets) {
-        rows_.strings.push_back({target.parameter->name, std::string(cut(folded)), std::string(cut(text))});
+        rows_.strings.push_back(
+            {target.parameter->name, std::string(cut(folded)), std::string(cut(text))});
         // The later parts of a family name ("von Berg") are found from their start as well.
         if (!split_words) continue;
-        for (std::size_t space = folded.find(' '); space != std::string::npos; space = folded.find(' ', space + 1)) {
-            rows_.strings.push_back({target.parameter->name, std::string(cut(std::string_view(folded).substr(space + 1))), std::string(cut(text))});
+        for (std::size_t space = folded.find(' '); space != std::string::npos;
+             space = folded.find(' ', space + 1)) {
+            rows_.strings.push_back({target.parameter->name,
+                                     std::string(cut(std::string_view(folded).substr(space + 1))),
+                                     std::string(cut(text))});
         }
     }
     return true;
@@ -313,7 +364,8 @@ bool Extraction::phonetic(const EmitGroup& group, std::string_view text) {
     if (text.empty()) return false;
     const std::string key = phonetic_key(text::fold(text));
     for (const EmitTarget& target : group.targets) {
-        rows_.strings.push_back({target.parameter->name, std::string(cut(key)), std::string(cut(text))});
+        rows_.strings.push_back(
+            {target.parameter->name, std::string(cut(key)), std::string(cut(text))});
     }
     return true;
 }
@@ -338,7 +390,8 @@ bool Extraction::address(const EmitGroup& group, const Json& value) {
         const std::string_view key = member.key;
         if (key == "line") {
             for (const Json& line : member.value.items()) any = string(group, line.text()) || any;
-        } else if (key == "text" || key == "city" || key == "district" || key == "state" || key == "postalCode" || key == "country") {
+        } else if (key == "text" || key == "city" || key == "district" || key == "state" ||
+                   key == "postalCode" || key == "country") {
             any = string(group, member.value.text()) || any;
         }
     }
@@ -351,10 +404,12 @@ std::optional<Extraction::Interval> Extraction::instant_of(std::string_view text
     if (text.empty()) return std::nullopt;
     const auto date = parse_date(text);
     if (!date) return std::nullopt;
-    return Interval{date->lower(options_.zone_minutes).milliseconds, date->upper(options_.zone_minutes).milliseconds};
+    return Interval{date->lower(options_.zone_minutes).milliseconds,
+                    date->upper(options_.zone_minutes).milliseconds};
 }
 
-std::optional<Extraction::Interval> Extraction::interval_of(Emitter emitter, const Json& value) const {
+std::optional<Extraction::Interval> Extraction::interval_of(Emitter emitter,
+                                                            const Json& value) const {
     if (emitter == Emitter::date_plain) return instant_of(value.text());
     if (emitter == Emitter::date_period) {
         const auto start = instant_of(value.string_at("start"));
@@ -366,7 +421,8 @@ std::optional<Extraction::Interval> Extraction::interval_of(Emitter emitter, con
     std::optional<Interval> outer;
     const auto widen = [&](std::optional<Interval> more) {
         if (!more) return;
-        outer = outer ? Interval{std::min(outer->lo, more->lo), std::max(outer->hi, more->hi)} : *more;
+        outer =
+            outer ? Interval{std::min(outer->lo, more->lo), std::max(outer->hi, more->hi)} : *more;
     };
     for (const Json& event : value["event"].items()) widen(instant_of(event.text()));
     widen(interval_of(Emitter::date_period, value["repeat"]["boundsPeriod"]));
@@ -375,7 +431,8 @@ std::optional<Extraction::Interval> Extraction::interval_of(Emitter emitter, con
 
 bool Extraction::date(const EmitGroup& group, std::optional<Interval> interval) {
     if (!interval) return false;
-    for (const EmitTarget& target : group.targets) rows_.dates.push_back({target.parameter->name, interval->lo, interval->hi});
+    for (const EmitTarget& target : group.targets)
+        rows_.dates.push_back({target.parameter->name, interval->lo, interval->hi});
     return true;
 }
 
@@ -393,7 +450,8 @@ std::optional<Extraction::Bounds> Extraction::bounds_of(Emitter emitter, const J
 
 bool Extraction::number(const EmitGroup& group, std::optional<Bounds> bounds) {
     if (!bounds) return false;
-    for (const EmitTarget& target : group.targets) rows_.numbers.push_back({target.parameter->name, bounds->lo, bounds->hi});
+    for (const EmitTarget& target : group.targets)
+        rows_.numbers.push_back({target.parameter->name, bounds->lo, bounds->hi});
     return true;
 }
 
@@ -433,7 +491,12 @@ std::optional<Extraction::Measure> Extraction::measure_of(Emitter emitter, const
         const auto bounds = bounds_of(Emitter::number_range, value);
         if (!bounds) return std::nullopt;
         const Json& unit_of = value["low"]["value"].is_number() ? value["low"] : value["high"];
-        measure = {*bounds, unit_of.string_at("system"), unit_of.string_at("code"), unit_of.string_at("unit"), {}, 0};
+        measure = {*bounds,
+                   unit_of.string_at("system"),
+                   unit_of.string_at("code"),
+                   unit_of.string_at("unit"),
+                   {},
+                   0};
         canonicalise(measure, value["low"]["value"], value["high"]["value"]);
         return measure;
     }
@@ -442,7 +505,12 @@ std::optional<Extraction::Measure> Extraction::measure_of(Emitter emitter, const
         const auto high = number_of(value["upperLimit"]);
         if (!low && !high) return std::nullopt;
         const Json& origin = value["origin"];
-        measure = {{low.value_or(-infinity), high.value_or(infinity)}, origin.string_at("system"), origin.string_at("code"), origin.string_at("unit"), {}, 0};
+        measure = {{low.value_or(-infinity), high.value_or(infinity)},
+                   origin.string_at("system"),
+                   origin.string_at("code"),
+                   origin.string_at("unit"),
+                   {},
+                   0};
         canonicalise(measure, value["lowerLimit"], value["upperLimit"]);
         return measure;
     }
@@ -454,9 +522,15 @@ std::optional<Extraction::Measure> Extraction::measure_of(Emitter emitter, const
         return measure;
     }
     const std::string_view comparator = value.string_at("comparator");
-    measure = {with_comparator<Bounds>(comparator, *number), value.string_at("system"), value.string_at("code"), value.string_at("unit"), {}, 0};
+    measure = {with_comparator<Bounds>(comparator, *number),
+               value.string_at("system"),
+               value.string_at("code"),
+               value.string_at("unit"),
+               {},
+               0};
     canonicalise(measure, amount, amount);
-    if (measure.canonical && !comparator.empty()) measure.canonical = with_comparator<Bounds>(comparator, measure.canonical->lo);
+    if (measure.canonical && !comparator.empty())
+        measure.canonical = with_comparator<Bounds>(comparator, measure.canonical->lo);
     return measure;
 }
 
@@ -473,10 +547,15 @@ bool Extraction::quantity(const EmitGroup& group, const std::optional<Measure>& 
     const store::Name written = measure->unit == measure->code ? 0 : unit_name({}, measure->unit);
     for (const EmitTarget& target : group.targets) {
         const Parameter& parameter = *target.parameter;
-        if (coded != 0 || written == 0) rows_.quantities.push_back({parameter.name, coded, measure->bounds.lo, measure->bounds.hi});
-        if (written != 0) rows_.quantities.push_back({parameter.name, written, measure->bounds.lo, measure->bounds.hi});
+        if (coded != 0 || written == 0)
+            rows_.quantities.push_back(
+                {parameter.name, coded, measure->bounds.lo, measure->bounds.hi});
+        if (written != 0)
+            rows_.quantities.push_back(
+                {parameter.name, written, measure->bounds.lo, measure->bounds.hi});
         if (measure->canonical && parameter.canonical_name != 0) {
-            rows_.quantities.push_back({parameter.canonical_name, measure->canonical_unit, measure->canonical->lo, measure->canonical->hi});
+            rows_.quantities.push_back({parameter.canonical_name, measure->canonical_unit,
+                                        measure->canonical->lo, measure->canonical->hi});
         }
     }
     return true;
@@ -497,12 +576,14 @@ bool Extraction::location(const EmitGroup& group, const Json& value) {
 
 std::string_view Extraction::contained_type(std::string_view fragment) const {
     for (const Json& contained : resource_["contained"].items()) {
-        if (contained.string_at("id") == fragment.substr(1)) return contained.string_at("resourceType");
+        if (contained.string_at("id") == fragment.substr(1))
+            return contained.string_at("resourceType");
     }
     return {};
 }
 
-bool Extraction::reference_to(const EmitTarget& target, std::string_view text, std::string_view stated_type) {
+bool Extraction::reference_to(const EmitTarget& target, std::string_view text,
+                              std::string_view stated_type) {
     if (text.empty()) return false;
     const Parameter& parameter = *target.parameter;
     const ReferenceParts parts = split_reference(text, options_.base_url);
@@ -516,20 +597,23 @@ bool Extraction::reference_to(const EmitTarget& target, std::string_view text, s
         if (parameter.present_name != 0) rows_.tokens.push_back({parameter.present_name, 1});
         return true;
     }
-    const bool is_patient = target.patient_rank >= 0 && identity->type != 0 && identity->type == parameters_.type_name("Patient");
+    const bool is_patient = target.patient_rank >= 0 && identity->type != 0 &&
+                            identity->type == parameters_.type_name("Patient");
     if (is_patient) patients_.push_back({target.patient_rank, *identity});
     rows_.references.push_back({parameter.name, std::move(*identity)});
     return true;
 }
 
-bool Extraction::reference_identifier(const EmitGroup& group, const Json& value, std::string_view stated_type) {
+bool Extraction::reference_identifier(const EmitGroup& group, const Json& value,
+                                      std::string_view stated_type) {
     const std::string_view code = value.string_at("value");
     if (code.empty()) return false;
     const std::int64_t token_number = token_of(value.string_at("system"), code, true);
     const store::Name stated = stated_type.empty() ? 0 : parameters_.type_name(stated_type);
     for (const EmitTarget& target : group.targets) {
         if (target.resolve_type != 0 && stated != 0 && stated != target.resolve_type) continue;
-        if (target.parameter->identifier_name != 0) rows_.tokens.push_back({target.parameter->identifier_name, token_number});
+        if (target.parameter->identifier_name != 0)
+            rows_.tokens.push_back({target.parameter->identifier_name, token_number});
     }
     return true;
 }
@@ -538,8 +622,10 @@ bool Extraction::reference(const EmitGroup& group, const Json& value) {
     const std::string_view stated_type = value.string_at("type");
     const std::string_view text = value.string_at("reference");
     bool any = false;
-    for (const EmitTarget& target : group.targets) any = reference_to(target, text, stated_type) || any;
-    if (const Json* identifier = value.find("identifier")) reference_identifier(group, *identifier, stated_type);
+    for (const EmitTarget& target : group.targets)
+        any = reference_to(target, text, stated_type) || any;
+    if (const Json* identifier = value.find("identifier"))
+        reference_identifier(group, *identifier, stated_type);
     return any;
 }
 
@@ -555,8 +641,9 @@ bool Extraction::canonical(const EmitGroup& group, std::string_view text) {
         rows_.references.push_back({target.parameter->name, {0, std::string(text)}});
         if (target.parameter->below_name == 0) continue;
         // Each prefix of the version, for `:below`: 1, 1.2, 1.2.3.
-        for (std::size_t dot = text.find('.', bar); ; dot = text.find('.', dot + 1)) {
-            rows_.references.push_back({target.parameter->below_name, {0, std::string(text.substr(0, dot))}});
+        for (std::size_t dot = text.find('.', bar);; dot = text.find('.', dot + 1)) {
+            rows_.references.push_back(
+                {target.parameter->below_name, {0, std::string(text.substr(0, dot))}});
             if (dot == std::string_view::npos) break;
         }
     }
@@ -569,7 +656,8 @@ bool Extraction::inner_resource(const EmitGroup& group, const Json& value) {
     const store::Name name = parameters_.type_name(type);
     if (name == 0 || id.empty()) return false;
     for (const EmitTarget& target : group.targets) {
-        if (target.parameter->can_lead_to(type)) rows_.references.push_back({target.parameter->name, {name, std::string(id)}});
+        if (target.parameter->can_lead_to(type))
+            rows_.references.push_back({target.parameter->name, {name, std::string(id)}});
     }
     return true;
 }
@@ -578,11 +666,12 @@ bool Extraction::inner_resource(const EmitGroup& group, const Json& value) {
 
 namespace {
 
-/// References are never followed while a resource is indexed: resolve() yields a bare resource of the type that the text names,
-/// so that `is` can be asked.
+/// References are never followed while a resource is indexed: resolve() yields a bare resource of
+/// the type that the text names, so that `is` can be asked.
 class TypeOnlyEnvironment : public path::Environment {
-   public:
-    TypeOnlyEnvironment(const Json& resource, std::string_view base_url) : resource_(resource), base_url_(base_url) {}
+ public:
+    TypeOnlyEnvironment(const Json& resource, std::string_view base_url)
+        : resource_(resource), base_url_(base_url) {}
     const Json* resolve(std::string_view reference) const override {
         if (reference.starts_with('#')) {
             for (const Json& contained : resource_["contained"].items()) {
@@ -599,7 +688,7 @@ class TypeOnlyEnvironment : public path::Environment {
         return &document.root();
     }
 
-   private:
+ private:
     const Json& resource_;
     std::string_view base_url_;
     mutable std::deque<JsonDocument> documents_;
@@ -625,13 +714,15 @@ void Extraction::run_fallback(const FallbackRule& rule) {
                 const Type* extension = definitions().find("Extension");
                 const auto property = extension->find(member.key);
                 if (property.type == nullptr || !member.key.starts_with("value")) continue;
-                const Emitter emitter = emitter_for(parameter.kind, parameter.code, *property.type->type);
+                const Emitter emitter =
+                    emitter_for(parameter.kind, parameter.code, *property.type->type);
                 if (emitter != Emitter::none) emit({emitter, {rule.target}}, member.value);
             }
             continue;
         }
         const Emitter emitter = emitter_for(parameter.kind, parameter.code, *item.type());
-        if (emitter != Emitter::none && emitter != Emitter::composite) emit({emitter, {rule.target}}, *item.node());
+        if (emitter != Emitter::none && emitter != Emitter::composite)
+            emit({emitter, {rule.target}}, *item.node());
     }
 }
 
@@ -640,13 +731,24 @@ void Extraction::computed(const EmitTarget& target, const path::Item& item) {
     const auto text = item.to_text();
     if (!text) return;
     switch (target.parameter->kind) {
-        case SearchType::token: token(group, {}, *text, true); return;
-        case SearchType::string: string(group, *text); return;
-        case SearchType::uri: rows_.uris.push_back({target.parameter->name, *text}); return;
-        case SearchType::date: date(group, instant_of(*text)); return;
-        case SearchType::reference: reference_to(target, *text, {}); return;
+        case SearchType::token:
+            token(group, {}, *text, true);
+            return;
+        case SearchType::string:
+            string(group, *text);
+            return;
+        case SearchType::uri:
+            rows_.uris.push_back({target.parameter->name, *text});
+            return;
+        case SearchType::date:
+            date(group, instant_of(*text));
+            return;
+        case SearchType::reference:
+            reference_to(target, *text, {});
+            return;
         case SearchType::number:
-            if (const auto decimal = item.decimal()) number(group, Bounds{decimal->to_double(), decimal->to_double()});
+            if (const auto decimal = item.decimal())
+                number(group, Bounds{decimal->to_double(), decimal->to_double()});
             return;
         case SearchType::quantity:
             if (const auto amount = item.quantity()) {
@@ -654,14 +756,15 @@ void Extraction::computed(const EmitTarget& target, const path::Item& item) {
                 emit({Emitter::quantity_plain, {target}}, item.to_json(document));
             }
             return;
-        default: return;
+        default:
+            return;
     }
 }
 
 // --- entry points ---
 
-store::Rows extract(const Parameters& parameters, std::string_view type, const Json& resource, store::Names& names,
-                    const ExtractOptions& options) {
+store::Rows extract(const Parameters& parameters, std::string_view type, const Json& resource,
+                    store::Names& names, const ExtractOptions& options) {
     store::Rows rows;
     const Program* program = parameters.program(type);
     if (program == nullptr) return rows;
@@ -669,11 +772,14 @@ store::Rows extract(const Parameters& parameters, std::string_view type, const J
     return rows;
 }
 
-store::Rows extract_only(const Parameters& parameters, std::string_view type, const Json& resource, store::Names& names,
-                         std::span<const store::Name> params, const ExtractOptions& options) {
+store::Rows extract_only(const Parameters& parameters, std::string_view type, const Json& resource,
+                         store::Names& names, std::span<const store::Name> params,
+                         const ExtractOptions& options) {
     store::Rows rows = extract(parameters, type, resource, names, options);
     const auto keep = [&](auto& kind) {
-        std::erase_if(kind, [&](const auto& row) { return std::find(params.begin(), params.end(), row.param) == params.end(); });
+        std::erase_if(kind, [&](const auto& row) {
+            return std::find(params.begin(), params.end(), row.param) == params.end();
+        });
     };
     keep(rows.tokens);
     keep(rows.strings);

@@ -10,7 +10,12 @@ namespace {
 /// The readable text of a narrative: tags become spaces, entities their characters.
 void append_narrative(std::string_view xhtml, std::string& out) {
     static constexpr std::array<std::pair<std::string_view, std::string_view>, 6> entities{
-        {{"&amp;", "&"}, {"&lt;", "<"}, {"&gt;", ">"}, {"&quot;", "\""}, {"&apos;", "'"}, {"&nbsp;", " "}}};
+        {{"&amp;", "&"},
+         {"&lt;", "<"},
+         {"&gt;", ">"},
+         {"&quot;", "\""},
+         {"&apos;", "'"},
+         {"&nbsp;", " "}}};
     for (std::size_t at = 0; at < xhtml.size();) {
         if (xhtml[at] == '<') {
             const std::size_t end = xhtml.find('>', at);
@@ -20,7 +25,9 @@ void append_narrative(std::string_view xhtml, std::string& out) {
             continue;
         }
         if (xhtml[at] == '&') {
-            const auto entity = std::find_if(entities.begin(), entities.end(), [&](const auto& e) { return xhtml.substr(at).starts_with(e.first); });
+            const auto entity = std::find_if(entities.begin(), entities.end(), [&](const auto& e) {
+                return xhtml.substr(at).starts_with(e.first);
+            });
             if (entity != entities.end()) {
                 out += entity->second;
                 at += entity->first.size();
@@ -36,7 +43,9 @@ void append_attachment(const Json& attachment, std::string& out) {
     if (!attachment.string_at("contentType").starts_with("text/plain")) return;
     const std::string_view data = attachment.string_at("data");
     std::string decoded;
-    if (data.empty() || data.size() / 4 * 3 > limits::index_text_bytes_max || !base64_decode(data, decoded)) return;
+    if (data.empty() || data.size() / 4 * 3 > limits::index_text_bytes_max ||
+        !base64_decode(data, decoded))
+        return;
     (out += ' ') += decoded;
 }
 
@@ -77,7 +86,8 @@ void Extraction::add_text() {
     if (program_.prose != nullptr) prose(*program_.prose, resource_, prose_text);
     for (const Json& contained : resource_["contained"].items()) {
         const Program* inner = parameters_.program(contained.string_at("resourceType"));
-        if (inner != nullptr && inner->prose != nullptr) prose(*inner->prose, contained, prose_text);
+        if (inner != nullptr && inner->prose != nullptr)
+            prose(*inner->prose, contained, prose_text);
     }
     if (prose_text.empty()) return;
     std::string words = text::words(prose_text);
@@ -86,11 +96,14 @@ void Extraction::add_text() {
 
 void Extraction::add_patients() {
     // Home patient first: the order of the compartment's paths, then the order in the resource.
-    std::stable_sort(patients_.begin(), patients_.end(), [](const PatientHit& a, const PatientHit& b) { return a.rank < b.rank; });
+    std::stable_sort(patients_.begin(), patients_.end(),
+                     [](const PatientHit& a, const PatientHit& b) { return a.rank < b.rank; });
     auto& compartments = rows_.compartments;
-    if (program_.is_patient) compartments.push_back({program_.type, std::string(resource_.string_at("id"))});
+    if (program_.is_patient)
+        compartments.push_back({program_.type, std::string(resource_.string_at("id"))});
     for (PatientHit& hit : patients_) {
-        if (std::find(compartments.begin(), compartments.end(), hit.identity) == compartments.end()) {
+        if (std::find(compartments.begin(), compartments.end(), hit.identity) ==
+            compartments.end()) {
             compartments.push_back(std::move(hit.identity));
         }
     }
@@ -109,7 +122,8 @@ void Extraction::add_patients() {
     if (program_.main_code != nullptr) {
         for (const auto& row : rows_.tokens) {
             if (row.param != program_.main_code->name) continue;
-            if (std::find(codes.begin(), codes.end(), row.value) == codes.end()) codes.push_back(row.value);
+            if (std::find(codes.begin(), codes.end(), row.value) == codes.end())
+                codes.push_back(row.value);
         }
     }
     for (const auto& patient : compartments) {

@@ -17,7 +17,8 @@ namespace meridian::fhir::search {
 std::string fold_token(std::string_view code);
 /// Whether tokens of `system` are folded (the specification says "in doubt, insensitive").
 bool is_folded_system(std::string_view system);
-/// "Type/id" inside a reference text: relative, versioned, absolute, or a conditional "Type?…". Empty type when it has none.
+/// "Type/id" inside a reference text: relative, versioned, absolute, or a conditional "Type?…".
+/// Empty type when it has none.
 struct ReferenceParts {
     std::string_view type;
     std::string_view id;
@@ -26,14 +27,19 @@ struct ReferenceParts {
 ReferenceParts split_reference(std::string_view reference, std::string_view base_url);
 
 class Extraction {
-   public:
-    Extraction(const Parameters& parameters, const Program& program, const Json& resource, store::Names& names,
-               const ExtractOptions& options, store::Rows& rows)
-        : parameters_(parameters), program_(program), resource_(resource), names_(names), options_(options), rows_(rows) {}
+ public:
+    Extraction(const Parameters& parameters, const Program& program, const Json& resource,
+               store::Names& names, const ExtractOptions& options, store::Rows& rows)
+        : parameters_(parameters),
+          program_(program),
+          resource_(resource),
+          names_(names),
+          options_(options),
+          rows_(rows) {}
 
     void run();
 
-   private:
+ private:
     struct PatientHit {
         int rank;
         store::Identity identity;
@@ -86,14 +92,18 @@ class Extraction {
     bool number(const EmitGroup& group, std::optional<Bounds> bounds);
     bool quantity(const EmitGroup& group, const std::optional<Measure>& measure);
     bool reference(const EmitGroup& group, const Json& value);
-    bool reference_to(const EmitTarget& target, std::string_view text, std::string_view stated_type);
-    bool reference_identifier(const EmitGroup& group, const Json& identifier, std::string_view stated_type);
+    bool reference_to(const EmitTarget& target, std::string_view text,
+                      std::string_view stated_type);
+    bool reference_identifier(const EmitGroup& group, const Json& identifier,
+                              std::string_view stated_type);
     bool canonical(const EmitGroup& group, std::string_view text);
     bool inner_resource(const EmitGroup& group, const Json& value);
     bool location(const EmitGroup& group, const Json& value);
     void composite(const EmitTarget& target, const Json& base);
-    void composite_rows(const EmitTarget& target, const std::vector<std::vector<PartValue>>& parts, std::size_t component_count);
-    void part_values(const CompositePart& part, const Json& at, std::size_t step, std::vector<PartValue>& out);
+    void composite_rows(const EmitTarget& target, const std::vector<std::vector<PartValue>>& parts,
+                        std::size_t component_count);
+    void part_values(const CompositePart& part, const Json& at, std::size_t step,
+                     std::vector<PartValue>& out);
     void part_value(const CompositePart& part, const Json& value, std::vector<PartValue>& out);
     void run_fallback(const FallbackRule& rule);
     void computed(const EmitTarget& target, const path::Item& item);

@@ -87,9 +87,11 @@ MainPath main_path(std::string_view type) {
 
 std::string_view corrected_expression(std::string_view type, std::string_view code) {
     if (type != "Patient") return {};
-    // The published expression names an extension that does not exist; this is the one of the R4 extension registry.
+    // The published expression names an extension that does not exist; this is the one of the R4
+    // extension registry.
     if (code == "mothersMaidenName") {
-        return "Patient.extension('http://hl7.org/fhir/StructureDefinition/patient-mothersMaidenName')";
+        return "Patient.extension('http://hl7.org/fhir/StructureDefinition/"
+               "patient-mothersMaidenName')";
     }
     // Published without an expression.
     if (code == "birthOrderBoolean") return "(Patient.multipleBirth as boolean)";

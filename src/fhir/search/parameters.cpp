@@ -46,15 +46,16 @@ bool applies_to(std::string_view base, const Type& type) {
 }
 
 std::optional<SearchType> search_type(std::string_view text) {
-    static constexpr std::array<std::pair<std::string_view, SearchType>, 9> known{{{"number", SearchType::number},
-                                                                                   {"date", SearchType::date},
-                                                                                   {"string", SearchType::string},
-                                                                                   {"token", SearchType::token},
-                                                                                   {"reference", SearchType::reference},
-                                                                                   {"composite", SearchType::composite},
-                                                                                   {"quantity", SearchType::quantity},
-                                                                                   {"uri", SearchType::uri},
-                                                                                   {"special", SearchType::special}}};
+    static constexpr std::array<std::pair<std::string_view, SearchType>, 9> known{
+        {{"number", SearchType::number},
+         {"date", SearchType::date},
+         {"string", SearchType::string},
+         {"token", SearchType::token},
+         {"reference", SearchType::reference},
+         {"composite", SearchType::composite},
+         {"quantity", SearchType::quantity},
+         {"uri", SearchType::uri},
+         {"special", SearchType::special}}};
     for (const auto& [name, type] : known) {
         if (name == text) return type;
     }
@@ -63,14 +64,16 @@ std::optional<SearchType> search_type(std::string_view text) {
 
 /// The kind of parameter that takes values of this type; token when several do.
 SearchType natural_kind(const Type& type) {
-    for (const SearchType kind : {SearchType::token, SearchType::quantity, SearchType::reference, SearchType::date, SearchType::number}) {
+    for (const SearchType kind : {SearchType::token, SearchType::quantity, SearchType::reference,
+                                  SearchType::date, SearchType::number}) {
         if (emitter_for(kind, {}, type) != Emitter::none) return kind;
     }
     return SearchType::token;
 }
 
 /// Narrows a reference's targets to what its element and the expression allow.
-std::vector<std::string> narrowed_targets(const std::vector<Route>& routes, const std::vector<std::string>& declared) {
+std::vector<std::string> narrowed_targets(const std::vector<Route>& routes,
+                                          const std::vector<std::string>& declared) {
     std::vector<std::string> targets;
     for (const Route& route : routes) {
         if (route.type == nullptr) continue;
@@ -78,7 +81,8 @@ std::vector<std::string> narrowed_targets(const std::vector<Route>& routes, cons
             add_unique(targets, route.resolve_type);
             continue;
         }
-        const bool is_open = route.targets.empty() || (route.targets.size() == 1 && route.targets[0] == "Resource");
+        const bool is_open =
+            route.targets.empty() || (route.targets.size() == 1 && route.targets[0] == "Resource");
         if (is_open) return declared;
         for (const auto target : route.targets) {
             if (declared.empty() || contains(declared, target)) add_unique(targets, target);
@@ -87,7 +91,8 @@ std::vector<std::string> narrowed_targets(const std::vector<Route>& routes, cons
     return targets.empty() ? declared : targets;
 }
 
-/// Several alternatives for one element that is not repeated cannot hold at once: Observation.effective[x].
+/// Several alternatives for one element that is not repeated cannot hold at once:
+/// Observation.effective[x].
 bool may_repeat(const std::vector<Route>& routes) {
     for (const Route& route : routes) {
         if (route.repeats || route.element_path != routes.front().element_path) return true;
@@ -100,12 +105,14 @@ void describe_values(Parameter& parameter, const Compiled& compiled) {
     for (const Route& route : compiled.routes) {
         if (emitter_for(parameter.kind, parameter.code, *route.type) == Emitter::none) continue;
         add_unique(parameter.element_types, route.type->name);
-        if (route.element != nullptr && route.type->name == "code" && route.element->binding == Binding::required) {
+        if (route.element != nullptr && route.type->name == "code" &&
+            route.element->binding == Binding::required) {
             add_unique(parameter.value_sets, route.element->value_set);
         }
         used.push_back(route);
     }
-    if (parameter.kind == SearchType::reference) parameter.targets = narrowed_targets(used, parameter.targets);
+    if (parameter.kind == SearchType::reference)
+        parameter.targets = narrowed_targets(used, parameter.targets);
     parameter.repeats = !compiled.is_simple || may_repeat(used);
 }
 
@@ -140,7 +147,8 @@ struct Parameters::State {
     void add_custom_parameters(TypeEntry& entry, const Type& type) const;
     void link_components(TypeEntry& entry, const Type& type) const;
     void name_rows(TypeEntry& entry) const;
-    Result<std::shared_ptr<const TypeEntry>> build(const Type& type, const Parameters& registry) const;
+    Result<std::shared_ptr<const TypeEntry>> build(const Type& type,
+                                                   const Parameters& registry) const;
     Result<void> compile(TypeEntry& entry, const Type& type, const Parameters& registry) const;
     Result<CustomDefinition> read(const Json& resource) const;
 };
@@ -151,12 +159,15 @@ Parameters::~Parameters() = default;
 void Parameters::State::add_base_parameters(TypeEntry& entry, const Type& type) const {
     for (const auto& definition : definitions->search_parameters()) {
         if (!applies_to(definition.base, type)) continue;
-        // _query, _filter, _has, _list and _type select nothing by themselves: the query parser knows them.
+        // _query, _filter, _has, _list and _type select nothing by themselves: the query parser
+        // knows them.
         const bool is_text = definition.code == "_text" || definition.code == "_content";
         const auto correction = corrected_expression(type.name, definition.code);
         const std::string_view expression = correction.empty() ? definition.expression : correction;
         if (expression.empty() && !is_text) continue;
-        if (std::any_of(entry.owned.begin(), entry.owned.end(), [&](const auto& p) { return p->code == definition.code; })) continue;
+        if (std::any_of(entry.owned.begin(), entry.owned.end(),
+                        [&](const auto& p) { return p->code == definition.code; }))
+            continue;
         auto parameter = std::make_unique<Parameter>();
         parameter->type = type.name;
         parameter->code = definition.code;
@@ -177,7 +188,9 @@ void Parameters::State::add_base_parameters(TypeEntry& entry, const Type& type) 
 
 void Parameters::State::add_custom_parameters(TypeEntry& entry, const Type& type) const {
     for (const auto& [url, custom] : customs) {
-        if (!std::any_of(custom.bases.begin(), custom.bases.end(), [&](const auto& base) { return applies_to(base, type); })) continue;
+        if (!std::any_of(custom.bases.begin(), custom.bases.end(),
+                         [&](const auto& base) { return applies_to(base, type); }))
+            continue;
         auto parameter = std::make_unique<Parameter>();
         parameter->type = type.name;
         parameter->code = custom.code;
@@ -212,14 +225,17 @@ void Parameters::State::link_components(TypeEntry& entry, const Type& type) cons
             SearchType natural = component.kind;
             for (const Route& base : bases.routes) {
                 for (const SimplePath& path : *paths) {
-                    for (const Route& route : resolve_routes(path, path.root == "%resource" ? type : *base.type)) {
+                    for (const Route& route :
+                         resolve_routes(path, path.root == "%resource" ? type : *base.type)) {
                         add_unique(component.element_types, route.type->name);
-                        fits = fits || emitter_for(component.kind, {}, *route.type) != Emitter::none;
+                        fits =
+                            fits || emitter_for(component.kind, {}, *route.type) != Emitter::none;
                         natural = natural_kind(*route.type);
                     }
                 }
             }
-            // Some published components name a parameter of another kind than the element they lead to.
+            // Some published components name a parameter of another kind than the element they lead
+            // to.
             if (!fits) component.kind = natural;
         }
     }
@@ -229,35 +245,45 @@ void Parameters::State::name_rows(TypeEntry& entry) const {
     for (auto& p : entry.owned) {
         if (p->code == "_id" || p->code == "_lastUpdated") continue;
         const std::string base = p->type + "." + p->code;
-        const auto intern = [&](std::string_view twin) { return store_names->intern(NameKind::parameter, base + std::string(twin)); };
+        const auto intern = [&](std::string_view twin) {
+            return store_names->intern(NameKind::parameter, base + std::string(twin));
+        };
         p->name = intern("");
         const auto has = [&](std::string_view type) { return contains(p->element_types, type); };
-        const bool is_foreign = p->element_types.empty();  // decided by FHIRPath at run time: anything may come
+        const bool is_foreign =
+            p->element_types.empty();  // decided by FHIRPath at run time: anything may come
         switch (p->kind) {
             case SearchType::token:
-                if (is_foreign || has("Coding") || has("CodeableConcept") || has("Identifier")) p->text_name = intern("#text");
+                if (is_foreign || has("Coding") || has("CodeableConcept") || has("Identifier"))
+                    p->text_name = intern("#text");
                 if (is_foreign || has("Identifier")) p->of_type_name = intern("#of-type");
                 break;
             case SearchType::reference:
                 if (is_foreign || has("Reference")) p->identifier_name = intern("#identifier");
                 if (is_foreign || has("canonical")) p->below_name = intern("#below");
                 break;
-            case SearchType::quantity: p->canonical_name = intern("#canonical"); break;
+            case SearchType::quantity:
+                p->canonical_name = intern("#canonical");
+                break;
             case SearchType::composite:
                 for (const auto& component : p->components) {
-                    if (component.kind == SearchType::quantity) p->canonical_name = intern("#canonical");
+                    if (component.kind == SearchType::quantity)
+                        p->canonical_name = intern("#canonical");
                 }
                 break;
             case SearchType::special:
                 if (p->code == "near") p->longitude_name = intern("#longitude");
                 break;
-            default: break;
+            default:
+                break;
         }
-        if (p->kind != SearchType::composite && p->kind != SearchType::special) p->present_name = intern("#present");
+        if (p->kind != SearchType::composite && p->kind != SearchType::special)
+            p->present_name = intern("#present");
     }
 }
 
-Result<void> Parameters::State::compile(TypeEntry& entry, const Type& type, const Parameters& registry) const {
+Result<void> Parameters::State::compile(TypeEntry& entry, const Type& type,
+                                        const Parameters& registry) const {
     Program& program = entry.program;
     program.type = entry.name;
     program.is_patient = entry.type == "Patient";
@@ -269,42 +295,53 @@ Result<void> Parameters::State::compile(TypeEntry& entry, const Type& type, cons
         if (p->code == main.code) program.main_code = p.get();
         if (p->code == main.date) program.main_date = p.get();
         if (p->name == 0) continue;
-        const auto rank = std::find(entry.patient_paths.begin(), entry.patient_paths.end(), p.get());
-        const int patient_rank = rank == entry.patient_paths.end() ? -1 : static_cast<int>(rank - entry.patient_paths.begin());
+        const auto rank =
+            std::find(entry.patient_paths.begin(), entry.patient_paths.end(), p.get());
+        const int patient_rank = rank == entry.patient_paths.end()
+                                     ? -1
+                                     : static_cast<int>(rank - entry.patient_paths.begin());
         TRY(add_to_program(program, *p, type, registry, *definitions, patient_rank));
     }
     finish_program(program);
     return {};
 }
 
-Result<std::shared_ptr<const TypeEntry>> Parameters::State::build(const Type& type,
-                                                                             const Parameters& registry) const {
+Result<std::shared_ptr<const TypeEntry>> Parameters::State::build(
+    const Type& type, const Parameters& registry) const {
     auto entry = std::make_shared<TypeEntry>();
     entry->type = type.name;
     entry->name = type_name(type.name);
     add_base_parameters(*entry, type);
     add_custom_parameters(*entry, type);
-    for (auto& p : entry->owned) describe_values(*p, compile_routes(p->expression, type, *definitions));
+    for (auto& p : entry->owned)
+        describe_values(*p, compile_routes(p->expression, type, *definitions));
     link_components(*entry, type);
     name_rows(*entry);
     for (const auto& p : entry->owned) {
         entry->list.push_back(p.get());
         entry->by_code.emplace(p->code, p.get());
     }
-    std::sort(entry->list.begin(), entry->list.end(), [](const auto* a, const auto* b) { return a->code < b->code; });
+    std::sort(entry->list.begin(), entry->list.end(),
+              [](const auto* a, const auto* b) { return a->code < b->code; });
 
     const Compartment* compartment = definitions->compartment("Patient");
-    const CompartmentMember* member = compartment == nullptr ? nullptr : compartment->find(type.name);
+    const CompartmentMember* member =
+        compartment == nullptr ? nullptr : compartment->find(type.name);
     if (member != nullptr) {
-        // The home patient is whom the resource is about; authors and performers who are patients come after.
+        // The home patient is whom the resource is about; authors and performers who are patients
+        // come after.
         const auto add = [&](std::string_view code) {
             const auto found = entry->by_code.find(code);
-            if (found == entry->by_code.end() || found->second->kind != SearchType::reference) return;
+            if (found == entry->by_code.end() || found->second->kind != SearchType::reference)
+                return;
             auto& paths = entry->patient_paths;
-            if (std::find(paths.begin(), paths.end(), found->second) == paths.end()) paths.push_back(found->second);
+            if (std::find(paths.begin(), paths.end(), found->second) == paths.end())
+                paths.push_back(found->second);
         };
         for (const std::string_view first : {"patient", "subject", "beneficiary", "individual"}) {
-            if (std::find(member->params.begin(), member->params.end(), first) != member->params.end()) add(first);
+            if (std::find(member->params.begin(), member->params.end(), first) !=
+                member->params.end())
+                add(first);
         }
         for (const auto code : member->params) add(code);
     }
@@ -312,7 +349,8 @@ Result<std::shared_ptr<const TypeEntry>> Parameters::State::build(const Type& ty
     return entry;
 }
 
-std::shared_ptr<const Parameters> Parameters::make(const Definitions& definitions, store::Names& names) {
+std::shared_ptr<const Parameters> Parameters::make(const Definitions& definitions,
+                                                   store::Names& names) {
     auto state = std::make_shared<State>();
     state->definitions = &definitions;
     state->store_names = &names;
@@ -346,35 +384,48 @@ Result<CustomDefinition> Parameters::State::read(const Json& resource) const {
     custom.code = resource.string_at("code");
     custom.expression = resource.string_at("expression");
     if (custom.url.empty()) return unusable("a SearchParameter needs a url", "SearchParameter.url");
-    if (custom.code.empty() || custom.code.find_first_of(":.,|$&=_ ") == 0 || custom.code.find_first_of(":.,|$&= ") != std::string::npos) {
-        return unusable("a SearchParameter needs a code without \":\", \".\", \",\", \"|\", \"$\" that does not start with \"_\"",
-                        "SearchParameter.code");
+    if (custom.code.empty() || custom.code.find_first_of(":.,|$&=_ ") == 0 ||
+        custom.code.find_first_of(":.,|$&= ") != std::string::npos) {
+        return unusable(
+            "a SearchParameter needs a code without \":\", \".\", \",\", \"|\", \"$\" that does "
+            "not start with \"_\"",
+            "SearchParameter.code");
     }
     const auto type = search_type(resource.string_at("type"));
     if (!type || *type == SearchType::special) {
-        return unusable(fmt::format("\"{}\" is no type of search parameter that can be added", resource.string_at("type")), "SearchParameter.type");
+        return unusable(fmt::format("\"{}\" is no type of search parameter that can be added",
+                                    resource.string_at("type")),
+                        "SearchParameter.type");
     }
     custom.type = *type;
-    if (custom.expression.empty()) return unusable("a SearchParameter needs an expression to be indexed", "SearchParameter.expression");
+    if (custom.expression.empty())
+        return unusable("a SearchParameter needs an expression to be indexed",
+                        "SearchParameter.expression");
     for (const Json& base : resource["base"].items()) {
         const Type* known = definitions->find(base.text());
         if (known == nullptr || !known->is_resource()) {
-            return unusable(fmt::format("\"{}\" is no resource type", base.text()), "SearchParameter.base");
+            return unusable(fmt::format("\"{}\" is no resource type", base.text()),
+                            "SearchParameter.base");
         }
         custom.bases.emplace_back(base.text());
     }
-    if (custom.bases.empty()) return unusable("a SearchParameter needs at least one base", "SearchParameter.base");
-    for (const Json& target : resource["target"].items()) custom.targets.emplace_back(target.text());
+    if (custom.bases.empty())
+        return unusable("a SearchParameter needs at least one base", "SearchParameter.base");
+    for (const Json& target : resource["target"].items())
+        custom.targets.emplace_back(target.text());
     for (const Json& component : resource["component"].items()) {
-        custom.components.emplace_back(component.string_at("definition"), component.string_at("expression"));
+        custom.components.emplace_back(component.string_at("definition"),
+                                       component.string_at("expression"));
     }
     if (custom.type == SearchType::composite && custom.components.size() < 2) {
-        return unusable("a composite SearchParameter needs at least two components", "SearchParameter.component");
+        return unusable("a composite SearchParameter needs at least two components",
+                        "SearchParameter.component");
     }
     return custom;
 }
 
-Result<Parameters::Change> Parameters::with(const Json& search_parameter, store::Names& names) const {
+Result<Parameters::Change> Parameters::with(const Json& search_parameter,
+                                            store::Names& names) const {
     const std::string_view status = search_parameter.string_at("status");
     const std::string_view given_url = search_parameter.string_at("url");
     if (!status.empty() && status != "active" && status != "draft") return without(given_url);
@@ -386,15 +437,21 @@ Result<Parameters::Change> Parameters::with(const Json& search_parameter, store:
     change.parameters = std::shared_ptr<const Parameters>(new Parameters(next));
     next->customs[custom.url] = custom;
     for (const Type* type : state_->definitions->resources()) {
-        const bool is_base = std::any_of(custom.bases.begin(), custom.bases.end(), [&](const auto& base) { return applies_to(base, *type); });
+        const bool is_base = std::any_of(custom.bases.begin(), custom.bases.end(),
+                                         [&](const auto& base) { return applies_to(base, *type); });
         const Parameter* before = find_url(type->name, custom.url);
         if (!is_base && (before == nullptr || !before->custom)) continue;
         const Parameter* same_code = find(type->name, custom.code);
         if (is_base && same_code != nullptr && same_code->url != custom.url) {
-            return unusable(fmt::format("{} already has a parameter \"{}\" ({})", type->name, custom.code, same_code->url), "SearchParameter.code");
+            return unusable(fmt::format("{} already has a parameter \"{}\" ({})", type->name,
+                                        custom.code, same_code->url),
+                            "SearchParameter.code");
         }
         if (before != nullptr && !before->custom) {
-            return unusable(fmt::format("{} is a parameter of the base specification and cannot be replaced", custom.url), "SearchParameter.url");
+            return unusable(
+                fmt::format("{} is a parameter of the base specification and cannot be replaced",
+                            custom.url),
+                "SearchParameter.url");
         }
         next->types[type->name] = TRY(next->build(*type, *change.parameters));
         const Parameter* after = change.parameters->find_url(type->name, custom.url);
@@ -447,7 +504,8 @@ const Parameter* Parameters::find(std::string_view type, std::string_view code) 
 
 std::span<const Parameter* const> Parameters::list(std::string_view type) const {
     const TypeEntry* entry = state_->find(type);
-    return entry == nullptr ? std::span<const Parameter* const>() : std::span<const Parameter* const>(entry->list);
+    return entry == nullptr ? std::span<const Parameter* const>()
+                            : std::span<const Parameter* const>(entry->list);
 }
 
 const Parameter* Parameters::find_url(std::string_view type, std::string_view url) const {
@@ -466,7 +524,9 @@ std::string Parameters::known_codes(std::string_view type) const {
     return text;
 }
 
-Name Parameters::type_name(std::string_view type) const { return state_->type_name(type); }
+Name Parameters::type_name(std::string_view type) const {
+    return state_->type_name(type);
+}
 
 std::string_view Parameters::type_text(Name name) const {
     const auto found = state_->texts.find(name);
@@ -485,7 +545,8 @@ const Parameter* Parameters::main_date(std::string_view type) const {
 
 std::span<const Parameter* const> Parameters::patient_paths(std::string_view type) const {
     const TypeEntry* entry = state_->find(type);
-    return entry == nullptr ? std::span<const Parameter* const>() : std::span<const Parameter* const>(entry->patient_paths);
+    return entry == nullptr ? std::span<const Parameter* const>()
+                            : std::span<const Parameter* const>(entry->patient_paths);
 }
 
 const Program* Parameters::program(std::string_view type) const {
@@ -495,15 +556,18 @@ const Program* Parameters::program(std::string_view type) const {
 
 std::vector<Name> Parameter::names() const {
     std::vector<Name> all;
-    for (const Name n : {name, text_name, of_type_name, identifier_name, canonical_name, below_name, present_name, longitude_name}) {
+    for (const Name n : {name, text_name, of_type_name, identifier_name, canonical_name, below_name,
+                         present_name, longitude_name}) {
         if (n != 0) all.push_back(n);
     }
     return all;
 }
 
 bool Parameter::is_plain_code() const {
-    return !element_types.empty() && std::all_of(element_types.begin(), element_types.end(),
-                                                 [](const std::string& element) { return element == "code" || element == "id"; });
+    return !element_types.empty() &&
+           std::all_of(element_types.begin(), element_types.end(), [](const std::string& element) {
+               return element == "code" || element == "id";
+           });
 }
 
 bool Parameter::can_lead_to(std::string_view target) const {

@@ -26,7 +26,7 @@ struct Component {
     SearchType kind = SearchType::token;
     std::string expression;  ///< relative to the composite's element
     std::vector<std::string> element_types{};
-    std::string definition{};              ///< canonical of the part's own SearchParameter
+    std::string definition{};  ///< canonical of the part's own SearchParameter
 };
 
 /// One search parameter of one concrete resource type ("Observation", "code"). Immutable.
@@ -59,7 +59,8 @@ struct Parameter {
     store::Name below_name = 0;  ///< "#below": a canonical with each prefix of its version
     store::Name present_name =
         0;  ///< "#present": there is an element, but none of the other rows (display only …)
-    store::Name longitude_name = 0;   ///< "#longitude" of Location.near, whose `name` holds the latitude
+    store::Name longitude_name =
+        0;  ///< "#longitude" of Location.near, whose `name` holds the latitude
 
     /// All dictionary ids that extraction may use for it.
     std::vector<store::Name> names() const;

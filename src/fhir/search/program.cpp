@@ -19,20 +19,24 @@ Emitter token_emitter(const Type& type) {
     if (name == "ContactPoint") return Emitter::token_contact;
     if (name == "boolean") return Emitter::token_boolean;
     if (name == "code" || name == "id" || is_of(type, "uri")) return Emitter::token_code;
-    if (is_of(type, "string") || name == "integer" || is_of(type, "integer")) return Emitter::token_string;
+    if (is_of(type, "string") || name == "integer" || is_of(type, "integer"))
+        return Emitter::token_string;
     return Emitter::none;
 }
 
 Emitter string_emitter(std::string_view code, const Type& type) {
     const bool is_phonetic = code == "phonetic";
-    if (type.name == "HumanName") return is_phonetic ? Emitter::string_phonetic_name : Emitter::string_human_name;
+    if (type.name == "HumanName")
+        return is_phonetic ? Emitter::string_phonetic_name : Emitter::string_human_name;
     if (type.name == "Address") return Emitter::string_address;
-    if (is_of(type, "string") || is_of(type, "uri")) return is_phonetic ? Emitter::string_phonetic : Emitter::string_plain;
+    if (is_of(type, "string") || is_of(type, "uri"))
+        return is_phonetic ? Emitter::string_phonetic : Emitter::string_plain;
     return Emitter::none;
 }
 
 Emitter date_emitter(const Type& type) {
-    if (type.name == "date" || type.name == "dateTime" || type.name == "instant") return Emitter::date_plain;
+    if (type.name == "date" || type.name == "dateTime" || type.name == "instant")
+        return Emitter::date_plain;
     if (type.name == "Period") return Emitter::date_period;
     if (type.name == "Timing") return Emitter::date_timing;
     return Emitter::none;
@@ -67,7 +71,8 @@ void add_target(std::vector<EmitGroup>& groups, Emitter emitter, EmitTarget targ
         if (group.emitter != emitter) continue;
         for (const auto& known : group.targets) {
             // The same element reached by two alternatives of one expression gives its rows once.
-            if (known.parameter == target.parameter && known.resolve_type == target.resolve_type) return;
+            if (known.parameter == target.parameter && known.resolve_type == target.resolve_type)
+                return;
         }
         group.targets.push_back(std::move(target));
         return;
@@ -82,32 +87,38 @@ std::vector<EmitGroup>& groups_at(Program& program, const Route& route) {
     return node->groups;
 }
 
-/// A component's value may be any type that its element allows: the type decides how it is indexed. (Published definitions of
-/// some components name the wrong parameter, e.g. DocumentReference.relationship.)
+/// A component's value may be any type that its element allows: the type decides how it is indexed.
+/// (Published definitions of some components name the wrong parameter, e.g.
+/// DocumentReference.relationship.)
 Emitter component_emitter(const Component& component, const Type& type) {
     const Emitter wanted = emitter_for(component.kind, {}, type);
     if (wanted != Emitter::none) return wanted;
-    for (const SearchType kind : {SearchType::token, SearchType::quantity, SearchType::reference, SearchType::date, SearchType::number}) {
+    for (const SearchType kind : {SearchType::token, SearchType::quantity, SearchType::reference,
+                                  SearchType::date, SearchType::number}) {
         const Emitter other = emitter_for(kind, {}, type);
         if (other != Emitter::none) return other;
     }
     return Emitter::none;
 }
 
-Result<std::shared_ptr<const CompositePlan>> composite_plan(const Parameter& parameter, const Type& base, const Type& resource) {
+Result<std::shared_ptr<const CompositePlan>> composite_plan(const Parameter& parameter,
+                                                            const Type& base,
+                                                            const Type& resource) {
     auto plan = std::make_shared<CompositePlan>();
     for (const auto& component : parameter.components) {
         const auto paths = parse_simple_paths(component.expression);
         if (!paths) {
             return fail(Category::unprocessable,
-                        fmt::format("the component expression \"{}\" of {} is no simple path", component.expression, parameter.code));
+                        fmt::format("the component expression \"{}\" of {} is no simple path",
+                                    component.expression, parameter.code));
         }
         std::vector<CompositePart> parts;
         for (const auto& path : *paths) {
             const bool from_resource = path.root == "%resource";
             for (auto& route : resolve_routes(path, from_resource ? resource : base)) {
                 const Emitter emitter = component_emitter(component, *route.type);
-                if (emitter != Emitter::none) parts.push_back({emitter, from_resource, std::move(route)});
+                if (emitter != Emitter::none)
+                    parts.push_back({emitter, from_resource, std::move(route)});
             }
         }
         plan->components.push_back(std::move(parts));
@@ -116,7 +127,8 @@ Result<std::shared_ptr<const CompositePlan>> composite_plan(const Parameter& par
 }
 
 void finish(ProgramNode& node) {
-    std::stable_sort(node.edges.begin(), node.edges.end(), [](const auto& a, const auto& b) { return a.property < b.property; });
+    std::stable_sort(node.edges.begin(), node.edges.end(),
+                     [](const auto& a, const auto& b) { return a.property < b.property; });
     std::vector<std::string_view> names;
     for (auto& edge : node.edges) {
         names.push_back(edge.property);
@@ -127,10 +139,30 @@ void finish(ProgramNode& node) {
 
 /// String elements that hold codes, versions, numbers and the like: no prose.
 bool is_prose_name(std::string_view name) {
-    static constexpr std::array<std::string_view, 24> others{
-        "linkId",   "version",   "lotNumber",  "serialNumber", "unit",      "number",   "display",         "id",
-        "prefix",   "abbreviation", "hash",    "fhirVersion",  "minimumVersion", "code", "experimental",   "expression",
-        "sequence", "path",      "distinctIdentifier", "udi",  "deviceIdentifier", "carrierHRF", "preAuthRef", "contactName"};
+    static constexpr std::array<std::string_view, 24> others{"linkId",
+                                                             "version",
+                                                             "lotNumber",
+                                                             "serialNumber",
+                                                             "unit",
+                                                             "number",
+                                                             "display",
+                                                             "id",
+                                                             "prefix",
+                                                             "abbreviation",
+                                                             "hash",
+                                                             "fhirVersion",
+                                                             "minimumVersion",
+                                                             "code",
+                                                             "experimental",
+                                                             "expression",
+                                                             "sequence",
+                                                             "path",
+                                                             "distinctIdentifier",
+                                                             "udi",
+                                                             "deviceIdentifier",
+                                                             "carrierHRF",
+                                                             "preAuthRef",
+                                                             "contactName"};
     return std::find(others.begin(), others.end(), name) == others.end();
 }
 
@@ -147,17 +179,25 @@ ProseNode::Leaf prose_leaf(const Type& owner, const Element& element, const Type
 
 Emitter emitter_for(SearchType kind, std::string_view code, const Type& type) {
     switch (kind) {
-        case SearchType::token: return token_emitter(type);
-        case SearchType::string: return string_emitter(code, type);
-        case SearchType::date: return date_emitter(type);
-        case SearchType::quantity: return quantity_emitter(type);
-        case SearchType::reference: return reference_emitter(type);
-        case SearchType::uri: return is_of(type, "uri") ? Emitter::uri_plain : Emitter::none;
+        case SearchType::token:
+            return token_emitter(type);
+        case SearchType::string:
+            return string_emitter(code, type);
+        case SearchType::date:
+            return date_emitter(type);
+        case SearchType::quantity:
+            return quantity_emitter(type);
+        case SearchType::reference:
+            return reference_emitter(type);
+        case SearchType::uri:
+            return is_of(type, "uri") ? Emitter::uri_plain : Emitter::none;
         case SearchType::number:
             if (type.name == "decimal" || is_of(type, "integer")) return Emitter::number_plain;
             return type.name == "Range" ? Emitter::number_range : Emitter::none;
-        case SearchType::special: return code == "near" ? Emitter::location_position : Emitter::none;
-        case SearchType::composite: return Emitter::composite;
+        case SearchType::special:
+            return code == "near" ? Emitter::location_position : Emitter::none;
+        case SearchType::composite:
+            return Emitter::composite;
     }
     return Emitter::none;
 }
@@ -192,25 +232,33 @@ Prose::Prose(const Definitions& definitions) {
 }
 
 bool Prose::build(const Type& type) {
-    if (const auto known = nodes_.find(&type); known != nodes_.end()) return true;  // may be under construction: keep the edge
+    if (const auto known = nodes_.find(&type); known != nodes_.end())
+        return true;  // may be under construction: keep the edge
     ProseNode& node = *nodes_.emplace(&type, std::make_unique<ProseNode>()).first->second;
     for (const Element* element : type.elements) {
-        // The narrative and contained resources are read apart; extensions hold data, not the author's prose.
+        // The narrative and contained resources are read apart; extensions hold data, not the
+        // author's prose.
         const std::string_view name = element->name;
         if (name == "text" && type.is_resource()) continue;
-        if (name == "extension" || name == "modifierExtension" || name == "contained" || name == "meta" || name == "id") continue;
+        if (name == "extension" || name == "modifierExtension" || name == "contained" ||
+            name == "meta" || name == "id")
+            continue;
         for (const ElementType& way : element->types) {
             if (way.type == nullptr || way.type->is_resource()) continue;
-            ProseNode::Edge edge{std::string(way.property), prose_leaf(type, *element, *way.type), nullptr};
+            ProseNode::Edge edge{std::string(way.property), prose_leaf(type, *element, *way.type),
+                                 nullptr};
             if (edge.leaf == ProseNode::Leaf::none) {
-                const bool is_deep = way.type->kind == TypeKind::backbone || way.type->name == "Annotation" || way.type->name == "RelatedArtifact";
+                const bool is_deep = way.type->kind == TypeKind::backbone ||
+                                     way.type->name == "Annotation" ||
+                                     way.type->name == "RelatedArtifact";
                 if (!is_deep || !build(*way.type)) continue;
                 edge.node = nodes_.at(way.type).get();
             }
             node.edges.push_back(std::move(edge));
         }
     }
-    std::sort(node.edges.begin(), node.edges.end(), [](const auto& a, const auto& b) { return a.property < b.property; });
+    std::sort(node.edges.begin(), node.edges.end(),
+              [](const auto& a, const auto& b) { return a.property < b.property; });
     std::vector<std::string_view> names;
     for (const auto& edge : node.edges) names.push_back(edge.property);
     node.table.build(names);
@@ -222,33 +270,35 @@ const ProseNode* Prose::find(std::string_view type) const {
     return found == by_name_.end() ? nullptr : found->second;
 }
 
-Compiled compile_routes(std::string_view expression, const Type& type, const Definitions& definitions) {
+Compiled compile_routes(std::string_view expression, const Type& type,
+                        const Definitions& definitions) {
     Compiled compiled;
     const auto paths = parse_simple_paths(expression);
     if (!paths) return compiled;
     compiled.is_simple = true;
     for (const auto& path : *paths) {
-        if (path.root.empty() || path.root == "%resource") {
-            compiled.is_simple = false;
-            return compiled;
-        }
-        const Type* root = definitions.find(path.root);
-        if (root == nullptr || !is_of(type, path.root)) continue;
+        // A path without a type ("name | alias") starts at the resource as well.
+        const bool is_here = path.root.empty() || path.root == "%resource";
+        if (!is_here && (definitions.find(path.root) == nullptr || !is_of(type, path.root)))
+            continue;
         auto routes = resolve_routes(path, type);
-        compiled.routes.insert(compiled.routes.end(), std::make_move_iterator(routes.begin()), std::make_move_iterator(routes.end()));
+        compiled.routes.insert(compiled.routes.end(), std::make_move_iterator(routes.begin()),
+                               std::make_move_iterator(routes.end()));
     }
     return compiled;
 }
 
-Result<void> add_to_program(Program& program, const Parameter& parameter, const Type& type, const Parameters& parameters,
-                            const Definitions& definitions, int patient_rank) {
+Result<void> add_to_program(Program& program, const Parameter& parameter, const Type& type,
+                            const Parameters& parameters, const Definitions& definitions,
+                            int patient_rank) {
     if (parameter.expression.empty()) return {};
     const Compiled compiled = compile_routes(parameter.expression, type, definitions);
     if (!compiled.is_simple) {
         auto expression = path::Expression::compile(parameter.expression);
         if (!expression) {
-            return fail(Category::unprocessable, fmt::format("the expression of {}.{} does not compile: {}", parameter.type,
-                                                             parameter.code, expression.error().message));
+            return fail(Category::unprocessable,
+                        fmt::format("the expression of {}.{} does not compile: {}", parameter.type,
+                                    parameter.code, expression.error().message));
         }
         program.fallbacks.push_back({{&parameter, 0, patient_rank, {}}, *std::move(expression)});
         return {};
@@ -257,12 +307,14 @@ Result<void> add_to_program(Program& program, const Parameter& parameter, const 
         EmitTarget target{&parameter, 0, patient_rank, {}};
         const Emitter emitter = emitter_for(parameter.kind, parameter.code, *route.type);
         if (emitter == Emitter::none) continue;
-        if (emitter == Emitter::composite) target.composite = TRY(composite_plan(parameter, *route.type, type));
+        if (emitter == Emitter::composite)
+            target.composite = TRY(composite_plan(parameter, *route.type, type));
         if (!route.resolve_type.empty()) {
             target.resolve_type = parameters.type_name(route.resolve_type);
             if (target.resolve_type == 0) {
-                return fail(Category::unprocessable, fmt::format("\"{}\" in the expression of {}.{} is no resource type",
-                                                                 route.resolve_type, parameter.type, parameter.code));
+                return fail(Category::unprocessable,
+                            fmt::format("\"{}\" in the expression of {}.{} is no resource type",
+                                        route.resolve_type, parameter.type, parameter.code));
             }
         }
         add_target(groups_at(program, route), emitter, std::move(target));
@@ -270,6 +322,8 @@ Result<void> add_to_program(Program& program, const Parameter& parameter, const 
     return {};
 }
 
-void finish_program(Program& program) { finish(program.root); }
+void finish_program(Program& program) {
+    finish(program.root);
+}
 
 }  // namespace meridian::fhir::search

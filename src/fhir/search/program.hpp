@@ -12,8 +12,8 @@
 #include "fhir/search/parameters.hpp"
 #include "fhir/search/simple_path.hpp"
 
-/// Search parameters compiled for extraction: one tree of JSON properties per resource type that all its parameters share, so a
-/// resource is walked once. Private to search/.
+/// Search parameters compiled for extraction: one tree of JSON properties per resource type that
+/// all its parameters share, so a resource is walked once. Private to search/.
 namespace meridian::fhir::search {
 
 /// How a value of one FHIR type becomes rows of one kind.
@@ -23,9 +23,9 @@ enum class Emitter : unsigned char {
     token_concept,
     token_identifier,
     token_contact,
-    token_code,     ///< code, id, uri: as written
+    token_code,  ///< code, id, uri: as written
     token_boolean,
-    token_string,   ///< folded
+    token_string,  ///< folded
     string_plain,
     string_human_name,
     string_address,
@@ -65,8 +65,8 @@ struct CompositePlan {
 
 struct EmitTarget {
     const Parameter* parameter = nullptr;
-    store::Name resolve_type = 0;      ///< only references to this type
-    int patient_rank = -1;             ///< ≥ 0: a patient path of the compartment, in this order
+    store::Name resolve_type = 0;  ///< only references to this type
+    int patient_rank = -1;         ///< ≥ 0: a patient path of the compartment, in this order
     std::shared_ptr<const CompositePlan> composite{};
 };
 
@@ -85,15 +85,16 @@ struct ProgramEdge {
 
 /// A small hash table from property names to edges that lie side by side for one name.
 class PropertyTable {
-   public:
+ public:
     void build(const std::vector<std::string_view>& names);
     /// Index of the first entry called `name` in the order given to build(), or -1.
     int find(std::string_view name) const;
 
-   private:
+ private:
     static std::size_t hash(std::string_view name) {
         if (name.empty()) return 0;
-        return name.size() * 31 + static_cast<unsigned char>(name.front()) * 7 + static_cast<unsigned char>(name.back()) * 131 +
+        return name.size() * 31 + static_cast<unsigned char>(name.front()) * 7 +
+               static_cast<unsigned char>(name.back()) * 131 +
                static_cast<unsigned char>(name[name.size() / 2]) * 17;
     }
     std::vector<std::int16_t> slots_;
@@ -120,11 +121,11 @@ struct ProseNode {
 
 /// The prose of all types; built once per process.
 class Prose {
-   public:
+ public:
     explicit Prose(const Definitions& definitions);
     const ProseNode* find(std::string_view type) const;
 
-   private:
+ private:
     bool build(const Type& type);
     std::unordered_map<const Type*, std::unique_ptr<ProseNode>> nodes_;
     std::unordered_map<std::string_view, const ProseNode*> by_name_;
@@ -137,7 +138,8 @@ struct FallbackRule {
 
 struct Program {
     ProgramNode root;
-    std::vector<EmitGroup> of_resource;   ///< groups on the resource itself (composites on "Observation")
+    std::vector<EmitGroup>
+        of_resource;  ///< groups on the resource itself (composites on "Observation")
     std::vector<FallbackRule> fallbacks;  ///< expressions beyond the simple subset
     store::Name type = 0;
     bool is_patient = false;
@@ -154,11 +156,14 @@ struct Compiled {
 };
 
 /// The routes of `parameter` on `type`, those of other types left out.
-Compiled compile_routes(std::string_view expression, const Type& type, const Definitions& definitions);
+Compiled compile_routes(std::string_view expression, const Type& type,
+                        const Definitions& definitions);
 
-/// Adds the extraction of `parameter` to `program`. Errors: `unprocessable` when the expression does not compile.
-Result<void> add_to_program(Program& program, const Parameter& parameter, const Type& type, const Parameters& parameters,
-                            const Definitions& definitions, int patient_rank);
+/// Adds the extraction of `parameter` to `program`. Errors: `unprocessable` when the expression
+/// does not compile.
+Result<void> add_to_program(Program& program, const Parameter& parameter, const Type& type,
+                            const Parameters& parameters, const Definitions& definitions,
+                            int patient_rank);
 /// Makes the property tables; after the last add_to_program.
 void finish_program(Program& program);
 

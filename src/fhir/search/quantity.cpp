@@ -10,7 +10,8 @@ namespace {
 
 struct Conversion {
     bool is_known = false;
-    bool is_linear = false;  ///< value × factor; otherwise (degrees Celsius, pH) each value is converted by itself
+    bool is_linear = false;  ///< value × factor; otherwise (degrees Celsius, pH) each value is
+                             ///< converted by itself
     Decimal factor{};
     std::string unit{};
     std::string last_unit{};  ///< of the last non-linear conversion
@@ -26,7 +27,8 @@ Conversion learn(std::string_view unit) {
     const auto zero = ucum::canonical(Decimal(0), unit);
     const auto two = ucum::canonical(Decimal(2), unit);
     const auto doubled = Decimal::add(one->value, one->value);
-    conversion.is_linear = zero && two && doubled && zero->value.is_zero() && two->value == *doubled;
+    conversion.is_linear =
+        zero && two && doubled && zero->value.is_zero() && two->value == *doubled;
     return conversion;
 }
 
@@ -50,9 +52,11 @@ std::optional<CanonicalNumber> canonical_number(const Decimal& value, std::strin
         conversion.last_unit = converted->unit;
         return CanonicalNumber{converted->value.to_double(), conversion.last_unit};
     }
-    // Decimal arithmetic makes 5.4 mg and 0.0054 g the same number; only what leaves 38 digits is rounded.
+    // Decimal arithmetic makes 5.4 mg and 0.0054 g the same number; only what leaves 38 digits is
+    // rounded.
     const auto product = Decimal::multiply(value, conversion.factor);
-    const double number = product ? product->to_double() : value.to_double() * conversion.factor.to_double();
+    const double number =
+        product ? product->to_double() : value.to_double() * conversion.factor.to_double();
     return CanonicalNumber{number, conversion.unit};
 }
 

@@ -18,8 +18,8 @@ struct CanonicalNumber {
     std::string_view unit;  ///< lives as long as the thread, until the next call
 };
 
-/// Converts with a cached factor per unit (per thread): quantities of few units make up nearly all of a record.
-/// Nothing for text that is no UCUM unit or a number that leaves the range of Decimal.
+/// Converts with a cached factor per unit (per thread): quantities of few units make up nearly all
+/// of a record. Nothing for text that is no UCUM unit or a number that leaves the range of Decimal.
 std::optional<CanonicalNumber> canonical_number(const Decimal& value, std::string_view unit);
 
 }  // namespace meridian::fhir::search

@@ -55,7 +55,7 @@ class Cursors {
     void expire(Instant instant);
 
  private:
-    friend struct Walks;
+    friend class Walks;
     struct State;
     std::unique_ptr<State> state_;
 };
@@ -84,10 +84,19 @@ Result<Answer> run_page(const RunContext& context, std::string_view token,
                         const AccessFilter& access);
 
 /// Includes of one page as _include/_revinclude ask, each resource once, none of `matches` among
-/// them. Errors: the store's. Bounds: limits::includes_max, limits::include_depth_max; beyond them
-/// a warning is added.
-Result<std::vector<store::Rid>> included(const RunContext& context, const Query& query,
-                                         std::span<const store::Stored> matches,
-                                         std::vector<Issue>& warnings);
+/// them, only what `access` admits. Errors: the store's. Bounds: limits::includes_max,
+/// limits::include_depth_max; beyond them a warning is added.
+Result<std::vector<store::Stored>> included(const RunContext& context, const Query& query,
+                                            std::span<const store::Stored> matches,
+                                            const AccessFilter& access,
+                                            std::vector<Issue>& warnings);
+
+/// Those of `stored` that `access` admits, in their order. Errors: the store's.
+Result<std::vector<store::Stored>> admitted(store::Snapshot& snapshot,
+                                            std::vector<store::Stored> stored,
+                                            const AccessFilter& access);
+
+/// A deep copy.
+store::Condition clone(const store::Condition& condition);
 
 }  // namespace meridian::fhir::search

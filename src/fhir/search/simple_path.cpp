@@ -8,12 +8,17 @@ namespace {
 
 using Paths = std::vector<SimplePath>;
 
-bool is_name_start(char c) { return std::isalpha(static_cast<unsigned char>(c)) != 0 || c == '_'; }
-bool is_name_part(char c) { return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_'; }
+bool is_name_start(char c) {
+    return std::isalpha(static_cast<unsigned char>(c)) != 0 || c == '_';
+}
+bool is_name_part(char c) {
+    return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_';
+}
 
-/// Recursive descent over the subset. Any surprise makes the whole result "not simple"; the FHIRPath engine takes over then.
+/// Recursive descent over the subset. Any surprise makes the whole result "not simple"; the
+/// FHIRPath engine takes over then.
 class Parser {
-   public:
+ public:
     explicit Parser(std::string_view text) : text_(text) {}
 
     std::optional<Paths> whole() {
@@ -23,16 +28,18 @@ class Parser {
         return paths;
     }
 
-   private:
+ private:
     static constexpr unsigned depth_max = 8;
 
     static bool is_filter(const PathStep& step) {
-        return step.kind == PathStep::Kind::where_equals || step.kind == PathStep::Kind::has_extension ||
-               step.kind == PathStep::Kind::first || step.kind == PathStep::Kind::extension;
+        return step.kind == PathStep::Kind::where_equals ||
+               step.kind == PathStep::Kind::has_extension || step.kind == PathStep::Kind::first ||
+               step.kind == PathStep::Kind::extension;
     }
 
     void skip_space() {
-        while (at_ < text_.size() && std::isspace(static_cast<unsigned char>(text_[at_])) != 0) ++at_;
+        while (at_ < text_.size() && std::isspace(static_cast<unsigned char>(text_[at_])) != 0)
+            ++at_;
     }
     bool take(char c) {
         skip_space();
@@ -59,12 +66,15 @@ class Parser {
     std::optional<std::string> quoted() {
         if (!take('\'')) return std::nullopt;
         const std::size_t end = text_.find('\'', at_);
-        if (end == std::string_view::npos || text_.substr(at_, end - at_).find('\\') != std::string_view::npos) return std::nullopt;
+        if (end == std::string_view::npos ||
+            text_.substr(at_, end - at_).find('\\') != std::string_view::npos)
+            return std::nullopt;
         std::string value(text_.substr(at_, end - at_));
         at_ = end + 1;
         return value;
     }
-    /// A type name, with or without its namespace. Some published parameters write DateTime for dateTime.
+    /// A type name, with or without its namespace. Some published parameters write DateTime for
+    /// dateTime.
     std::optional<std::string> type_name() {
         auto type = name();
         if (type && (*type == "FHIR" || *type == "System") && take('.')) type = name();
@@ -78,7 +88,8 @@ class Parser {
         do {
             auto paths = term(depth);
             if (!paths) return std::nullopt;
-            all.insert(all.end(), std::make_move_iterator(paths->begin()), std::make_move_iterator(paths->end()));
+            all.insert(all.end(), std::make_move_iterator(paths->begin()),
+                       std::make_move_iterator(paths->end()));
         } while (take('|'));
         return all;
     }
@@ -100,9 +111,11 @@ class Parser {
             }
             if (!step) return std::nullopt;
             for (auto& path : *paths) {
-                // A step holds one filter, on an element: more than that is left to the FHIRPath engine.
+                // A step holds one filter, on an element: more than that is left to the FHIRPath
+                // engine.
                 const bool is_first_filter = !path.steps.empty() && !is_filter(path.steps.back());
-                if (is_filter(*step) && step->kind != PathStep::Kind::extension && !is_first_filter) return std::nullopt;
+                if (is_filter(*step) && step->kind != PathStep::Kind::extension && !is_first_filter)
+                    return std::nullopt;
                 path.steps.push_back(*step);
             }
         }
@@ -117,7 +130,8 @@ class Parser {
         const std::size_t start = at_;
         auto first = name();
         if (!first) return std::nullopt;
-        if (*first == "%resource" || std::isupper(static_cast<unsigned char>(first->front())) != 0) {
+        if (*first == "%resource" ||
+            std::isupper(static_cast<unsigned char>(first->front())) != 0) {
             return Paths{SimplePath{*first, {}}};
         }
         if (first->front() == '%') return std::nullopt;
@@ -182,7 +196,8 @@ bool is_of(const Type& type, std::string_view wanted) {
     return false;
 }
 
-void add_child(const Route& from, const Element& element, const ElementType& type, std::vector<Route>& out) {
+void add_child(const Route& from, const Element& element, const ElementType& type,
+               std::vector<Route>& out) {
     if (type.type == nullptr) return;
     Route next = from;
     next.steps.push_back({std::string(type.property.empty() ? element.name : type.property), {}});
@@ -209,7 +224,8 @@ void set_filter(Route& route, RouteFilter filter) {
 
 void take_step(const Route& from, const PathStep& step, std::vector<Route>& out) {
     switch (step.kind) {
-        case PathStep::Kind::child: return take_child(from, step.name, out);
+        case PathStep::Kind::child:
+            return take_child(from, step.name, out);
         case PathStep::Kind::as_type:
             if (from.type != nullptr && is_of(*from.type, step.name)) out.push_back(from);
             return;
@@ -243,7 +259,9 @@ void take_step(const Route& from, const PathStep& step, std::vector<Route>& out)
 
 }  // namespace
 
-std::optional<std::vector<SimplePath>> parse_simple_paths(std::string_view expression) { return Parser(expression).whole(); }
+std::optional<std::vector<SimplePath>> parse_simple_paths(std::string_view expression) {
+    return Parser(expression).whole();
+}
 
 std::vector<Route> resolve_routes(const SimplePath& path, const Type& context) {
     Route start;

@@ -8,7 +8,8 @@
 
 #include "fhir/definitions/definitions.hpp"
 
-/// The part of FHIRPath that nearly all search parameters are written in, resolved against the definitions to JSON properties.
+/// The part of FHIRPath that nearly all search parameters are written in, resolved against the
+/// definitions to JSON properties.
 namespace meridian::fhir::search {
 
 /// One step of a simple path.
@@ -28,15 +29,16 @@ struct PathStep {
     bool operator==(const PathStep&) const = default;
 };
 
-/// A path from a type (`root` = "Patient"), from %resource (`root` = "%resource"), or, with an empty root, from the element at
-/// hand.
+/// A path from a type (`root` = "Patient"), from %resource (`root` = "%resource"), or, with an
+/// empty root, from the element at hand.
 struct SimplePath {
     std::string root;
     std::vector<PathStep> steps;
 };
 
 /// Reads "A.b | (C.d as X).e". Nothing when the expression uses anything else of FHIRPath.
-/// `roots`: names that start an absolute path (a resource type or "Resource"); any other first name is a child.
+/// `roots`: names that start an absolute path (a resource type or "Resource"); any other first name
+/// is a child.
 std::optional<std::vector<SimplePath>> parse_simple_paths(std::string_view expression);
 
 /// What a member of an object must be for a route to go on.
@@ -58,10 +60,10 @@ struct RouteStep {
 struct Route {
     std::vector<RouteStep> steps;
     const Type* type = nullptr;
-    const Element* element = nullptr;            ///< the last one; null for the context itself
-    std::vector<std::string_view> targets{};     ///< of a reference, from the element
-    std::string resolve_type{};                  ///< where(resolve() is X)
-    std::string element_path{};                  ///< without choice types: equal paths cannot both have values
+    const Element* element = nullptr;         ///< the last one; null for the context itself
+    std::vector<std::string_view> targets{};  ///< of a reference, from the element
+    std::string resolve_type{};               ///< where(resolve() is X)
+    std::string element_path{};  ///< without choice types: equal paths cannot both have values
     bool repeats = false;
 };
 

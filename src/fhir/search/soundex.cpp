@@ -6,7 +6,8 @@
 namespace meridian::fhir::search {
 namespace {
 
-/// Digit of a consonant; '0' for vowels and y, which part equal digits; '-' for h and w, which do not.
+/// Digit of a consonant; '0' for vowels and y, which part equal digits; '-' for h and w, which do
+/// not.
 char digit_of(char letter) {
     static constexpr std::string_view digits = "01230120022455012623010202";
     if (letter == 'h' || letter == 'w') return '-';
@@ -37,7 +38,8 @@ std::string phonetic_key(std::string_view folded) {
         folded.remove_prefix(std::min(space + 1, folded.size()));
         if (word.empty()) continue;
         if (!key.empty()) key += ' ';
-        const bool is_latin = std::all_of(word.begin(), word.end(), [](char c) { return c >= 'a' && c <= 'z'; });
+        const bool is_latin =
+            std::all_of(word.begin(), word.end(), [](char c) { return c >= 'a' && c <= 'z'; });
         key += is_latin ? soundex(word) : std::string(word);
     }
     return key;
