@@ -66,6 +66,8 @@ TEST(Config, NamesKeyAndLine) {
     EXPECT_EQ(read("[http]\nworkers = 0"), "m.toml line 2: http.workers must be from 1 to 256");
     EXPECT_EQ(read("topics = [1]"), "m.toml line 1: topics must be a list of texts");
     EXPECT_EQ(read("search.strict = 1"), "m.toml line 1: search.strict must be true or false");
+    EXPECT_TRUE(read("\u0316 = 1").starts_with("m.toml line 1: ")) << read("\u0316 = 1");
+    EXPECT_TRUE(read("[!]").starts_with("m.toml line 1: ")) << read("[!]");
     EXPECT_TRUE(read("a = 1\nb = ").starts_with("m.toml line 2: ")) << read("a = 1\nb = ");
     EXPECT_EQ(problem(config.set("http.workers", "3x")),
               "http.workers must be an integer, not \"3x\"");

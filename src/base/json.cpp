@@ -11,7 +11,7 @@ namespace meridian {
 
 namespace {
 
-constexpr Json null_node;
+constexpr Json null_node{};
 
 /// Objects with more members than this are compared through a sorted index instead of pair by pair.
 constexpr std::size_t linear_members_max = 64;
