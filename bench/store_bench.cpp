@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// How fast the store takes rows, without FHIR: store_bench FOLDER RESOURCES GROUP_CHANGES [fresh|known] [rows]
-// Each resource has a 400-byte body that does not compress and 14 index rows, as measured on Synthea data.
+// How fast the store takes rows, without FHIR: store_bench FOLDER RESOURCES GROUP_CHANGES
+// [fresh|known] [rows] Each resource has a 400-byte body that does not compress and 14 index rows,
+// as measured on Synthea data.
 #include <malloc.h>
 #include <sys/resource.h>
 
@@ -31,7 +32,9 @@ struct Maker {
     Name encounter_type = store.names().intern(NameKind::type, "Encounter");
     std::vector<Name> params = [this] {
         std::vector<Name> out;
-        for (int i = 0; i < 16; ++i) out.push_back(store.names().intern(NameKind::parameter, "Observation.p" + std::to_string(i)));
+        for (int i = 0; i < 16; ++i)
+            out.push_back(
+                store.names().intern(NameKind::parameter, "Observation.p" + std::to_string(i)));
         return out;
     }();
 
@@ -49,13 +52,19 @@ struct Maker {
             std::memcpy(change.body.data() + i, &bits, 8);
         }
         const std::int64_t code = 1000 + static_cast<std::int64_t>(random() % 300);
-        const std::int64_t date = 1'500'000'000'000 + static_cast<std::int64_t>(random() % 200'000'000'000);
+        const std::int64_t date =
+            1'500'000'000'000 + static_cast<std::int64_t>(random() % 200'000'000'000);
         const double value = static_cast<double>(random() % 100000) / 100;
         Rows& rows = change.rows;
-        rows.tokens = {{params[0], code}, {params[1], 7}, {params[2], static_cast<std::int64_t>(random() % 20)}, {params[3], static_cast<std::int64_t>(random())>>1}};
+        rows.tokens = {{params[0], code},
+                       {params[1], 7},
+                       {params[2], static_cast<std::int64_t>(random() % 20)},
+                       {params[3], static_cast<std::int64_t>(random()) >> 1}};
         rows.dates = {{params[4], date, date + 1000}};
         rows.quantities = {{params[5], 3, value - 0.005, value + 0.005}};
-        rows.references = {{params[6], {patient_type, patient}}, {params[7], {patient_type, patient}}, {params[8], {encounter_type, encounter}}};
+        rows.references = {{params[6], {patient_type, patient}},
+                           {params[7], {patient_type, patient}},
+                           {params[8], {encounter_type, encounter}}};
         rows.composites = {{params[9], code, 3, value - 0.005, value + 0.005, {}}};
         rows.uris = {{params[10], "http://example.org/profile/" + std::to_string(random() % 20)}};
         rows.patients = {{{patient_type, patient}, 0, date}, {{patient_type, patient}, code, date}};
@@ -83,7 +92,8 @@ int main(int count, char** words) {
     }
     auto& store = **opened;
     Maker maker{store, count < 5 || std::string_view(words[4]) == "fresh"};
-    maker.random.seed(static_cast<std::uint64_t>(std::chrono::steady_clock::now().time_since_epoch().count()));
+    maker.random.seed(
+        static_cast<std::uint64_t>(std::chrono::steady_clock::now().time_since_epoch().count()));
     double made = 0, written = 0, last = 0;
     const auto start = std::chrono::steady_clock::now();
     for (std::int64_t done = 0; done < total;) {
@@ -102,13 +112,17 @@ int main(int count, char** words) {
         if (done % (total / 10 / group * group + group) == 0 || done >= total) {
             rusage usage{};
             getrusage(RUSAGE_SELF, &usage);
-            fmt::print("{:>9} resources  {:>7.0f}/s of writing overall  {:>7.0f}/s last group  made in {:.1f} s, cpu {:.1f} s, rss {} MB\n", done,
-                       static_cast<double>(done) / written, static_cast<double>(group) / last, made,
-                       static_cast<double>(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) + static_cast<double>(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6,
-                       usage.ru_maxrss / 1024);
+            fmt::print(
+                "{:>9} resources  {:>7.0f}/s of writing overall  {:>7.0f}/s last group  made in "
+                "{:.1f} s, cpu {:.1f} s, rss {} MB\n",
+                done, static_cast<double>(done) / written, static_cast<double>(group) / last, made,
+                static_cast<double>(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
+                    static_cast<double>(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6,
+                usage.ru_maxrss / 1024);
         }
     }
-    fmt::print("{:.0f} resources/s, wall {:.1f} s\n", static_cast<double>(total) / written, seconds_since(start));
+    fmt::print("{:.0f} resources/s, wall {:.1f} s\n", static_cast<double>(total) / written,
+               seconds_since(start));
     {
         constexpr int rounds = 100'000;
         const auto begin = std::chrono::steady_clock::now();

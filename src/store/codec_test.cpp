@@ -7,22 +7,27 @@
 namespace meridian::store {
 namespace {
 
-const std::string example = R"({"resourceType":"Patient","id":"a","meta":{"profile":["http://example.org/p"]},"active":true})";
+const std::string example =
+    R"({"resourceType":"Patient","id":"a","meta":{"profile":["http://example.org/p"]},"active":true})";
 
 TEST(Codec, StampsBeforeOtherMetaMembers) {
     const std::size_t stamp_at = example.find("\"profile\"");
     const std::string stored = encode("Patient", example, stamp_at);
     const auto stamped = decode_stamped(stored, 7, Instant{1'714'552'200'123});
     ASSERT_TRUE(stamped);
-    EXPECT_EQ(*stamped, R"({"resourceType":"Patient","id":"a","meta":{"versionId":"7","lastUpdated":"2024-05-01T08:30:00.123Z",)"
-                        R"("profile":["http://example.org/p"]},"active":true})");
+    EXPECT_EQ(
+        *stamped,
+        R"({"resourceType":"Patient","id":"a","meta":{"versionId":"7","lastUpdated":"2024-05-01T08:30:00.123Z",)"
+        R"("profile":["http://example.org/p"]},"active":true})");
 }
 
 TEST(Codec, StampsAnEmptyMetaWithoutAComma) {
     const std::string json = R"({"resourceType":"Patient","meta":{}})";
     std::string composed;
     compose(json, json.size() - 2, 1, Instant{0}, composed);
-    EXPECT_EQ(composed, R"({"resourceType":"Patient","meta":{"versionId":"1","lastUpdated":"1970-01-01T00:00:00.000Z"}})");
+    EXPECT_EQ(
+        composed,
+        R"({"resourceType":"Patient","meta":{"versionId":"1","lastUpdated":"1970-01-01T00:00:00.000Z"}})");
     EXPECT_EQ(*decode_stamped(encode("Patient", json, json.size() - 2), 1, Instant{0}), composed);
 }
 
@@ -48,11 +53,15 @@ TEST(Codec, LongBodiesGetSmaller) {
 TEST(Codec, DamageIsAnErrorAndNeverACrash) {
     rc::check("decode of any bytes", [](const std::string& bytes) {
         const auto body = decode(bytes);
-        if (!body) RC_ASSERT(body.error().category == Category::fault || body.error().category == Category::too_large);
+        if (!body)
+            RC_ASSERT(body.error().category == Category::fault ||
+                      body.error().category == Category::too_large);
     });
     const std::string stored = encode("Patient", std::string(1000, 'a') + example, 5);
     for (std::size_t at = 0; at < stored.size(); ++at) {
-        EXPECT_FALSE(decode(stored.substr(0, at)) && decode(stored.substr(0, at))->json.size() == 1000 + example.size()) << at;
+        EXPECT_FALSE(decode(stored.substr(0, at)) &&
+                     decode(stored.substr(0, at))->json.size() == 1000 + example.size())
+            << at;
         std::string changed = stored;
         changed[at] = static_cast<char>(changed[at] ^ 0x40);
         static_cast<void>(decode(changed));

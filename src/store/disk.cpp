@@ -16,7 +16,7 @@ struct LosingDisk::Memory {
     struct Write {
         std::int64_t offset;
         std::string bytes;
-        std::string before;  ///< what stood there; shorter when the file ended
+        std::string before;        ///< what stood there; shorter when the file ended
         std::int64_t cut_to = -1;  ///< instead of a write: the file was cut to this size
         std::int64_t size_before = 0;
     };
@@ -33,7 +33,7 @@ struct LosingDisk::Memory {
 namespace {
 
 std::int64_t length_of(const std::string& path) {
-    struct stat state {};
+    struct stat state{};
     return ::stat(path.c_str(), &state) == 0 ? state.st_size : 0;
 }
 
@@ -67,7 +67,8 @@ void LosingDisk::settle(std::uint64_t seed) {
     for (auto& [path, writes] : memory_->unsynced) {
         const int file = ::open(path.c_str(), O_RDWR | O_CLOEXEC);
         if (file < 0) continue;
-        // Back to the last sync, then forward again with some of the writes, each of which the disk may have done or not.
+        // Back to the last sync, then forward again with some of the writes, each of which the disk
+        // may have done or not.
         for (auto write = writes.rbegin(); write != writes.rend(); ++write) {
             put(file, write->offset, write->before);
             if (::ftruncate(file, write->size_before) != 0) continue;
@@ -80,7 +81,9 @@ void LosingDisk::settle(std::uint64_t seed) {
             } else {
                 // One in eight is torn at a sector.
                 const std::size_t whole = write.bytes.size();
-                put(file, write.offset, std::string_view(write.bytes).substr(0, fate == 4 ? whole / 2 / 512 * 512 : whole));
+                put(file, write.offset,
+                    std::string_view(write.bytes)
+                        .substr(0, fate == 4 ? whole / 2 / 512 * 512 : whole));
             }
         }
         ::close(file);
@@ -89,7 +92,8 @@ void LosingDisk::settle(std::uint64_t seed) {
     memory_->lost = false;
 }
 
-void note_write(FileFaults& faults, std::string_view path, std::int64_t offset, std::string_view bytes, std::string before) {
+void note_write(FileFaults& faults, std::string_view path, std::int64_t offset,
+                std::string_view bytes, std::string before) {
     LosingDisk::Memory& memory = static_cast<LosingDisk&>(faults).memory();
     const std::int64_t length = length_of(std::string(path));
     const std::lock_guard lock(memory.mutex);
@@ -122,17 +126,24 @@ void note_sync(FileFaults& faults, std::string_view path) {
 
 // --- append files ---
 
-Result<std::unique_ptr<AppendFile>> AppendFile::open(const std::string& path, bool read_only, std::shared_ptr<FileFaults> faults) {
-    const int file = ::open(path.c_str(), read_only ? O_RDONLY | O_CLOEXEC : O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    if (file < 0) return fail(Category::unavailable, fmt::format("cannot open {}: {}", path, std::strerror(errno)));
+Result<std::unique_ptr<AppendFile>> AppendFile::open(const std::string& path, bool read_only,
+                                                     std::shared_ptr<FileFaults> faults) {
+    const int file =
+        ::open(path.c_str(), read_only ? O_RDONLY | O_CLOEXEC : O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (file < 0)
+        return fail(Category::unavailable,
+                    fmt::format("cannot open {}: {}", path, std::strerror(errno)));
     return std::unique_ptr<AppendFile>(new AppendFile(file, path, std::move(faults)));
 }
 
-AppendFile::~AppendFile() { ::close(file_); }
+AppendFile::~AppendFile() {
+    ::close(file_);
+}
 
 std::unexpected<Error> AppendFile::failure(const char* what, int code) const {
     const bool full = code == ENOSPC || code == EDQUOT;
-    return fail(full ? Category::storage_full : Category::unavailable, fmt::format("cannot {} {}: {}", what, path_, std::strerror(code)));
+    return fail(full ? Category::storage_full : Category::unavailable,
+                fmt::format("cannot {} {}: {}", what, path_, std::strerror(code)));
 }
 
 Result<void> AppendFile::write(std::int64_t offset, std::string_view bytes) {
@@ -148,7 +159,8 @@ Result<void> AppendFile::write(std::int64_t offset, std::string_view bytes) {
             case Fault::fail:
                 return failure("write to", EIO);
         }
-        if (faults_->remembers_writes()) note_write(*faults_, path_, offset, bytes, TRY(read(offset, bytes.size())));
+        if (faults_->remembers_writes())
+            note_write(*faults_, path_, offset, bytes, TRY(read(offset, bytes.size())));
     }
     while (!bytes.empty()) {
         const ssize_t written = ::pwrite(file_, bytes.data(), bytes.size(), offset);
@@ -161,10 +173,12 @@ Result<void> AppendFile::write(std::int64_t offset, std::string_view bytes) {
 }
 
 Result<void> AppendFile::sync() {
-    if (faults_ && faults_->before({FileOperation::sync, path_, 0, 0}) != Fault::none) return failure("sync", EIO);
+    if (faults_ && faults_->before({FileOperation::sync, path_, 0, 0}) != Fault::none)
+        return failure("sync", EIO);
     if (::fdatasync(file_) != 0) {
         const int code = errno;
-        return fail(Category::unavailable, fmt::format("cannot sync {}: {}", path_, std::strerror(code)));
+        return fail(Category::unavailable,
+                    fmt::format("cannot sync {}: {}", path_, std::strerror(code)));
     }
     if (faults_ && faults_->remembers_writes()) note_sync(*faults_, path_);
     return {};
@@ -172,7 +186,8 @@ Result<void> AppendFile::sync() {
 
 Result<void> AppendFile::truncate(std::int64_t size) {
     if (faults_) {
-        if (faults_->before({FileOperation::truncate, path_, size, 0}) != Fault::none) return failure("cut", EIO);
+        if (faults_->before({FileOperation::truncate, path_, size, 0}) != Fault::none)
+            return failure("cut", EIO);
         if (faults_->remembers_writes()) note_truncate(*faults_, path_, size);
     }
     if (::ftruncate(file_, size) != 0) return failure("cut", errno);
@@ -183,7 +198,8 @@ Result<std::string> AppendFile::read(std::int64_t offset, std::size_t size) cons
     std::string bytes(size, '\0');
     std::size_t got = 0;
     while (got < size) {
-        const ssize_t count = ::pread(file_, bytes.data() + got, size - got, offset + static_cast<std::int64_t>(got));
+        const ssize_t count =
+            ::pread(file_, bytes.data() + got, size - got, offset + static_cast<std::int64_t>(got));
         if (count < 0 && errno == EINTR) continue;
         if (count < 0) return failure("read", errno);
         if (count == 0) break;
@@ -194,7 +210,7 @@ Result<std::string> AppendFile::read(std::int64_t offset, std::size_t size) cons
 }
 
 Result<std::int64_t> AppendFile::size() const {
-    struct stat state {};
+    struct stat state{};
     if (::fstat(file_, &state) != 0) return failure("look at", errno);
     return state.st_size;
 }

@@ -46,7 +46,8 @@ TEST(Names, SurviveASettingToo) {
     EXPECT_EQ(store->names().find(NameKind::unit, "mg/dL"), unit);
     EXPECT_EQ(store->names().token_key(), key);
     EXPECT_EQ(must(store->setting("a")), "b");
-    EXPECT_FALSE(must(store->setting("token_key"))) << "the store's own settings are not the server's";
+    EXPECT_FALSE(must(store->setting("token_key")))
+        << "the store's own settings are not the server's";
 }
 
 TEST(Names, ThreadsAgree) {
@@ -56,7 +57,8 @@ TEST(Names, ThreadsAgree) {
     std::vector<std::thread> threads;
     for (auto& mine : given) {
         threads.emplace_back([&] {
-            for (int i = 0; i < 500; ++i) mine.push_back(store->names().intern(NameKind::parameter, std::to_string(i)));
+            for (int i = 0; i < 500; ++i)
+                mine.push_back(store->names().intern(NameKind::parameter, std::to_string(i)));
         });
     }
     for (auto& thread : threads) thread.join();
@@ -77,8 +79,10 @@ TEST(Tokens, LieInTheRangeOfTheirSystem) {
     EXPECT_LT(token_range(1).last, token_range(2).first);
     EXPECT_EQ(token_range(32'767).first, token_range(40'000).first);
     // Systems that share the last id are told apart by their text, others by their id.
-    EXPECT_NE(token_value(store->names(), 40'000, "urn:a", "x"), token_value(store->names(), 40'001, "urn:b", "x"));
-    EXPECT_EQ(token_value(store->names(), 5, "urn:a", "x"), token_value(store->names(), 5, "", "x"));
+    EXPECT_NE(token_value(store->names(), 40'000, "urn:a", "x"),
+              token_value(store->names(), 40'001, "urn:b", "x"));
+    EXPECT_EQ(token_value(store->names(), 5, "urn:a", "x"),
+              token_value(store->names(), 5, "", "x"));
 }
 
 }  // namespace

@@ -9,6 +9,7 @@
 #include <string>
 
 #include "store/codec.hpp"
+#include "store/maintain.hpp"
 #include "store/open.hpp"
 
 namespace meridian::store {
@@ -61,7 +62,42 @@ inline std::size_t stamp_place(const std::string& json) {
     return json.find(R"("meta":{)") + 8;
 }
 
-/// A change that writes `type/id` with one token row "value".
+/// The rows of a test resource: its value as a token, as words and as a reference to Patient/p.
+inline Rows rows_of(Names& names, const std::string& type, const std::string& value) {
+    Rows rows;
+    rows.tokens.push_back(
+        {names.intern(NameKind::parameter, type + ".value"), token_value(names, 0, {}, value)});
+    rows.strings.push_back({names.intern(NameKind::parameter, type + ".name"), value, value + "!"});
+    rows.texts.push_back({names.intern(NameKind::parameter, type + "._content"), "value " + value});
+    const Identity patient{names.intern(NameKind::type, "Patient"), "p"};
+    rows.references.push_back({names.intern(NameKind::parameter, type + ".subject"), patient});
+    rows.patients.push_back({patient, 0, 5});
+    rows.compartments.push_back(patient);
+    rows.views.push_back({names.intern(NameKind::view, "test"), "key", value});
+    return rows;
+}
+
+/// Reads the bodies that make_change writes.
+inline BodyReader test_reader() {
+    BodyReader reader;
+    reader.hash = [](const Stored& stored) -> Result<Sha256> {
+        return sha256(TRY(decode(stored.body)).json);
+    };
+    reader.rows = [](const Stored& stored, Names& names) -> Result<Rows> {
+        const std::string json = TRY(decode(stored.body)).json;
+        const std::size_t from = json.rfind(R"("value":")") + 9;
+        return rows_of(names, names.text(NameKind::type, stored.type),
+                       json.substr(from, json.size() - 2 - from));
+    };
+    return reader;
+}
+
+inline void expect_clean(const std::string& folder) {
+    const CheckReport report = must(check(folder, test_reader()));
+    EXPECT_EQ(report.problems, 0) << report.first_problem;
+}
+
+/// A change that writes `type/id` with the rows of rows_of.
 inline Change make_change(Store& store, const std::string& type, const std::string& id,
                           const std::string& value) {
     Change change;
@@ -69,8 +105,7 @@ inline Change make_change(Store& store, const std::string& type, const std::stri
     const std::string json = plain_json(type, id, value);
     change.body = encode(type, json, stamp_place(json));
     change.body_hash = sha256(json);
-    const Name param = store.names().intern(NameKind::parameter, type + ".value");
-    change.rows.tokens.push_back({param, token_value(store.names(), 0, {}, value)});
+    change.rows = rows_of(store.names(), type, value);
     return change;
 }
 

@@ -15,22 +15,25 @@
 
 namespace meridian::store::sqlite {
 
-/// Content-addressed blobs in pack files `NNNNNN.pack`: per blob a 48-byte head (magic, size, SHA-256) and its bytes, one behind the
-/// other. The packs are the truth; `index.db` beside them only says where each hash lies and how far it has read each pack, so
-/// it needs no fsync of its own: what it misses after a crash is read from the packs again, and a torn end is cut off.
+/// Content-addressed blobs in pack files `NNNNNN.pack`: per blob a 48-byte head (magic, size,
+/// SHA-256) and its bytes, one behind the other. The packs are the truth; `index.db` beside them
+/// only says where each hash lies and how far it has read each pack, so it needs no fsync of its
+/// own: what it misses after a crash is read from the packs again, and a torn end is cut off.
 class Blobs {
-   public:
+ public:
     struct Options {
         std::string folder;
         bool read_only = false;
         std::shared_ptr<FileFaults> faults{};
         std::int64_t pack_bytes_max = 0;  ///< 0 = limits::pack_file_bytes_max
     };
-    /// Errors: `unavailable`; `fault` for an index that is no database. Blocking: reads what the index has missed.
+    /// Errors: `unavailable`; `fault` for an index that is no database. Blocking: reads what the
+    /// index has missed.
     static Result<std::unique_ptr<Blobs>> open(Options options);
 
-    /// Stores `data` once; durable when this returns. Errors: `too_large` beyond limits::blob_bytes_max; `storage_full`;
-    /// `unavailable`, for ever after a failed fsync. Thread-safe.
+    /// Stores `data` once; durable when this returns. Errors: `too_large` beyond
+    /// limits::blob_bytes_max; `storage_full`; `unavailable`, for ever after a failed fsync.
+    /// Thread-safe.
     Result<Sha256> put(std::string_view data);
     /// The blob, checked against its hash. Errors: `fault` when it is damaged. Thread-safe.
     Result<std::optional<std::string>> get(const Sha256& hash);
@@ -45,7 +48,7 @@ class Blobs {
     Result<std::map<std::int64_t, std::int64_t>> packs();
     static std::string pack_path(const std::string& folder, std::int64_t pack);
 
-   private:
+ private:
     struct Place {
         std::int64_t pack, offset, size;
     };

@@ -11,8 +11,11 @@
 namespace meridian::store::sqlite {
 namespace {
 
-std::unique_ptr<Blobs> open_blobs(const TestFolder& folder, std::int64_t pack_bytes_max = 0, std::shared_ptr<FileFaults> faults = {}) {
-    return must(Blobs::open({.folder = folder.path() + "/blobs", .faults = std::move(faults), .pack_bytes_max = pack_bytes_max}));
+std::unique_ptr<Blobs> open_blobs(const TestFolder& folder, std::int64_t pack_bytes_max = 0,
+                                  std::shared_ptr<FileFaults> faults = {}) {
+    return must(Blobs::open({.folder = folder.path() + "/blobs",
+                             .faults = std::move(faults),
+                             .pack_bytes_max = pack_bytes_max}));
 }
 
 TEST(Blobs, SameContentIsStoredOnceAndReadBack) {
@@ -34,7 +37,8 @@ TEST(Blobs, GoOnInANewPackAndAfterReopening) {
     const TestFolder folder;
     for (int round = 0; round < 3; ++round) {
         auto blobs = open_blobs(folder, 200);
-        for (int number = 0; number < 4; ++number) must(blobs->put(std::string(100, static_cast<char>('a' + round * 4 + number))));
+        for (int number = 0; number < 4; ++number)
+            must(blobs->put(std::string(100, static_cast<char>('a' + round * 4 + number))));
         EXPECT_EQ(must(blobs->get(sha256(std::string(100, 'a')))), std::string(100, 'a'));
     }
     EXPECT_EQ(must(open_blobs(folder)->packs()).size(), 12u);
@@ -43,7 +47,8 @@ TEST(Blobs, GoOnInANewPackAndAfterReopening) {
 TEST(Blobs, AnIndexThatWasLostIsMadeAgain) {
     const TestFolder folder;
     const Sha256 hash = must(open_blobs(folder)->put("document"));
-    for (const char* suffix : {"", "-wal", "-shm"}) std::filesystem::remove(folder.path() + "/blobs/index.db" + suffix);
+    for (const char* suffix : {"", "-wal", "-shm"})
+        std::filesystem::remove(folder.path() + "/blobs/index.db" + suffix);
     EXPECT_EQ(must(open_blobs(folder)->get(hash)), "document");
 }
 
@@ -64,7 +69,8 @@ TEST(Blobs, DamageIsFoundByReadingAndByVerifying) {
     const TestFolder folder;
     const Sha256 hash = must(open_blobs(folder)->put("intact"));
     {
-        std::fstream pack(Blobs::pack_path(folder.path() + "/blobs", 1), std::ios::in | std::ios::out | std::ios::binary);
+        std::fstream pack(Blobs::pack_path(folder.path() + "/blobs", 1),
+                          std::ios::in | std::ios::out | std::ios::binary);
         pack.seekp(50);
         pack.put('X');
     }
@@ -76,8 +82,10 @@ TEST(Blobs, DamageIsFoundByReadingAndByVerifying) {
 }
 
 class FailingSync final : public FileFaults {
-   public:
-    Fault before(const FileEvent& event) override { return armed && event.operation == FileOperation::sync ? Fault::fail : Fault::none; }
+ public:
+    Fault before(const FileEvent& event) override {
+        return armed && event.operation == FileOperation::sync ? Fault::fail : Fault::none;
+    }
     std::atomic<bool> armed{false};
 };
 
@@ -89,14 +97,17 @@ TEST(Blobs, AFailedSyncStopsWritingForGood) {
     faults->armed = true;
     EXPECT_EQ(blobs->put("lost").error().category, Category::unavailable);
     faults->armed = false;
-    EXPECT_EQ(blobs->put("after").error().category, Category::unavailable) << "a second sync proves nothing about the first";
+    EXPECT_EQ(blobs->put("after").error().category, Category::unavailable)
+        << "a second sync proves nothing about the first";
     EXPECT_EQ(must(blobs->get(hash)), "before");
     EXPECT_TRUE(open_blobs(folder)->put("reopened"));
 }
 
 class NoSpace final : public FileFaults {
-   public:
-    Fault before(const FileEvent& event) override { return armed && event.operation == FileOperation::write ? Fault::full : Fault::none; }
+ public:
+    Fault before(const FileEvent& event) override {
+        return armed && event.operation == FileOperation::write ? Fault::full : Fault::none;
+    }
     std::atomic<bool> armed{false};
 };
 

@@ -66,8 +66,10 @@ void Committer::submit(const std::shared_ptr<Task>& task) {
             waiting_.notify_one();
             return;
         }
-        task->outcome = stopping_ ? fail(Category::unavailable, "the store is closing")
-                                  : fail(Category::busy, "too many commits are waiting for the disk; try again in a second");
+        task->outcome =
+            stopping_ ? fail(Category::unavailable, "the store is closing")
+                      : fail(Category::busy,
+                             "too many commits are waiting for the disk; try again in a second");
     }
     task->done(std::move(task->outcome));
 }
@@ -82,7 +84,8 @@ Result<Receipt> Committer::submit_and_wait(Commit commit) {
     auto task = std::make_shared<Task>();
     task->commit = std::move(commit);
     task->done = [promise](Result<Receipt> outcome) { promise->set_value(std::move(outcome)); };
-    // Keeping the task until the answer is there lets this thread free its rows, not the committer's.
+    // Keeping the task until the answer is there lets this thread free its rows, not the
+    // committer's.
     submit(task);
     return answer.get();
 }

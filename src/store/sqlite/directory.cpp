@@ -48,7 +48,8 @@ void Directory::want(const Identity& identity) {
 }
 
 Result<void> Directory::prefetch(Database& database) {
-    std::sort(wanted_.begin(), wanted_.end(), [](const auto* a, const auto* b) { return by_key(a->first, b->first); });
+    std::sort(wanted_.begin(), wanted_.end(),
+              [](const auto* a, const auto* b) { return by_key(a->first, b->first); });
     for (auto* entry : wanted_) entry->second = TRY(look_up(database, entry->first));
     wanted_.clear();
     return {};

@@ -31,7 +31,8 @@ class Directory {
 
     /// Asks that `identity` be looked up by the next prefetch.
     void want(const Identity& identity);
-    /// Looks up all that is wanted in key order, which touches each page of the table once. Later calls answer from memory.
+    /// Looks up all that is wanted in key order, which touches each page of the table once. Later
+    /// calls answer from memory.
     Result<void> prefetch(Database& database);
     /// Says that nobody has used `identity` before this transaction: it is not looked up.
     void note_new(const Identity& identity) { group_.emplace(identity, 0); }
@@ -56,8 +57,8 @@ class Directory {
     // one; when that is half full it becomes the old one. No list to maintain, and the memory stays
     // bounded.
     Map young_, old_;
-    Map group_;  ///< seen in this transaction; 0 = looked up and absent
-    std::vector<Map::value_type*> wanted_;             ///< of group_, not yet looked up
+    Map group_;                             ///< seen in this transaction; 0 = looked up and absent
+    std::vector<Map::value_type*> wanted_;  ///< of group_, not yet looked up
     std::vector<const Map::value_type*> added_;  ///< of group_, not yet flushed
     Rid next_ = 1;
     Rid next_before_ = 1;

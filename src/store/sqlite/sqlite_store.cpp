@@ -165,7 +165,11 @@ Result<void> SqliteStore::save_setting(std::string_view key, std::string_view va
     return committer->take_deferred_error();
 }
 
-Result<Sha256> SqliteStore::put_blob(std::string_view data) { return blobs_->put(data); }
-Result<std::optional<std::string>> SqliteStore::blob(const Sha256& hash) { return blobs_->get(hash); }
+Result<Sha256> SqliteStore::put_blob(std::string_view data) {
+    return blobs_->put(data);
+}
+Result<std::optional<std::string>> SqliteStore::blob(const Sha256& hash) {
+    return blobs_->get(hash);
+}
 
 }  // namespace meridian::store::sqlite

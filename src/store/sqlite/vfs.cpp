@@ -20,7 +20,8 @@ struct Vfs::Part {
 
 namespace {
 
-/// SQLite allocates szOsFile bytes and hands them to xOpen; the platform's file lies right behind ours.
+/// SQLite allocates szOsFile bytes and hands them to xOpen; the platform's file lies right behind
+/// ours.
 struct File {
     sqlite3_file base;
     Vfs::Part* part;
@@ -30,10 +31,18 @@ struct File {
     bool is_database;
 };
 
-File* ours(sqlite3_file* file) { return reinterpret_cast<File*>(file); }
-sqlite3_file* real(sqlite3_file* file) { return ours(file)->real; }
-Vfs::Part* part(sqlite3_vfs* vfs) { return static_cast<Vfs::Part*>(vfs->pAppData); }
-sqlite3_vfs* platform(sqlite3_vfs* vfs) { return part(vfs)->platform; }
+File* ours(sqlite3_file* file) {
+    return reinterpret_cast<File*>(file);
+}
+sqlite3_file* real(sqlite3_file* file) {
+    return ours(file)->real;
+}
+Vfs::Part* part(sqlite3_vfs* vfs) {
+    return static_cast<Vfs::Part*>(vfs->pAppData);
+}
+sqlite3_vfs* platform(sqlite3_vfs* vfs) {
+    return part(vfs)->platform;
+}
 
 int close_file(sqlite3_file* file) {
     File* mine = ours(file);
@@ -49,16 +58,22 @@ int read_file(sqlite3_file* file, void* bytes, int size, sqlite3_int64 offset) {
 /// The bytes that a write of `size` bytes at `offset` replaces; shorter when the file ends before.
 std::string bytes_before(sqlite3_file* file, std::size_t size, sqlite3_int64 offset) {
     sqlite3_int64 length = 0;
-    if (real(file)->pMethods->xFileSize(real(file), &length) != SQLITE_OK || length <= offset) return {};
-    std::string bytes(static_cast<std::size_t>(std::min<sqlite3_int64>(length - offset, static_cast<sqlite3_int64>(size))), '\0');
-    if (real(file)->pMethods->xRead(real(file), bytes.data(), static_cast<int>(bytes.size()), offset) != SQLITE_OK) return {};
+    if (real(file)->pMethods->xFileSize(real(file), &length) != SQLITE_OK || length <= offset)
+        return {};
+    std::string bytes(static_cast<std::size_t>(std::min<sqlite3_int64>(
+                          length - offset, static_cast<sqlite3_int64>(size))),
+                      '\0');
+    if (real(file)->pMethods->xRead(real(file), bytes.data(), static_cast<int>(bytes.size()),
+                                    offset) != SQLITE_OK)
+        return {};
     return bytes;
 }
 
 int write_file(sqlite3_file* file, const void* bytes, int size, sqlite3_int64 offset) {
     File* mine = ours(file);
     FileFaults* faults = mine->part->faults.get();
-    if (faults == nullptr || mine->path == nullptr) return mine->real->pMethods->xWrite(mine->real, bytes, size, offset);
+    if (faults == nullptr || mine->path == nullptr)
+        return mine->real->pMethods->xWrite(mine->real, bytes, size, offset);
     const auto length = static_cast<std::size_t>(size);
     switch (faults->before({FileOperation::write, mine->path, offset, length})) {
         case Fault::none:
@@ -72,7 +87,8 @@ int write_file(sqlite3_file* file, const void* bytes, int size, sqlite3_int64 of
             return SQLITE_IOERR_WRITE;
     }
     if (faults->remembers_writes()) {
-        note_write(*faults, mine->path, offset, {static_cast<const char*>(bytes), length}, bytes_before(file, length, offset));
+        note_write(*faults, mine->path, offset, {static_cast<const char*>(bytes), length},
+                   bytes_before(file, length, offset));
     }
     return mine->real->pMethods->xWrite(mine->real, bytes, size, offset);
 }
@@ -81,7 +97,8 @@ int truncate_file(sqlite3_file* file, sqlite3_int64 size) {
     File* mine = ours(file);
     FileFaults* faults = mine->part->faults.get();
     if (faults != nullptr && mine->path != nullptr) {
-        if (faults->before({FileOperation::truncate, mine->path, size, 0}) != Fault::none) return SQLITE_IOERR_TRUNCATE;
+        if (faults->before({FileOperation::truncate, mine->path, size, 0}) != Fault::none)
+            return SQLITE_IOERR_TRUNCATE;
         if (faults->remembers_writes()) note_truncate(*faults, mine->path, size);
     }
     return mine->real->pMethods->xTruncate(mine->real, size);
@@ -91,26 +108,37 @@ int sync_file(sqlite3_file* file, int flags) {
     File* mine = ours(file);
     FileFaults* faults = mine->part->faults.get();
     if (faults != nullptr && mine->path != nullptr) {
-        if (faults->before({FileOperation::sync, mine->path, 0, 0}) != Fault::none) return SQLITE_IOERR_FSYNC;
+        if (faults->before({FileOperation::sync, mine->path, 0, 0}) != Fault::none)
+            return SQLITE_IOERR_FSYNC;
     }
     const int code = mine->real->pMethods->xSync(mine->real, flags);
-    if (code == SQLITE_OK && faults != nullptr && mine->path != nullptr && faults->remembers_writes()) {
+    if (code == SQLITE_OK && faults != nullptr && mine->path != nullptr &&
+        faults->remembers_writes()) {
         note_sync(*faults, mine->path);
     }
     return code;
 }
 
-int file_size(sqlite3_file* file, sqlite3_int64* size) { return real(file)->pMethods->xFileSize(real(file), size); }
-int lock_file(sqlite3_file* file, int level) { return real(file)->pMethods->xLock(real(file), level); }
-int unlock_file(sqlite3_file* file, int level) { return real(file)->pMethods->xUnlock(real(file), level); }
-int check_reserved(sqlite3_file* file, int* answer) { return real(file)->pMethods->xCheckReservedLock(real(file), answer); }
+int file_size(sqlite3_file* file, sqlite3_int64* size) {
+    return real(file)->pMethods->xFileSize(real(file), size);
+}
+int lock_file(sqlite3_file* file, int level) {
+    return real(file)->pMethods->xLock(real(file), level);
+}
+int unlock_file(sqlite3_file* file, int level) {
+    return real(file)->pMethods->xUnlock(real(file), level);
+}
+int check_reserved(sqlite3_file* file, int* answer) {
+    return real(file)->pMethods->xCheckReservedLock(real(file), answer);
+}
 
 int control_file(sqlite3_file* file, int operation, void* argument) {
     File* mine = ours(file);
     if (operation == SQLITE_FCNTL_MMAP_SIZE && mine->is_database) {
         // Not passed on: the platform would make a map for every connection.
         auto* limit = static_cast<sqlite3_int64*>(argument);
-        if (*limit > 0 && mine->path != nullptr) mine->map = FileMap::of(mine->path, mine->part->mapped_bytes);
+        if (*limit > 0 && mine->path != nullptr)
+            mine->map = FileMap::of(mine->path, mine->part->mapped_bytes);
         if (*limit == 0) mine->map.reset();
         *limit = mine->map ? mine->part->mapped_bytes : 0;
         return SQLITE_OK;
@@ -119,27 +147,54 @@ int control_file(sqlite3_file* file, int operation, void* argument) {
     return mine->real->pMethods->xFileControl(mine->real, operation, argument);
 }
 
-int sector_size(sqlite3_file* file) { return real(file)->pMethods->xSectorSize(real(file)); }
-int characteristics(sqlite3_file* file) { return real(file)->pMethods->xDeviceCharacteristics(real(file)); }
+int sector_size(sqlite3_file* file) {
+    return real(file)->pMethods->xSectorSize(real(file));
+}
+int characteristics(sqlite3_file* file) {
+    return real(file)->pMethods->xDeviceCharacteristics(real(file));
+}
 int map_shared(sqlite3_file* file, int region, int size, int extend, void volatile** memory) {
     return real(file)->pMethods->xShmMap(real(file), region, size, extend, memory);
 }
 int lock_shared(sqlite3_file* file, int offset, int count, int flags) {
     return real(file)->pMethods->xShmLock(real(file), offset, count, flags);
 }
-void barrier(sqlite3_file* file) { real(file)->pMethods->xShmBarrier(real(file)); }
-int unmap_shared(sqlite3_file* file, int remove) { return real(file)->pMethods->xShmUnmap(real(file), remove); }
+void barrier(sqlite3_file* file) {
+    real(file)->pMethods->xShmBarrier(real(file));
+}
+int unmap_shared(sqlite3_file* file, int remove) {
+    return real(file)->pMethods->xShmUnmap(real(file), remove);
+}
 
 int fetch(sqlite3_file* file, sqlite3_int64 offset, int size, void** bytes) {
     File* mine = ours(file);
     *bytes = mine->map ? mine->map->at(offset, size) : nullptr;
     return SQLITE_OK;
 }
-int unfetch(sqlite3_file*, sqlite3_int64, void*) { return SQLITE_OK; }
+int unfetch(sqlite3_file*, sqlite3_int64, void*) {
+    return SQLITE_OK;
+}
 
 const sqlite3_io_methods methods = {
-    3,          close_file,   read_file,      write_file,   truncate_file, sync_file,       file_size,  lock_file,   unlock_file,
-    check_reserved, control_file, sector_size, characteristics, map_shared, lock_shared, barrier, unmap_shared, fetch, unfetch,
+    3,
+    close_file,
+    read_file,
+    write_file,
+    truncate_file,
+    sync_file,
+    file_size,
+    lock_file,
+    unlock_file,
+    check_reserved,
+    control_file,
+    sector_size,
+    characteristics,
+    map_shared,
+    lock_shared,
+    barrier,
+    unmap_shared,
+    fetch,
+    unfetch,
 };
 
 int open_file(sqlite3_vfs* vfs, const char* path, sqlite3_file* file, int flags, int* flags_out) {
@@ -159,7 +214,8 @@ int open_file(sqlite3_vfs* vfs, const char* path, sqlite3_file* file, int flags,
 int delete_file(sqlite3_vfs* vfs, const char* path, int sync_folder) {
     FileFaults* faults = part(vfs)->faults.get();
     if (faults != nullptr) {
-        if (faults->before({FileOperation::truncate, path, 0, 0}) != Fault::none) return SQLITE_IOERR_DELETE;
+        if (faults->before({FileOperation::truncate, path, 0, 0}) != Fault::none)
+            return SQLITE_IOERR_DELETE;
         if (faults->remembers_writes()) note_sync(*faults, path);
     }
     return platform(vfs)->xDelete(platform(vfs), path, sync_folder);
@@ -170,16 +226,25 @@ int access_file(sqlite3_vfs* vfs, const char* path, int flags, int* answer) {
 int full_path(sqlite3_vfs* vfs, const char* path, int size, char* out) {
     return platform(vfs)->xFullPathname(platform(vfs), path, size, out);
 }
-int randomness(sqlite3_vfs* vfs, int size, char* out) { return platform(vfs)->xRandomness(platform(vfs), size, out); }
-int sleep_microseconds(sqlite3_vfs* vfs, int count) { return platform(vfs)->xSleep(platform(vfs), count); }
-int current_time(sqlite3_vfs* vfs, double* out) { return platform(vfs)->xCurrentTime(platform(vfs), out); }
-int last_error(sqlite3_vfs* vfs, int size, char* out) { return platform(vfs)->xGetLastError(platform(vfs), size, out); }
+int randomness(sqlite3_vfs* vfs, int size, char* out) {
+    return platform(vfs)->xRandomness(platform(vfs), size, out);
+}
+int sleep_microseconds(sqlite3_vfs* vfs, int count) {
+    return platform(vfs)->xSleep(platform(vfs), count);
+}
+int current_time(sqlite3_vfs* vfs, double* out) {
+    return platform(vfs)->xCurrentTime(platform(vfs), out);
+}
+int last_error(sqlite3_vfs* vfs, int size, char* out) {
+    return platform(vfs)->xGetLastError(platform(vfs), size, out);
+}
 
 }  // namespace
 
 Vfs::Vfs(std::unique_ptr<Part> own) : part_(std::move(own)) {}
 
-Result<std::unique_ptr<Vfs>> Vfs::make(std::int64_t mapped_bytes, std::shared_ptr<FileFaults> faults) {
+Result<std::unique_ptr<Vfs>> Vfs::make(std::int64_t mapped_bytes,
+                                       std::shared_ptr<FileFaults> faults) {
     static std::atomic<unsigned> made{0};
     sqlite3_vfs* below = sqlite3_vfs_find(nullptr);
     if (below == nullptr) return fail(Category::fault, "SQLite has no VFS for this platform");
@@ -202,12 +267,17 @@ Result<std::unique_ptr<Vfs>> Vfs::make(std::int64_t mapped_bytes, std::shared_pt
     vfs.xSleep = sleep_microseconds;
     vfs.xCurrentTime = current_time;
     vfs.xGetLastError = last_error;
-    if (sqlite3_vfs_register(&vfs, 0) != SQLITE_OK) return fail(Category::fault, "SQLite did not take the store's VFS");
+    if (sqlite3_vfs_register(&vfs, 0) != SQLITE_OK)
+        return fail(Category::fault, "SQLite did not take the store's VFS");
     return std::unique_ptr<Vfs>(new Vfs(std::move(own)));
 }
 
-Vfs::~Vfs() { sqlite3_vfs_unregister(&part_->vfs); }
+Vfs::~Vfs() {
+    sqlite3_vfs_unregister(&part_->vfs);
+}
 
-const std::string& Vfs::name() const { return part_->name; }
+const std::string& Vfs::name() const {
+    return part_->name;
+}
 
 }  // namespace meridian::store::sqlite

@@ -11,12 +11,15 @@
 namespace meridian::store::sqlite {
 
 /// The store's own SQLite VFS over the platform's. It does two things:
-/// all connections of the process see one file through one memory map, which is counted once in the process's memory and bounded;
-/// and tests can make writes, syncs and truncations fail. One object per opened store; it must outlive all connections.
+/// all connections of the process see one file through one memory map, which is counted once in the
+/// process's memory and bounded; and tests can make writes, syncs and truncations fail. One object
+/// per opened store; it must outlive all connections.
 class Vfs {
-   public:
-    /// `mapped_bytes` bounds the memory map; `faults` may be null. Errors: `fault` when SQLite has no platform VFS.
-    static Result<std::unique_ptr<Vfs>> make(std::int64_t mapped_bytes, std::shared_ptr<FileFaults> faults);
+ public:
+    /// `mapped_bytes` bounds the memory map; `faults` may be null. Errors: `fault` when SQLite has
+    /// no platform VFS.
+    static Result<std::unique_ptr<Vfs>> make(std::int64_t mapped_bytes,
+                                             std::shared_ptr<FileFaults> faults);
     ~Vfs();
     Vfs(const Vfs&) = delete;
     Vfs& operator=(const Vfs&) = delete;
@@ -26,7 +29,7 @@ class Vfs {
 
     struct Part;
 
-   private:
+ private:
     explicit Vfs(std::unique_ptr<Part> part);
     std::unique_ptr<Part> part_;
 };

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "store/sqlite/writer.hpp"
 
-#include <cmath>
-
 #include "base/hash.hpp"
 #include "base/limits.hpp"
 #include "base/log.hpp"
@@ -399,63 +397,16 @@ Result<void> Writer::change_unique_keys(Rid rid, const std::vector<std::string>&
     return {};
 }
 
-Result<Writer::Resolved> Writer::resolve(Rows& rows) {
-    Resolved out;
-    for (const auto& row : rows.references) {
-        out.rows.references.push_back({row.param, TRY(directory_.resolve(*database_, row.target))});
-    }
-    for (const auto& row : rows.patients) {
-        out.rows.patients.push_back(
-            {TRY(directory_.resolve(*database_, row.patient)), row.code, row.date});
-    }
-    for (const Identity& patient : rows.compartments) {
-        const Rid rid = TRY(directory_.resolve(*database_, patient));
-        if (out.patient == 0) out.patient = rid;
-        if (std::find(out.rows.compartments.begin(), out.rows.compartments.end(), rid) ==
-            out.rows.compartments.end()) {
-            out.rows.compartments.push_back(rid);
-        }
-    }
-    // SQLite stores NaN as NULL, which no key column takes; a row that compares with nothing finds
-    // nothing either.
-    std::erase_if(rows.numbers,
-                  [](const NumberRow& row) { return std::isnan(row.lo) || std::isnan(row.hi); });
-    std::erase_if(rows.quantities,
-                  [](const QuantityRow& row) { return std::isnan(row.lo) || std::isnan(row.hi); });
-    std::erase_if(rows.composites,
-                  [](const CompositeRow& row) { return std::isnan(row.lo) || std::isnan(row.hi); });
-    add_texts(rows, out);
-    out.rows.tokens = std::move(rows.tokens);
-    out.rows.strings = std::move(rows.strings);
-    out.rows.dates = std::move(rows.dates);
-    out.rows.numbers = std::move(rows.numbers);
-    out.rows.quantities = std::move(rows.quantities);
-    out.rows.uris = std::move(rows.uris);
-    out.rows.composites = std::move(rows.composites);
-    out.rows.views = std::move(rows.views);
-    out.rows.unique_keys = std::move(rows.unique_keys);
-    return out;
-}
-
-void Writer::add_texts(Rows& rows, Resolved& resolved) {
-    for (TextRow& row : rows.texts) {
-        const int field = text_field(row.param);
-        const auto same =
-            std::find_if(resolved.texts.begin(), resolved.texts.end(),
-                         [field](const ResolvedText& text) { return text.field == field; });
-        if (same != resolved.texts.end()) {
-            same->words.append(" ").append(row.words);
-            continue;
-        }
-        resolved.rows.texts.push_back(row.param);
-        resolved.texts.push_back({field, std::move(row.words)});
-    }
+Result<Resolved> Writer::resolve(Rows& rows) {
+    return resolve_rows(
+        std::move(rows),
+        [this](const Identity& identity) { return directory_.resolve(*database_, identity); },
+        [this](Name param) { return text_field(param); });
 }
 
 int Writer::text_field(Name param) {
     const auto [place, first] = text_fields_.emplace(param, 0);
-    if (first)
-        place->second = names_.text(NameKind::parameter, param).ends_with("_content") ? 1 : 0;
+    if (first) place->second = text_field_of(names_, param);
     return place->second;
 }
 
@@ -537,7 +488,8 @@ Result<void> Writer::reindex(Rid rid, Version version, std::span<const Name> par
     TRY(forward.bind(1, rid).bind_blob(2, packed).run());
     if (params.empty()) {
         TRY(change_unique_keys(rid, keys_before, merged.unique_keys));
-        TRY(database_->run("UPDATE resource SET patient = ? WHERE rid = ?", fresh.patient, rid));
+        TRY(database_->run("UPDATE resource SET patient = ?1 WHERE rid = ?2 AND patient <> ?1",
+                           fresh.patient, rid));
     } else {
         merged.views.clear();
     }

@@ -16,6 +16,7 @@
 #include "store/sqlite/directory.hpp"
 #include "store/sqlite/forward.hpp"
 #include "store/sqlite/index_writer.hpp"
+#include "store/sqlite/resolve.hpp"
 #include "store/store.hpp"
 
 namespace meridian::store::sqlite {
@@ -70,12 +71,6 @@ class Writer {
         std::optional<Error> refused{};
         bool passes() const { return !stale && !refused; }
     };
-    struct Resolved {
-        ResolvedRows rows;
-        std::vector<ResolvedText> texts;
-        Rid patient = 0;
-    };
-
     Writer(std::unique_ptr<Database> database, Dictionary& names);
     Result<void> load();
     Result<void> write_all(std::span<const std::shared_ptr<Task>> group);
@@ -101,7 +96,6 @@ class Writer {
     Result<void> change_unique_keys(Rid rid, const std::vector<std::string>& before,
                                     const std::vector<std::string>& after);
     Result<Resolved> resolve(Rows& rows);
-    void add_texts(Rows& rows, Resolved& resolved);
     int text_field(Name param);
     /// Rows of this resource wait in the index writer: they must be in the tables before they can
     /// be replaced.

@@ -1,0 +1,491 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <filesystem>
+
+#include "base/limits.hpp"
+#include "store/maintain.hpp"
+#include "store/sqlite/blobs.hpp"
+#include "store/sqlite/database.hpp"
+#include "store/sqlite/dictionary.hpp"
+#include "store/sqlite/folder.hpp"
+#include "store/sqlite/migrations.hpp"
+#include "store/sqlite/resolve.hpp"
+#include "store/sqlite/vfs.hpp"
+
+namespace meridian::store {
+
+namespace sqlite {
+namespace {
+
+/// Tables whose rows come from forward rows, in the order of Checker::counts_.
+constexpr const char* index_tables[] = {
+    "idx_token", "idx_string",    "idx_date",    "idx_number",  "idx_quantity", "idx_reference",
+    "idx_uri",   "idx_composite", "idx_patient", "compartment", "view_row",     "unique_key"};
+enum Table : unsigned {
+    token,
+    string,
+    date,
+    number,
+    quantity,
+    reference,
+    uri,
+    composite,
+    patient,
+    compartment,
+    view,
+    unique
+};
+
+/// One check of one store, in one read transaction.
+class Checker {
+ public:
+    Checker(Database& database, Dictionary& names, const BodyReader& reader,
+            const CheckOptions& options, CheckReport& report)
+        : database_(database), names_(names), reader_(reader), options_(options), report_(report) {}
+
+    Result<void> run() {
+        TRY(database_.run("BEGIN"));
+        TRY(check_structure());
+        TRY(check_log());
+        TRY(check_history());
+        TRY(check_directory());
+        TRY(check_resources());
+        TRY(check_counts());
+        return database_.run("COMMIT");
+    }
+
+ private:
+    void problem(std::string text) {
+        if (report_.problems++ == 0) report_.first_problem = std::move(text);
+    }
+    bool enough() const {
+        return report_.problems >= static_cast<std::int64_t>(limits::check_problems_max);
+    }
+    void progress(std::string_view part, std::int64_t done, std::int64_t total) {
+        if (options_.progress && (done % 10'000 == 0 || done == total))
+            options_.progress(part, done, total);
+    }
+    std::string name_of(Name type, std::string_view id) const {
+        return fmt::format("{}/{}", names_.text(NameKind::type, type), id);
+    }
+
+    Result<void> check_structure();
+    Result<void> check_log();
+    Result<void> check_history();
+    Result<void> check_directory();
+    Result<void> check_resources();
+    Result<void> check_version(const Stored& stored);
+    Result<void> check_rows(const Stored& stored);
+    Result<void> check_tables(const Stored& stored, const ResolvedRows& rows);
+    Result<void> check_texts(const Stored& stored, const ResolvedRows& rows);
+    Result<void> check_against_body(const Stored& stored, std::string_view packed);
+    Result<void> check_counts();
+    Result<void> find_stray(unsigned table);
+    template <class... Values>
+    Result<void> expect(const Stored& stored, Table table, std::string_view sql,
+                        const Values&... values) {
+        ++counts_[table];
+        ++report_.index_rows;
+        if (TRY(database_.integer(sql, 0, values...)) == 0) {
+            problem(fmt::format("{} version {}: a row of its forward rows is missing in {}",
+                                name_of(stored.type, stored.id), stored.version,
+                                index_tables[table]));
+        }
+        return {};
+    }
+
+    Database& database_;
+    Dictionary& names_;
+    const BodyReader& reader_;
+    const CheckOptions& options_;
+    CheckReport& report_;
+    std::int64_t counts_[std::size(index_tables)] = {};
+    std::int64_t texts_ = 0;
+    std::int64_t versions_ = 0;
+    std::map<Name, std::int64_t> types_;
+};
+
+Result<void> Checker::check_structure() {
+    progress("database", 0, 1);
+    auto row = TRY(database_.prepare(options_.deep ? "PRAGMA integrity_check(100)"
+                                                   : "PRAGMA quick_check(100)"));
+    while (TRY(row.step())) {
+        if (row.text(0) != "ok") problem(fmt::format("record.db: {}", row.text(0)));
+    }
+    progress("database", 1, 1);
+    return {};
+}
+
+Result<void> Checker::check_log() {
+    const std::int64_t total = TRY(database_.integer("SELECT max(position) FROM log", -1)) + 1;
+    auto row = TRY(database_.prepare(
+        "SELECT position, at, kind, length(salt), length(body_hash) FROM log ORDER BY position"));
+    std::int64_t at_before = INT64_MIN;
+    Position expected = 0;
+    while (!enough() && TRY(row.step())) {
+        const Position position = row.integer(0);
+        if (position != expected)
+            problem(fmt::format("log: position {} is missing, the next entry is {}", expected,
+                                position));
+        if (row.integer(1) < at_before)
+            problem(fmt::format("log entry {}: its time lies before that of the entry before",
+                                position));
+        if (row.integer(3) != 16 || row.integer(4) != 32)
+            problem(fmt::format("log entry {}: its salt or hash has a wrong length", position));
+        if (row.integer(2) == 0) ++versions_;
+        at_before = row.integer(1);
+        expected = position + 1;
+        progress("log", ++report_.log_entries, total);
+    }
+    return {};
+}
+
+Result<void> Checker::check_history() {
+    // Versions of a resource are 1, 2, 3 … without gaps: all but the newest in history, the newest
+    // in resource.
+    auto row = TRY(database_.prepare(
+        "SELECT h.rid, h.version, h.position, h.updated, h.verb, h.body, r.type, r.id, r.version, "
+        "r.position "
+        "FROM history h LEFT JOIN resource r ON r.rid = h.rid ORDER BY h.rid, h.version"));
+    Rid rid = 0;
+    Version expected = 1;
+    Version newest = 0;
+    Position position_before = -1;
+    std::string name;
+    const auto finish = [&] {
+        if (rid != 0 && expected != newest)
+            problem(fmt::format("{}: version {} is missing in its history", name, expected));
+    };
+    while (!enough() && TRY(row.step())) {
+        if (row.integer(0) != rid) {
+            finish();
+            rid = row.integer(0);
+            expected = 1;
+            position_before = -1;
+            newest = row.integer(8);
+            name = row.is_null(6) ? fmt::format("resource {}", rid)
+                                  : name_of(static_cast<Name>(row.integer(6)), row.text(7));
+            if (row.is_null(6))
+                problem(fmt::format(
+                    "history: versions of the resource {} are there, its newest version is not",
+                    rid));
+        }
+        if (row.integer(1) != expected)
+            problem(fmt::format("{}: version {} is missing in its history", name, expected));
+        if (row.integer(2) <= position_before || row.integer(2) >= row.integer(9)) {
+            problem(fmt::format("{} version {}: its position {} is not between its neighbours'",
+                                name, row.integer(1), row.integer(2)));
+        }
+        expected = row.integer(1) + 1;
+        position_before = row.integer(2);
+        Stored stored;
+        stored.rid = rid;
+        stored.type = static_cast<Name>(row.integer(6));
+        stored.id = row.text(7);
+        stored.version = row.integer(1);
+        stored.position = row.integer(2);
+        stored.updated.milliseconds = row.integer(3);
+        stored.verb = static_cast<Verb>(row.integer(4));
+        stored.body = row.blob(5);
+        TRY(check_version(stored));
+    }
+    finish();
+    return {};
+}
+
+Result<void> Checker::check_version(const Stored& stored) {
+    ++report_.versions;
+    const std::string name =
+        fmt::format("{} version {}", name_of(stored.type, stored.id), stored.version);
+    auto entry = TRY(database_.prepare(
+        "SELECT rid, version, verb, at, type, body_hash FROM log WHERE position = ?"));
+    entry.bind(1, stored.position);
+    if (!TRY(entry.step())) {
+        problem(fmt::format("{}: the log has no entry {}", name, stored.position));
+        return {};
+    }
+    if (entry.integer(0) != stored.rid || entry.integer(1) != stored.version ||
+        entry.integer(2) != static_cast<int>(stored.verb) ||
+        entry.integer(3) != stored.updated.milliseconds || entry.integer(4) != stored.type) {
+        problem(fmt::format("{}: the log entry {} tells of something else", name, stored.position));
+    }
+    if (stored.deleted()) {
+        if (!stored.body.empty()) problem(fmt::format("{}: a deletion has a body", name));
+        return {};
+    }
+    if (!reader_.hash) return {};
+    const auto hash = reader_.hash(stored);
+    if (!hash)
+        problem(fmt::format("{}: its body cannot be read: {}", name, hash.error().message));
+    else if (std::string_view(reinterpret_cast<const char*>(hash->data()), hash->size()) !=
+             entry.blob(5)) {
+        problem(fmt::format("{}: its body has another hash than the log entry {}", name,
+                            stored.position));
+    }
+    return {};
+}
+
+Result<void> Checker::check_directory() {
+    const Rid last = TRY(database_.integer("SELECT value FROM setting WHERE key = 'rid_last'", 0));
+    std::vector<bool> seen(static_cast<std::size_t>(last) + 1, false);
+    auto row = TRY(database_.prepare("SELECT type, id, rid FROM directory"));
+    while (!enough() && TRY(row.step())) {
+        const Rid rid = row.integer(2);
+        const std::string name = name_of(static_cast<Name>(row.integer(0)), row.text(1));
+        if (rid < 1 || rid > last)
+            problem(fmt::format("directory: {} has the impossible rid {}", name, rid));
+        else if (seen[static_cast<std::size_t>(rid)])
+            problem(fmt::format("directory: {} shares the rid {} with another", name, rid));
+        else
+            seen[static_cast<std::size_t>(rid)] = true;
+    }
+    return {};
+}
+
+Result<void> Checker::check_resources() {
+    const std::int64_t total = TRY(database_.integer("SELECT count(*) FROM resource", 0));
+    auto row = TRY(database_.prepare(
+        "SELECT rid, type, id, version, position, updated, verb, body FROM resource ORDER BY rid"));
+    std::int64_t done = 0;
+    while (!enough() && TRY(row.step())) {
+        Stored stored;
+        stored.rid = row.integer(0);
+        stored.type = static_cast<Name>(row.integer(1));
+        stored.id = row.text(2);
+        stored.version = row.integer(3);
+        stored.position = row.integer(4);
+        stored.updated.milliseconds = row.integer(5);
+        stored.verb = static_cast<Verb>(row.integer(6));
+        stored.body = row.blob(7);
+        stored.current = stored.verb != Verb::remove;
+        const std::string name = name_of(stored.type, stored.id);
+        if (TRY(database_.integer("SELECT rid FROM directory WHERE type = ? AND id = ?", 0,
+                                  stored.type, stored.id)) != stored.rid) {
+            problem(
+                fmt::format("directory: {} does not lead to its resource {}", name, stored.rid));
+        }
+        if (stored.version > 1 &&
+            TRY(database_.integer("SELECT count(*) FROM history WHERE rid = ?", 0, stored.rid)) !=
+                stored.version - 1) {
+            problem(fmt::format("{}: of {} versions some are missing in its history", name,
+                                stored.version));
+        }
+        TRY(check_version(stored));
+        TRY(check_rows(stored));
+        if (stored.current) ++types_[stored.type], ++report_.resources;
+        progress("resources", ++done, total);
+    }
+    return {};
+}
+
+Result<void> Checker::check_rows(const Stored& stored) {
+    auto forward = TRY(database_.prepare("SELECT rows FROM forward WHERE rid = ?"));
+    forward.bind(1, stored.rid);
+    const bool there = TRY(forward.step());
+    const std::string name =
+        fmt::format("{} version {}", name_of(stored.type, stored.id), stored.version);
+    if (there != stored.current) {
+        problem(fmt::format(
+            "{}: {}", name,
+            there ? "a deleted resource has forward rows" : "its forward rows are missing"));
+        return {};
+    }
+    if (!there) return {};
+    const auto rows = unpack(forward.blob(0));
+    if (!rows) {
+        problem(fmt::format("{}: its forward rows are damaged: {}", name, rows.error().message));
+        return {};
+    }
+    TRY(check_tables(stored, *rows));
+    TRY(check_texts(stored, *rows));
+    if (reader_.rows) TRY(check_against_body(stored, forward.blob(0)));
+    return {};
+}
+
+Result<void> Checker::check_tables(const Stored& stored, const ResolvedRows& rows) {
+    const Rid rid = stored.rid;
+    for (const auto& row : rows.tokens) {
+        TRY(expect(stored, token,
+                   "SELECT 1 FROM idx_token WHERE param = ? AND value = ? AND rid = ?", row.param,
+                   row.value, rid));
+    }
+    for (const auto& row : rows.strings) {
+        TRY(expect(
+            stored, string,
+            "SELECT 1 FROM idx_string WHERE param = ? AND folded = ? AND rid = ? AND exact = ?",
+            row.param, row.folded, rid, row.exact == row.folded ? std::string() : row.exact));
+    }
+    for (const auto& row : rows.dates) {
+        TRY(expect(
+            stored, date,
+            "SELECT 1 FROM idx_date WHERE param = ? AND span = ? AND lo = ? AND hi = ? AND rid = ?",
+            row.param, date_span(row.lo, row.hi), row.lo, row.hi, rid));
+    }
+    for (const auto& row : rows.numbers) {
+        TRY(expect(stored, number,
+                   "SELECT 1 FROM idx_number WHERE param = ? AND lo = ? AND hi = ? AND rid = ?",
+                   row.param, row.lo, row.hi, rid));
+    }
+    for (const auto& row : rows.quantities) {
+        TRY(expect(stored, quantity,
+                   "SELECT 1 FROM idx_quantity WHERE param = ? AND unit = ? AND lo = ? AND hi = ? "
+                   "AND rid = ?",
+                   row.param, row.unit, row.lo, row.hi, rid));
+    }
+    for (const auto& row : rows.references) {
+        TRY(expect(stored, reference,
+                   "SELECT 1 FROM idx_reference WHERE param = ? AND target = ? AND rid = ?",
+                   row.param, row.target, rid));
+    }
+    for (const auto& row : rows.uris) {
+        TRY(expect(stored, uri, "SELECT 1 FROM idx_uri WHERE param = ? AND uri = ? AND rid = ?",
+                   row.param, row.uri, rid));
+    }
+    for (const auto& row : rows.composites) {
+        TRY(expect(stored, composite,
+                   "SELECT 1 FROM idx_composite WHERE param = ? AND key = ? AND second = ? AND lo "
+                   "= ? AND hi = ? AND folded = ? AND rid = ?",
+                   row.param, row.key, row.second, row.lo, row.hi, row.folded, rid));
+    }
+    for (const auto& row : rows.patients) {
+        TRY(expect(stored, patient,
+                   "SELECT 1 FROM idx_patient WHERE patient = ? AND type = ? AND code = ? AND date "
+                   "= ? AND rid = ?",
+                   row.patient, stored.type, row.code, row.date, rid));
+    }
+    for (const Rid each : rows.compartments) {
+        TRY(expect(stored, compartment, "SELECT 1 FROM compartment WHERE patient = ? AND rid = ?",
+                   each, rid));
+    }
+    for (const auto& row : rows.views) {
+        TRY(expect(stored, view, "SELECT 1 FROM view_row WHERE view = ? AND key = ? AND rid = ?",
+                   row.view, row.key, rid));
+    }
+    for (const std::string& key : rows.unique_keys) {
+        TRY(expect(stored, unique, "SELECT 1 FROM unique_key WHERE key = ? AND rid = ?", key, rid));
+    }
+    return {};
+}
+
+Result<void> Checker::check_texts(const Stored& stored, const ResolvedRows& rows) {
+    for (const Name param : rows.texts) {
+        ++texts_;
+        ++report_.index_rows;
+        const std::int64_t rowid = text_rowid(stored.rid, text_field_of(names_, param));
+        if (TRY(database_.integer("SELECT 1 FROM idx_text WHERE rowid = ?", 0, rowid)) == 0) {
+            problem(fmt::format("{} version {}: its words are missing in idx_text",
+                                name_of(stored.type, stored.id), stored.version));
+        }
+    }
+    return {};
+}
+
+Result<void> Checker::check_against_body(const Stored& stored, std::string_view packed) {
+    const std::string name =
+        fmt::format("{} version {}", name_of(stored.type, stored.id), stored.version);
+    auto rows = reader_.rows(stored, names_);
+    if (!rows) {
+        problem(fmt::format("{}: its body gives no index rows: {}", name, rows.error().message));
+        return {};
+    }
+    const auto rid_of = [this](const Identity& identity) {
+        return database_.integer("SELECT rid FROM directory WHERE type = ? AND id = ?", 0,
+                                 identity.type, identity.id);
+    };
+    const Resolved expected = TRY(resolve_rows(
+        std::move(*rows), rid_of, [this](Name param) { return text_field_of(names_, param); }));
+    if (pack(expected.rows) != packed) {
+        problem(fmt::format("{}: its index rows are not those of its body; run `meridian reindex`",
+                            name));
+        return {};
+    }
+    for (const ResolvedText& text : expected.texts) {
+        auto words = TRY(database_.prepare("SELECT words FROM idx_text WHERE rowid = ?"));
+        words.bind(1, text_rowid(stored.rid, text.field));
+        if (!TRY(words.step()) || words.text(0) != text.words) {
+            problem(fmt::format(
+                "{}: its words in idx_text are not those of its body; run `meridian reindex`",
+                name));
+        }
+    }
+    return {};
+}
+
+Result<void> Checker::check_counts() {
+    if (enough()) return {};
+    if (versions_ != report_.versions) {
+        problem(fmt::format("the log tells of {} versions, the store has {}", versions_,
+                            report_.versions));
+    }
+    for (unsigned table = 0; table < std::size(index_tables); ++table) {
+        const std::int64_t rows =
+            TRY(database_.integer(fmt::format("SELECT count(*) FROM {}", index_tables[table]), 0));
+        if (rows != counts_[table]) TRY(find_stray(table));
+    }
+    const std::int64_t texts = TRY(database_.integer("SELECT count(*) FROM idx_text_docsize", 0));
+    if (texts != texts_)
+        problem(fmt::format("idx_text has {} rows, the forward rows name {}", texts, texts_));
+    const std::int64_t forwards = TRY(database_.integer("SELECT count(*) FROM forward", 0));
+    if (forwards != report_.resources)
+        problem(fmt::format("{} resources are current, {} have forward rows", report_.resources,
+                            forwards));
+    auto row = TRY(database_.prepare("SELECT type, resources FROM type_count"));
+    while (TRY(row.step())) types_[static_cast<Name>(row.integer(0))] -= row.integer(1);
+    for (const auto& [type, difference] : types_) {
+        if (difference == 0) continue;
+        problem(fmt::format("type_count: the number of {} resources is wrong by {}",
+                            names_.text(NameKind::type, type), difference));
+    }
+    return {};
+}
+
+Result<void> Checker::find_stray(unsigned table) {
+    // Some row has no resource that claims it: look for the first.
+    auto row = TRY(database_.prepare(fmt::format("SELECT rid, * FROM {}", index_tables[table])));
+    while (TRY(row.step())) {
+        const Rid rid = row.integer(0);
+        auto claimed = TRY(database_.prepare("SELECT rows FROM forward WHERE rid = ?"));
+        claimed.bind(1, rid);
+        std::string values;
+        for (int column = 1; column < row.column_count(); ++column)
+            values += fmt::format("{}{}", column == 1 ? "" : ", ", row.text(column));
+        if (!TRY(claimed.step())) {
+            problem(fmt::format(
+                "{}: the row ({}) belongs to the resource {}, which has no forward rows",
+                index_tables[table], values, rid));
+            return {};
+        }
+    }
+    problem(fmt::format("{} has rows that no forward rows name", index_tables[table]));
+    return {};
+}
+
+}  // namespace
+}  // namespace sqlite
+
+Result<CheckReport> check(const std::string& folder, const BodyReader& reader,
+                          const CheckOptions& options) {
+    const std::string path = sqlite::database_path(folder);
+    std::error_code ignored;
+    if (!std::filesystem::exists(path, ignored))
+        return fail(Category::not_found, fmt::format("there is no store in {}", folder));
+    const auto vfs = TRY(sqlite::Vfs::make(1LL << 30, nullptr));
+    auto database = TRY(sqlite::Database::open(
+        path,
+        {.read_only = true, .vfs = vfs->name(), .cache_bytes = 64LL << 20, .mapped_bytes = 1}));
+    TRY(sqlite::require_schema(*database));
+    sqlite::Dictionary names;
+    TRY(names.load(*database));
+    CheckReport report;
+    sqlite::Checker checker(*database, names, reader, options, report);
+    TRY(checker.run());
+    const auto blobs =
+        TRY(sqlite::Blobs::open({.folder = sqlite::blobs_path(folder), .read_only = true}));
+    const auto totals = TRY(blobs->verify());
+    report.blobs = totals.blobs;
+    report.blob_bytes = totals.bytes;
+    if (report.problems == 0) report.first_problem = totals.first_problem;
+    report.problems += totals.problems;
+    return report;
+}
+
+}  // namespace meridian::store
