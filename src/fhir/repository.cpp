@@ -48,7 +48,7 @@ Result<void> StoreRepository::start() {
 StoreRepository::~StoreRepository() {
     followers_.stop();
     if (custom_parameters_) custom_parameters_->stop();
-    store_.on_commit({});
+    store_.on_commit([](store::Position) {});
 }
 
 std::shared_ptr<const search::Parameters> StoreRepository::parameters() const {

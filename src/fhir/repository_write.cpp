@@ -283,6 +283,8 @@ class Attempt {
         if (repository_.options().validate) TRY(validate(step));
         auto allowed = caller_.access->allow_write(step.fresh ? store::Verb::create : store::Verb::update, step.operation->type, &step.resource);
         if (!allowed) return placed(std::move(allowed).error(), where(step));
+        // The rows name the resource by its own id, whatever the client wrote there.
+        if (step.resource.string_at("id") != step.id) step.document->set(step.resource, "id", step.document->string(step.id));
         step.encoded = TRY(repository_.encode(step.resource, step.operation->type, step.id));
         return {};
     }
@@ -419,7 +421,13 @@ Result<store::Change> StoreRepository::prepare(const Caller& caller, std::string
         }
     }
     TRY(caller.access->allow_write(store::Verb::update, type, &resource));
-    Encoded encoded = TRY(encode(resource, type, id));
+    JsonDocument own;
+    Json named = resource;
+    if (resource.string_at("id") != id) {
+        named = own.copy(resource);
+        own.set(named, "id", own.string(id));
+    }
+    Encoded encoded = TRY(encode(named, type, id));
     encoded.change.verb = store::Verb::update;
     return std::move(encoded.change);
 }
