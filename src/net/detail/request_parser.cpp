@@ -224,8 +224,13 @@ std::size_t RequestParser::put(std::string_view data, Event& event) {
         }
         if (problem) {
             if (self.refusal.message.empty()) {
-                self.refusal = refusal_for(problem, !parser.is_header_done(),
-                                           self.request->method_text.empty(), self.bounds);
+                // Beast reports the request line only with the whole head: whether it is the line
+                // that is too long shows here.
+                const bool in_request_line =
+                    self.request->method_text.empty() &&
+                    data.substr(taken).find("\r\n") > self.bounds.url_bytes_max;
+                self.refusal =
+                    refusal_for(problem, !parser.is_header_done(), in_request_line, self.bounds);
             }
             event = Event::refused;
             return taken;

@@ -41,10 +41,49 @@ struct Message {
     bool is_binary = false;
 };
 
-/// One open socket. The stream and all fields without a mutex belong to the I/O thread; the outbox
-/// is shared with senders; the event fields belong to the worker while is_event_running_.
-class Session final : public WebSocket,
-                      public WebSocketSession,
+class Session;
+
+/// What handlers hold: the outbox, and the way to its session while there is one. It may outlive
+/// the session and the server.
+class Handle final : public WebSocket {
+ public:
+    Handle(Request request, const ServerLimits& limits)
+        : limits_(limits), request_(std::move(request)) {}
+
+    bool send(std::string text) override { return enqueue({std::move(text), false}); }
+    bool send_binary(std::string bytes) override { return enqueue({std::move(bytes), true}); }
+    void close(std::uint16_t code, std::string_view reason) override {
+        request_close(code, reason, false);
+    }
+    const Request& request() const override { return request_; }
+    std::string_view subprotocol() const override { return subprotocol_; }
+    bool is_open() const override {
+        const std::lock_guard lock(mutex_);
+        return session_ != nullptr && !is_closing_;
+    }
+
+ private:
+    friend class Session;
+    bool enqueue(Message message);
+    void request_close(std::uint16_t code, std::string_view reason, bool drops_outbox);
+
+    const ServerLimits limits_;
+    const Request request_;
+    std::string subprotocol_;
+
+    mutable std::mutex mutex_;  ///< for what follows
+    Session* session_ = nullptr;
+    std::deque<Message> outbox_;
+    std::size_t outbox_bytes_ = 0;
+    bool is_closing_ = false;
+    bool is_pump_posted_ = false;
+    std::uint16_t close_code_ = 0;
+    std::string close_reason_;
+};
+
+/// One open socket. All fields belong to the I/O thread; the event fields belong to the worker
+/// while is_event_running_.
+class Session final : public WebSocketSession,
                       public Job,
                       public std::enable_shared_from_this<Session> {
  public:
@@ -53,46 +92,39 @@ class Session final : public WebSocket,
           start_(std::move(start)),
           stream_(Socket(context, start_.is_ipv6 ? asio::ip::tcp::v6() : asio::ip::tcp::v4(),
                          start_.socket)),
-          close_timer_(context) {}
+          close_timer_(context),
+          handle_(std::make_shared<Handle>(std::move(start_.request), *start_.limits)) {}
+    ~Session() override { detach(); }
 
     void open();
-
-    bool send(std::string text) override { return enqueue({std::move(text), false}); }
-    bool send_binary(std::string bytes) override { return enqueue({std::move(bytes), true}); }
-    void close(std::uint16_t code, std::string_view reason) override {
-        request_close(code, reason, false);
-    }
-    const Request& request() const override { return start_.request; }
-    std::string_view subprotocol() const override { return subprotocol_; }
-    bool is_open() const override { return is_open_; }
-
-    void stop() override { request_close(code_going_away, "the server stops", false); }
+    void post_pump();
+    void post_close();
+    void stop() override { handle_->request_close(code_going_away, "the server stops", false); }
     void cut() override;
-
     void run() noexcept override;
 
  private:
     enum class Event : unsigned char { open, message, close };
 
-    bool enqueue(Message message);
-    void request_close(std::uint16_t code, std::string_view reason, bool drops_outbox);
     void choose_subprotocol();
     void on_accept(const error_code& problem);
     void read();
     void on_read(const error_code& problem);
     void pump();
+    void write();
     void start_event(Event event);
     void call_handler();
     void after_event();
     void on_broken(std::uint16_t code);
     void end_when_quiet();
+    void detach();
 
     asio::io_context& context_;
     WebSocketStart start_;
     websocket::stream<Socket, false> stream_;
     Timer close_timer_;
     beast::flat_buffer input_;
-    std::string subprotocol_;
+    const std::shared_ptr<Handle> handle_;
     Message writing_;
     bool is_reading_ = false;
     bool is_writing_ = false;
@@ -106,33 +138,60 @@ class Session final : public WebSocket,
     Message message_;
     std::uint16_t end_code_ = code_abnormal;
     std::string end_reason_;
-
-    std::mutex mutex_;  ///< for what follows
-    std::deque<Message> outbox_;
-    std::size_t outbox_bytes_ = 0;
-    bool is_closing_ = false;
-    bool is_pump_posted_ = false;
-    std::uint16_t close_code_ = 0;
-    std::string close_reason_;
-    std::atomic<bool> is_open_{false};
 };
+
+bool Handle::enqueue(Message message) {
+    const std::size_t size = message.bytes.size();
+    std::unique_lock lock(mutex_);
+    if (session_ == nullptr || is_closing_) return false;
+    if (outbox_.size() >= limits_.websocket_outbox_messages_max ||
+        outbox_bytes_ + size > limits_.websocket_outbox_bytes_max) {
+        lock.unlock();
+        request_close(code_try_again_later, "the client reads too slowly", true);
+        return false;
+    }
+    outbox_bytes_ += size;
+    outbox_.push_back(std::move(message));
+    if (!std::exchange(is_pump_posted_, true)) session_->post_pump();
+    return true;
+}
+
+void Handle::request_close(std::uint16_t code, std::string_view reason, bool drops_outbox) {
+    const std::lock_guard lock(mutex_);
+    if (session_ == nullptr || is_closing_) return;
+    is_closing_ = true;
+    close_code_ = code;
+    close_reason_ = reason.substr(0, close_reason_bytes_max);
+    if (drops_outbox) {
+        outbox_.clear();
+        outbox_bytes_ = 0;
+    }
+    session_->post_close();
+}
 
 /// The first of ours that the client offers (RFC 6455 §4.2.2: the server chooses at most one).
 void Session::choose_subprotocol() {
-    const std::string offered = "," + start_.request.headers.joined("Sec-WebSocket-Protocol") + ",";
+    const std::string offered =
+        "," + handle_->request_.headers.joined("Sec-WebSocket-Protocol") + ",";
     std::string compact;
     for (const char c : offered) {
         if (c != ' ' && c != '\t') compact += c;
     }
     for (const std::string& known : start_.handler->subprotocols) {
         if (compact.find("," + known + ",") != std::string::npos) {
-            subprotocol_ = known;
+            handle_->subprotocol_ = known;
             return;
         }
     }
 }
 
+void Session::detach() {
+    const std::lock_guard lock(handle_->mutex_);
+    handle_->session_ = nullptr;
+}
+
 void Session::open() {
+    handle_->session_ = this;
     choose_subprotocol();
     websocket::stream_base::timeout times{};
     times.handshake_timeout = std::chrono::seconds(limits::websocket_handshake_timeout_seconds);
@@ -142,15 +201,15 @@ void Session::open() {
     stream_.read_message_max(start_.limits->websocket_message_bytes_max);
     stream_.set_option(
         websocket::stream_base::decorator([this](websocket::response_type& response) {
-            if (!subprotocol_.empty())
-                response.set(beast::http::field::sec_websocket_protocol, subprotocol_);
+            if (!handle_->subprotocol_.empty())
+                response.set(beast::http::field::sec_websocket_protocol, handle_->subprotocol_);
         }));
     beast::http::request<beast::http::empty_body> handshake;
     handshake.method(beast::http::verb::get);
-    handshake.target(start_.request.target);
+    handshake.target(handle_->request_.target);
     handshake.version(11);
-    for (std::size_t i = 0; i < start_.request.headers.size(); ++i) {
-        const Headers::Field field = start_.request.headers[i];
+    for (std::size_t i = 0; i < handle_->request_.headers.size(); ++i) {
+        const Headers::Field field = handle_->request_.headers[i];
         handshake.insert({field.name.data(), field.name.size()},
                          {field.value.data(), field.value.size()});
     }
@@ -164,7 +223,6 @@ void Session::on_accept(const error_code& problem) {
         is_broken_ = true;
         return end_when_quiet();
     }
-    is_open_ = true;
     was_opened_ = true;
     start_event(Event::open);
     pump();
@@ -184,15 +242,15 @@ void Session::run() noexcept {
         call_handler();
     } catch (const std::exception& problem) {
         log::error("a WebSocket handler failed",
-                   {{"request", start_.request.id}, {"reason", problem.what()}});
-        request_close(code_internal_error, "the server failed", false);
+                   {{"request", handle_->request_.id}, {"reason", problem.what()}});
+        handle_->request_close(code_internal_error, "the server failed", false);
     }
     asio::post(context_, [self] { self->after_event(); });
 }
 
 void Session::call_handler() {
     const WebSocketHandler& handler = *start_.handler;
-    const WebSocketPointer socket = shared_from_this();
+    const WebSocketPointer socket = handle_;
     switch (event_) {
         case Event::open:
             if (handler.on_open) handler.on_open(socket);
@@ -242,56 +300,30 @@ void Session::on_read(const error_code& problem) {
 
 void Session::on_broken(std::uint16_t code) {
     if (is_broken_) return end_when_quiet();
-    is_open_ = false;
     is_broken_ = true;
     end_code_ = code;
     {
-        const std::lock_guard lock(mutex_);
+        Handle& handle = *handle_;
+        const std::lock_guard lock(handle.mutex_);
         // Who asked for the end knows the reason best.
-        if (is_closing_) {
-            end_code_ = close_code_;
-            end_reason_ = close_reason_;
+        if (handle.is_closing_) {
+            end_code_ = handle.close_code_;
+            end_reason_ = handle.close_reason_;
         }
-        is_closing_ = true;
-        outbox_.clear();
-        outbox_bytes_ = 0;
+        handle.is_closing_ = true;
+        handle.outbox_.clear();
+        handle.outbox_bytes_ = 0;
     }
     end_when_quiet();
 }
 
 // --- output ---
 
-bool Session::enqueue(Message message) {
-    const std::size_t size = message.bytes.size();
-    std::unique_lock lock(mutex_);
-    if (is_closing_) return false;
-    if (outbox_.size() >= start_.limits->websocket_outbox_messages_max ||
-        outbox_bytes_ + size > start_.limits->websocket_outbox_bytes_max) {
-        lock.unlock();
-        request_close(code_try_again_later, "the client reads too slowly", true);
-        return false;
-    }
-    outbox_bytes_ += size;
-    outbox_.push_back(std::move(message));
-    if (std::exchange(is_pump_posted_, true)) return true;
-    lock.unlock();
+void Session::post_pump() {
     asio::post(context_, [self = shared_from_this()] { self->pump(); });
-    return true;
 }
 
-void Session::request_close(std::uint16_t code, std::string_view reason, bool drops_outbox) {
-    {
-        const std::lock_guard lock(mutex_);
-        if (is_closing_) return;
-        is_closing_ = true;
-        close_code_ = code;
-        close_reason_ = reason.substr(0, close_reason_bytes_max);
-        if (drops_outbox) {
-            outbox_.clear();
-            outbox_bytes_ = 0;
-        }
-    }
-    is_open_ = false;
+void Session::post_close() {
     asio::post(context_, [self = shared_from_this()] {
         if (self->has_ended_) return;
         // The client may never answer, or never read: then the connection is cut.
@@ -310,35 +342,40 @@ void Session::pump() {
     if (!was_opened_ || is_writing_ || is_broken_ || is_close_started_) return;
     websocket::close_reason reason;
     {
-        const std::lock_guard lock(mutex_);
-        is_pump_posted_ = !outbox_.empty();
-        if (!outbox_.empty()) {
-            writing_ = std::move(outbox_.front());
-            outbox_.pop_front();
-            outbox_bytes_ -= writing_.bytes.size();
+        Handle& handle = *handle_;
+        const std::lock_guard lock(handle.mutex_);
+        handle.is_pump_posted_ = !handle.outbox_.empty();
+        if (!handle.outbox_.empty()) {
+            writing_ = std::move(handle.outbox_.front());
+            handle.outbox_.pop_front();
+            handle.outbox_bytes_ -= writing_.bytes.size();
             is_writing_ = true;
-        } else if (is_closing_) {
+        } else if (handle.is_closing_) {
             is_close_started_ = true;
-            reason.code = close_code_;
-            reason.reason.assign(close_reason_.data(), close_reason_.size());
+            reason.code = handle.close_code_;
+            reason.reason.assign(handle.close_reason_.data(), handle.close_reason_.size());
         }
     }
     if (is_writing_) {
-        stream_.binary(writing_.is_binary);
-        stream_.async_write(asio::buffer(writing_.bytes),
-                            [self = shared_from_this()](const error_code& problem, std::size_t) {
-                                self->is_writing_ = false;
-                                // A broken connection shows at the pending read, too; that read
-                                // tells the handler.
-                                if (problem) return self->cut();
-                                self->pump();
-                                self->end_when_quiet();
-                            });
+        write();
     } else if (is_close_started_) {
         stream_.async_close(reason, [self = shared_from_this()](const error_code&) {
-            self->on_broken(self->close_code_);
+            self->on_broken(code_abnormal);
         });
     }
+}
+
+void Session::write() {
+    stream_.binary(writing_.is_binary);
+    stream_.async_write(asio::buffer(writing_.bytes),
+                        [self = shared_from_this()](const error_code& problem, std::size_t) {
+                            self->is_writing_ = false;
+                            // A broken connection shows at the pending read, too; that read tells
+                            // the handler.
+                            if (problem) return self->cut();
+                            self->pump();
+                            self->end_when_quiet();
+                        });
 }
 
 // --- the end ---
@@ -357,6 +394,7 @@ void Session::end_when_quiet() {
         return start_event(Event::close);
     }
     has_ended_ = true;
+    detach();
     close_timer_.cancel();
     error_code ignored;
     beast::get_lowest_layer(stream_).close(ignored);
