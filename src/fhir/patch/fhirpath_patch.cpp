@@ -94,7 +94,11 @@ class Operation {
     Result<path::Collection> evaluate(const path::Node& node) const {
         path::Evaluation evaluation;
         evaluation.resource = &target_.root();
-        return path::evaluate(node, evaluation);
+        auto result = path::evaluate(node, evaluation);
+        if (!result && result.error().category == Category::incorrect) {
+            return malformed(result.error().message);
+        }
+        return result;
     }
 
     /// The one element that the path leads to; nothing when there is none.
@@ -205,7 +209,11 @@ class Operation {
         Place place = TRY(place_of(expression));
         Value made = TRY(make_value(target_, *place.element, *TRY(value())));
         if (place.index) return replace_value(target_, place, made);
-        erase_value(target_, place);  // a choice may change its name
+        if (made.type->property == place.property && !made.json.is_null()) {
+            target_.remove(*place.parent, "_" + place.property);
+            return set_value(target_, place, made);
+        }
+        erase_value(target_, place);  // a choice changes its name with its type
         place.property = made.type->property;
         return set_value(target_, place, made);
     }
