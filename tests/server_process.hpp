@@ -19,6 +19,7 @@ class ServerProcess {
     ServerProcess& operator=(const ServerProcess&) = delete;
 
     bool is_running() const { return process_ > 0; }
+    pid_t process() const { return process_; }
     std::uint16_t port() const { return port_; }
     std::string base_url() const { return "http://127.0.0.1:" + std::to_string(port_); }
     const std::string& folder() const { return folder_; }
