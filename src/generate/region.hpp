@@ -20,7 +20,7 @@ struct RegionOptions {
                                  ///< the others Chinese ones
     CivilDate as_of = {
         2026, 6, 30};  ///< "today" of the region: nothing but booked appointments lies after it
-    int years = 8;     ///< recorded years before `as_of`
+    int years = 7;     ///< recorded years before `as_of`
 };
 
 /// One resource as it leaves the generator. The views live until the sink returns.

@@ -152,6 +152,7 @@ void Author::heading(std::string_view zh, std::string_view en, std::string_view 
             note.say(abbreviation).say(": ");
             break;
     }
+    if (english_) note.start_sentence();
 }
 
 void Author::person_line() {
@@ -856,7 +857,8 @@ void Author::oncology_history(Day until) {
 
 void Author::kidney_history(Day until) {
     const auto& kidney = person_.kidney;
-    say("慢性肾病病程", "Known kidney disease for ");
+    note.fact("diagnosis", "N18", english_ ? "chronic kidney disease" : "慢性肾脏病");
+    say("病程", " for ");
     note.say(fmt::format("{}", std::max(1, years_between(kidney.onset, until))));
     say("年", " years");
     stop();

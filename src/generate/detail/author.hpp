@@ -46,7 +46,10 @@ class Author {
     void heading(std::string_view zh, std::string_view en, std::string_view abbreviation);
     void line() { note.say("\n"); }
     void comma() { note.say(english_ ? ", " : style_ == Style::zh_terse ? "," : "，"); }
-    void stop() { note.say(english_ ? ". " : style_ == Style::zh_terse ? ";" : "。"); }
+    void stop() {
+        note.say(english_ ? "." : style_ == Style::zh_terse ? ";" : "。");
+        if (english_) note.end_sentence();
+    }
     void date(std::string_view variable, Day day, std::string_view assertion = "present");
     std::string date_words(Day day) const;
     void person_line();

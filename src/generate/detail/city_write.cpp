@@ -29,6 +29,23 @@ class CityWriter {
                 concept_entry({systems::department, names.id, names.en, names.zh});
             }
         }));
+        TRY(code_system("service", "Service", "Examinations and services", [this] {
+            for (int i = 0; i < panel_count; ++i) {
+                const Code& code = panel(static_cast<PanelId>(i)).code;
+                if (code.system == systems::service) concept_entry(code);
+            }
+            for (int i = 0; i < image_count; ++i)
+                concept_entry(imaging(static_cast<ImagingId>(i)).local);
+            concept_entry({systems::service, "consultation", "Consultation", "诊察费"});
+            concept_entry({systems::service, "bed-day", "Bed and nursing", "床位护理"});
+        }));
+        TRY(code_system(
+            "finding", "Finding", "Findings without a code of their own elsewhere", [this] {
+                concept_entry({systems::finding, "recist-response", "Tumour response (RECIST 1.1)",
+                               "疗效评价（RECIST 1.1）"});
+                concept_entry({systems::finding, "egfr-mutation", "EGFR mutation", "EGFR基因突变"});
+                concept_entry({systems::finding, "alk-fusion", "ALK fusion", "ALK融合"});
+            }));
         TRY(value_sets());
         TRY(payers());
         for (const auto& hospital : city_.hospitals) TRY(hospital_resources(hospital));

@@ -79,7 +79,7 @@ constexpr Lab labs[lab_count] = {
      0.35, 4.94},
 };
 
-constexpr LabId cbc_labs[] = {lab_wbc, lab_rbc, lab_hemoglobin, lab_hematocrit, lab_platelet};
+constexpr LabId cbc_labs[] = {lab_wbc, lab_hemoglobin, lab_platelet};
 constexpr LabId renal_labs[] = {lab_creatinine, lab_egfr,      lab_urea,
                                 lab_urate,      lab_potassium, lab_sodium};
 constexpr LabId lipid_labs[] = {lab_cholesterol, lab_ldl, lab_hdl, lab_triglyceride};

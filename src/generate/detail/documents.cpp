@@ -635,6 +635,19 @@ void lesion(Author& author) {
         author.size(scene.size_mm, scene.size_mm == cancer.size_mm ? cancer.width_mm : 0);
         author.note.say(cancer.site == Site::lung && scene.size_mm <= 30 ? "结节" : "肿物");
     }
+    if (scene.image == image_pet_ct && scene.inpatient &&
+        scene.kind == AdmissionKind::cancer_workup && cancer.spread != Spread::none) {
+        author.stop();
+        const int where = static_cast<int>(cancer.spread);
+        if (author.english())
+            author.note.say("Uptake consistent with ")
+                .fact("metastasis_site", values[where],
+                      fmt::format("{} metastasis", values[where]));
+        else
+            author.note.say("另见")
+                .fact("metastasis_site", values[where], fmt::format("{}转移", zh[where]))
+                .say("灶");
+    }
     if (scene.previous_mm > 0) {
         const int change = scene.size_mm - scene.previous_mm;
         author.comma();

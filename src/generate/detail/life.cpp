@@ -2,9 +2,11 @@
 #include "generate/detail/life.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <iterator>
 
+#include "base/limits.hpp"
 #include "generate/detail/cast.hpp"
 #include "generate/detail/rates.hpp"
 
@@ -29,24 +31,51 @@ Day onset_day(const Person& person, std::span<const rates::Point> curve, double 
     return age < 0 ? never : person.birth + static_cast<Day>(age * days_per_year);
 }
 
-void draw_birth(Person& person, Random& random, Day end) {
-    const int group = random.weighted(rates::age_pyramid);
-    const double age = group == 17 ? 85 + std::min(random.exponential(4.5), 17.0)
-                                   : group * 5 + random.uniform(0, 5);
-    person.birth = end - static_cast<Day>(age * days_per_year) - 1;
+double yearly_death(bool male, double age) {
+    const double hazard =
+        male ? rates::death_male_at_60 * std::exp(rates::death_slope_male * (age - 60))
+             : rates::death_female_at_60 * std::exp(rates::death_slope_female * (age - 60));
+    return age < 1 ? hazard + 0.004 : hazard;
 }
 
-double yearly_death(const Person& person, double age) {
-    double hazard =
-        person.male ? rates::death_male_at_60 * std::exp(rates::death_slope_male * (age - 60))
-                    : rates::death_female_at_60 * std::exp(rates::death_slope_female * (age - 60));
-    if (age < 1) hazard += 0.004;
-    return hazard;
+constexpr std::size_t age_groups = std::size(rates::age_pyramid);
+
+/// Weights of the age groups in the middle of the record's years among all who lived in these
+/// years: those who died before the middle count as well, and the last weight is for those born
+/// after it.
+std::array<double, age_groups + 1> weights_of_groups(int years) {
+    std::array<double, age_groups + 1> weights{};
+    const int half = years / 2;
+    for (std::size_t i = 0; i < age_groups; ++i) {
+        const double age = static_cast<double>(i) * 5 + 2.5;
+        double survival = 1;
+        for (int back = 1; back <= half && age - back >= 0; ++back)
+            survival *=
+                std::exp(-(yearly_death(true, age - back) + yearly_death(false, age - back)) / 2);
+        weights[i] = rates::age_pyramid[i] / survival;
+    }
+    weights[age_groups] = rates::births_per_year * 100 * years / 2;
+    return weights;
+}
+
+void draw_birth(Person& person, Random& random, int years, Day end) {
+    static const auto tables = [] {
+        std::array<std::array<double, age_groups + 1>, limits::region_years_max + 1> made{};
+        for (int i = 0; i <= limits::region_years_max; ++i)
+            made[static_cast<std::size_t>(i)] = weights_of_groups(i);
+        return made;
+    }();
+    const int group = random.weighted(tables[static_cast<std::size_t>(years)]);
+    const double after_middle = years / 2.0;
+    const double age = group == static_cast<int>(age_groups) ? -random.uniform(0, after_middle)
+                       : group == 17 ? 85 + std::min(random.exponential(4.5), 17.0)
+                                     : group * 5 + random.uniform(0, 5);
+    person.birth = end - static_cast<Day>((age + after_middle) * days_per_year) - 1;
 }
 
 void draw_death(Person& person, Random& random, Day start, Day end) {
     for (Day day = std::max(start, person.birth); day < end; day += 365) {
-        double hazard = yearly_death(person, person.exact_age(day));
+        double hazard = yearly_death(person.male, person.exact_age(day));
         if (person.kidney.dialysis <= day) hazard += person.kidney.transplant <= day ? 0.02 : 0.085;
         if (random.chance(1 - std::exp(-hazard))) {
             const Day at = day + random.between(1, 364);
@@ -113,8 +142,8 @@ void draw_kidney(Person& person, Random& random, Day start) {
     kidney.start_gfr =
         normal * (random.chance(0.82) ? random.uniform(0.80, 1.0) : random.uniform(0.50, 0.80));
     const double pace = random.unit();
-    kidney.loss_per_year = pace < 0.86    ? random.uniform(0.6, 1.4)
-                           : pace < 0.967 ? random.uniform(1.4, 3.2)
+    kidney.loss_per_year = pace < 0.88    ? random.uniform(0.6, 1.3)
+                           : pace < 0.986 ? random.uniform(1.3, 2.5)
                                           : random.uniform(4.0, 9.0);
     kidney.albuminuria = std::exp(random.normal(4.4, 0.8)) * (kidney.loss_per_year > 3 ? 4 : 1);
     const double years_left = (kidney.start_gfr - 7.5) / kidney.loss_per_year;
@@ -164,9 +193,13 @@ void draw_cancer(Person& person, Random& random, Day start, Day end) {
     static const double lung_mean = pyramid_mean(rates::lung_age_power),
                         bowel_mean = pyramid_mean(rates::bowel_age_power),
                         breast_mean = pyramid_mean(rates::breast_age_power);
+    // Smokers carry most of men's lung cancer; the factors average to one over the sexes' smoking
+    // habits.
     const double lung_rate =
         (person.male ? rates::lung_male_per_year : rates::lung_female_per_year) / lung_mean *
-        (person.male ? (person.smoking == Person::Smoking::none ? 0.45 : 1.53) : 1.0);
+        (!person.male                              ? 1.08
+         : person.smoking == Person::Smoking::none ? 0.52
+                                                   : 1.80);
     auto by_age = [&](double rate, double power) {
         return [&person, rate, power](Day day) {
             const double age = person.exact_age(day);
@@ -297,7 +330,7 @@ Person live(const RegionOptions& options, std::uint64_t number) {
                              std::min(options.as_of.day, 28u));
     Person person;
     person.number = number;
-    draw_birth(person, random, end);
+    draw_birth(person, random, options.years, end);
     person.male = random.chance(rates::male_share);
     person.english = random.chance(options.english_share);
     if (in_cast) play_cast_role(static_cast<int>(number), end, person);

@@ -2,6 +2,7 @@
 #include "generate/detail/note.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include "generate/detail/json_writer.hpp"
 
@@ -20,9 +21,29 @@ bool has_code(std::string_view variable) {
 
 }  // namespace
 
+void Note::flush_blank() {
+    if (!std::exchange(blank_, false)) return;
+    text_.push_back(' ');
+    ++length_;
+}
+
 Note& Note::say(std::string_view words) {
+    if (words.empty()) return *this;
+    if (words.front() == '\n') blank_ = false;
+    // A space that the words bring along is the blank.
+    if (words.front() == ' ') blank_ = false;
+    flush_blank();
+    const std::size_t start = text_.size();
     text_.append(words);
     for (char c : words) length_ += (static_cast<unsigned char>(c) & 0xC0) != 0x80;
+    if (capital_ && words.front() != '\n') {
+        const std::size_t letter = words.front() == ' ' ? start + 1 : start;
+        if (letter < text_.size()) {
+            capital_ = false;
+            if (text_[letter] >= 'a' && text_[letter] <= 'z')
+                text_[letter] = static_cast<char>(text_[letter] - 'a' + 'A');
+        }
+    }
     return *this;
 }
 

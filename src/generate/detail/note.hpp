@@ -20,7 +20,14 @@ class Note {
 
     Note& say(std::string_view words);
     /// The offset of what is said next.
-    std::size_t here() const { return length_; }
+    std::size_t here() {
+        flush_blank();
+        return length_;
+    }
+    /// Ends an English sentence: a blank follows unless the line ends, and the next letter becomes
+    /// a capital.
+    void end_sentence() { blank_ = capital_ = true; }
+    void start_sentence() { capital_ = true; }
 
     /// States a fact whose words are `surface`. The same fact said again is noted as a repetition
     /// of the first.
@@ -56,8 +63,11 @@ class Note {
         std::string_view type;
         Span span;
     };
+    void flush_blank();
+
     std::string text_;
     std::size_t length_ = 0;
+    bool blank_ = false, capital_ = false;
     std::vector<Point> points_;
     std::vector<Identifier> identifiers_;
 };

@@ -8,11 +8,12 @@ namespace meridian::generate::rates {
 /// Share of each five-year age group, 0–4 … 85+, percent; census of 2020 [1].
 inline constexpr double age_pyramid[] = {5.52, 6.39, 6.05, 5.16, 5.30, 6.51, 8.81, 7.02, 6.59,
                                          8.09, 8.60, 7.20, 5.21, 5.25, 3.52, 2.21, 1.44, 1.13};
-inline constexpr double male_share = 0.5124;  ///< [1]
+inline constexpr double births_per_year = 0.0068;  ///< per resident, 2022 [2]
+inline constexpr double male_share = 0.5124;       ///< [1]
 
 /// Gompertz mortality fitted to a life expectancy of 78.6 years and a crude death rate of 7.87 ‰
 /// [2].
-inline constexpr double death_male_at_60 = 0.0102, death_female_at_60 = 0.0056;
+inline constexpr double death_male_at_60 = 0.0114, death_female_at_60 = 0.0064;
 inline constexpr double death_slope_male = 0.089, death_slope_female = 0.102;  ///< per year of age
 
 struct Point {
@@ -28,8 +29,9 @@ inline constexpr Point diabetes[] = {{18, 0.008}, {25, 0.020}, {35, 0.050}, {45,
                                      {55, 0.175}, {65, 0.235}, {75, 0.265}, {100, 0.28}};
 inline constexpr Point dyslipidaemia[] = {{18, 0.06}, {30, 0.20}, {45, 0.34},
                                           {60, 0.42}, {75, 0.44}, {100, 0.44}};
-inline constexpr Point kidney[] = {{5, 0.002},  {18, 0.030}, {30, 0.045}, {40, 0.055}, {50, 0.070},
-                                   {60, 0.100}, {70, 0.155}, {80, 0.22},  {100, 0.30}};
+inline constexpr Point kidney[] = {{5, 0.0015},  {18, 0.0222}, {30, 0.0333},
+                                   {40, 0.0407}, {50, 0.0518}, {60, 0.0740},
+                                   {70, 0.1147}, {80, 0.1628}, {100, 0.2220}};
 inline constexpr Point coronary[] = {{35, 0.002}, {50, 0.02}, {60, 0.06},
                                      {70, 0.13},  {80, 0.18}, {100, 0.20}};
 /// COPD: 13.7 % of those aged 40 and over have it, few know it; the recorded share is a third [6].

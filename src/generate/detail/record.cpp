@@ -121,7 +121,7 @@ void Record::acute_visit(const Visit& next) {
     const bool child = person_.age(next.day) < 14;
     const auto kind = child && !centre ? K::paediatrics : static_cast<K>(illness.department);
     open_visit(visit_outpatient, centre ? person_.community : person_.hospital,
-               centre ? K::general_practice : kind, start, start.plus(25), illness.diagnosis);
+               centre ? K::general_practice : kind, start, start.plus(45), illness.diagnosis);
     const Day onset = std::max(person_.birth, next.day - random_.between(0, 4));
     const std::string found = condition(illness.diagnosis, onset, next.day + illness.duration_days);
     if (illness.fever) {
@@ -188,7 +188,7 @@ void Record::followup_visit(const Visit& next) {
                               : sugar                          ? diabetes_
                               : vessels                        ? coronary_
                                                                : "";
-    open_visit(visit_followup, place, kind, start, start.plus(20), reason, known);
+    open_visit(visit_followup, place, kind, start, start.plus(60), reason, known);
     ensure_chronic(next.day);
     if (!chronic_plan_) {
         chronic_plan_ = true;
@@ -228,7 +228,8 @@ void Record::checkup_visit(const Visit& next) {
     const int age = person_.age(next.day);
     const bool centre = age >= 65 || age < 18 || random_.chance(0.4);
     open_visit(visit_checkup, centre ? person_.community : person_.hospital,
-               centre ? K::general_practice : K::internal, start, start.plus(90), dx::health_check);
+               centre ? K::general_practice : K::internal, start, start.plus(210),
+               dx::health_check);
     vital_signs(true);
     if (age >= 18) smoking_status();
     if (age >= 2) run_panel(panel_cbc, 20);
@@ -253,6 +254,7 @@ void Record::vaccination_visit(const Visit& next) {
         immunization(pneumococcal_vaccine, 1);
     else
         immunization(vaccines()[next.detail].code, next.index + 1);
+    charges_.clear();  // the programme's vaccines are free
 }
 
 void Record::next_appointment() {
@@ -279,9 +281,9 @@ void Record::document_and_image(ImagingId image, int size_mm, int previous_mm, R
     view.previous_mm = previous_mm;
     view.response = response;
     view.spread = spread;
-    view.day = std::max(view.day, now_.start.plus(120).day);
+    view.day = std::max(view.day, moment(120).day);
     const Document text = write_imaging_report(view, random_);
-    image_and_report(image, now_.start.plus(120), text.title, &text);
+    image_and_report(image, moment(120), text.title, &text);
 }
 
 PanelId Record::tumour_panel() const {
@@ -370,6 +372,7 @@ void Record::admission(const Visit& next) {
     admission_content(kind);
     if (now_.open) return;
     Scene view = scene();
+    view.day = now_.end.day;
     const Document summary = write_discharge_summary(view, random_);
     document(summary, discharge_type, terminal ? now_.end : now_.end.plus(-30), *now_.doctor);
 }
@@ -382,7 +385,7 @@ void Record::admission_content(AdmissionKind kind) {
                                       kind == A::diabetes_control};
     run_panel(panel_cbc, 90, circumstances);
     run_panel(panel_metabolic, 90, circumstances);
-    if (infection && before_end(now_.start.plus(90)))
+    if (infection && before_end(moment(90)))
         laboratory(lab_crp, lab_value(lab_crp, now_.start.day, circumstances), 90);
     if (kind == A::diabetes_control) run_panel(panel_diabetes, 95, circumstances);
     if (person_.cancer.any() && now_.start.day >= person_.cancer.found - 1 &&
@@ -391,13 +394,13 @@ void Record::admission_content(AdmissionKind kind) {
     if (kind == A::kidney_biopsy || kind == A::fistula || kind == A::dialysis_start ||
         kind == A::transplant) {
         run_panel(panel_renal, 100);
-        if (before_end(now_.start.plus(100)))
+        if (before_end(moment(100)))
             laboratory(lab_uacr, lab_value(lab_uacr, now_.start.day, {}), 100);
         if (kind != A::kidney_biopsy) run_panel(panel_mineral, 100);
     }
     Scene view = scene();
     const Document note = write_admission_note(view, random_);
-    document(note, admission_type, now_.start.plus(150), *now_.doctor);
+    document(note, admission_type, moment(150), *now_.doctor);
     switch (kind) {
         case A::cancer_workup:
             cancer_workup();
@@ -423,7 +426,7 @@ void Record::acute_stay(AdmissionKind kind) {
     using A = AdmissionKind;
     const Day day = now_.start.day;
     auto operate = [&](ProcedureId id, int hours_later) {
-        const Time start = Time{day, 9 * 60}.plus(hours_later * 60);
+        const Time start = std::max(now_.start.plus(60), Time{day, 9 * 60}.plus(hours_later * 60));
         if (start.day < now_.end.day || (!now_.open && start <= now_.end))
             perform(id, start, start.plus(80), now_.condition);
     };

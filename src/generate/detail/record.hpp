@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <optional>
 #include <string>
@@ -162,6 +163,8 @@ class Record {
     }
     void charge(const Code& code, int fen) { charges_.push_back({code, fen}); }
     Time office_hour(Day day);
+    /// So many minutes into the visit, but not after its end.
+    Time moment(int minutes) const { return std::min(now_.start.plus(minutes), now_.end); }
     Scene scene() const;
     Time death_time() const {
         return {person_.death, 5 * 60 + static_cast<int>(person_.number % 900)};

@@ -260,7 +260,7 @@ std::string Record::condition(const Diagnosis& diagnosis, Day onset, Day abated,
     encounter();
     json_.date("onsetDateTime", onset);
     if (over) json_.date("abatementDateTime", std::max(abated, onset));
-    json_.time("recordedDate", now_.start.plus(20));
+    json_.time("recordedDate", moment(20));
     json_.reference("recorder", "Practitioner/" + now_.doctor->id);
     if (!stage.empty()) {
         json_.open_only("stage");
@@ -299,7 +299,7 @@ void Record::family_history() {
     begin("FamilyMemberHistory", "fam", histories_);
     json_.text("status", "completed");
     json_.reference("patient", patient_reference_);
-    json_.time("date", now_.start.plus(30));
+    json_.time("date", moment(30));
     json_.open("relationship");
     json_.plain_fields(hl7("v3-RoleCode"), "FTH");
     json_.text("text", now_.english ? "Father" : "父亲");
@@ -359,7 +359,7 @@ std::string Record::quantity(const Code& code, std::string_view category, double
     json_.codeable("code", code, now_.english);
     subject();
     encounter();
-    json_.time("effectiveDateTime", now_.start.plus(minutes));
+    json_.time("effectiveDateTime", moment(minutes));
     json_.quantity("valueQuantity", value, places, unit);
     return end();
 }
@@ -368,7 +368,7 @@ std::string Record::laboratory(LabId id, double si_value, int minutes) {
     const Lab& kind = lab(id);
     const double power = kind.places == 0 ? 1 : kind.places == 1 ? 10 : 100;
     const double rounded = std::round(si_value * power) / power;
-    results_[id] = {rounded, now_.start.plus(minutes).day, true};
+    results_[id] = {rounded, moment(minutes).day, true};
     const bool us = now_.hospital->us_units && !kind.us_loinc.empty();
     const double factor = us ? kind.us_factor : 1;
     const int places = us ? kind.us_places : kind.places;
@@ -385,7 +385,7 @@ std::string Record::laboratory(LabId id, double si_value, int minutes) {
     json_.codeable("code", code, now_.english);
     subject();
     encounter();
-    const Time at = now_.start.plus(minutes);
+    const Time at = moment(minutes);
     json_.time("effectiveDateTime", at);
     json_.time("issued", at.plus(45));
     json_.reference_list(
@@ -406,7 +406,7 @@ std::string Record::laboratory(LabId id, double si_value, int minutes) {
 
 void Record::run_panel(PanelId id, int minutes, const Circumstances& circumstances) {
     const Panel& kind = panel(id);
-    const Time at = now_.start.plus(minutes);
+    const Time at = moment(minutes);
     if (!before_end(at)) return;
     std::array<std::string, 12> results;
     std::size_t count = 0;
@@ -446,7 +446,7 @@ void Record::run_panel(PanelId id, int minutes, const Circumstances& circumstanc
 }
 
 void Record::blood_pressure(int minutes) {
-    const Day day = now_.start.plus(minutes).day;
+    const Day day = moment(minutes).day;
     const double age = person_.exact_age(day);
     double systolic = age < 18 ? 88 + age * 1.6 : 112 + std::max(0.0, age - 25) * 0.32;
     double diastolic =
@@ -471,7 +471,7 @@ void Record::blood_pressure(int minutes) {
     json_.codeable("code", panel_code, now_.english);
     subject();
     encounter();
-    json_.time("effectiveDateTime", now_.start.plus(minutes));
+    json_.time("effectiveDateTime", moment(minutes));
     json_.list("component");
     json_.open();
     json_.codeable("code", systolic_code, now_.english);
@@ -514,7 +514,7 @@ void Record::coded_observation(const Code& code, const Code& value, int minutes)
     json_.codeable("code", code, now_.english);
     subject();
     encounter();
-    json_.time("effectiveDateTime", now_.start.plus(minutes));
+    json_.time("effectiveDateTime", moment(minutes));
     json_.codeable("valueCodeableConcept", value, now_.english);
     end();
 }
@@ -526,7 +526,7 @@ void Record::text_observation(const Code& code, std::string_view value, int minu
     json_.codeable("code", code, now_.english);
     subject();
     encounter();
-    json_.time("effectiveDateTime", now_.start.plus(minutes));
+    json_.time("effectiveDateTime", moment(minutes));
     json_.open("valueCodeableConcept");
     json_.text("text", value);
     json_.close();
@@ -561,7 +561,7 @@ void Record::prescribe(DrugId id, int days, std::string_view reason) {
     }
     subject();
     encounter();
-    json_.time("authoredOn", now_.start.plus(25));
+    json_.time("authoredOn", moment(25));
     json_.reference("requester", "Practitioner/" + now_.doctor->id);
     if (!reason.empty()) json_.reference_list("reasonReference", reason);
     json_.open_only("dosageInstruction");
@@ -713,7 +713,7 @@ void Record::immunization(const Code& vaccine, int dose) {
     json_.codeable("vaccineCode", vaccine, now_.english);
     json_.reference("patient", patient_reference_);
     encounter();
-    json_.time("occurrenceDateTime", now_.start.plus(10));
+    json_.time("occurrenceDateTime", moment(10));
     json_.boolean("primarySource", true);
     json_.reference("location", "Location/" + now_.department->location);
     json_.text("lotNumber", fmt::format("YT{:06}", random_.between(100000, 999999)));

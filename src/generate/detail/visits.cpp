@@ -2,6 +2,7 @@
 // When a person meets the health system: turns a decided life into dated visits.
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "generate/detail/life.hpp"
 #include "generate/detail/rates.hpp"
@@ -23,7 +24,8 @@ class Planner {
         everyday_illness();
         prevention();
         chronic_care();
-        stays();
+        // The named cast keeps to its stories.
+        if (person_.story.empty()) stays();
         kidney_care();
         if (person_.cancer.any()) cancer_care();
         last_stay();
@@ -156,16 +158,21 @@ class Planner {
     void stays() {
         for (Day year = from_; year < to_; year += 365) {
             const double age = person_.exact_age(year);
-            const double rate = age < 7    ? 0.14
-                                : age < 18 ? 0.06
-                                : age < 45 ? 0.13
-                                : age < 65 ? 0.18
-                                           : 0.42;
+            const double rate = age < 7    ? 0.17
+                                : age < 18 ? 0.075
+                                : age < 45 ? 0.16
+                                : age < 65 ? 0.225
+                                           : 0.53;
             const int count = random_.poisson(rate);
             for (int i = 0; i < count; ++i) {
                 const AdmissionKind kind = draw_stay(age);
                 if (kind == AdmissionKind::diabetes_control && person_.diabetes > year) continue;
                 if (kind == AdmissionKind::copd_exacerbation && person_.copd > year) continue;
+                // An appendix, a gallbladder or a hip is lost once.
+                const bool once = kind == AdmissionKind::appendicitis ||
+                                  kind == AdmissionKind::gallstones ||
+                                  kind == AdmissionKind::hip_fracture;
+                if (once && std::exchange(lost_[static_cast<int>(kind)], true)) continue;
                 stay(year + random_.between(0, 364), kind,
                      usual_days(kind) + random_.between(0, 4));
             }
@@ -302,6 +309,7 @@ class Planner {
     Person& person_;
     Random& random_;
     Day from_, end_, to_;
+    bool lost_[16] = {};  ///< by AdmissionKind
 };
 
 }  // namespace
