@@ -184,6 +184,23 @@ class FilterReader {
         return store::RefersTo{reference->name, parameters_.type_name(target), std::move(inner)};
     }
 
+    /// The parameter at the end of a chain, which decides how an operator is read; null when it is none of one type.
+    const Parameter* final_parameter(std::string_view type, std::string_view path) const {
+        for (unsigned hops = 0; hops <= limits::chain_depth_max; ++hops) {
+            const std::size_t dot = path.find('.');
+            const ParameterName head = split_modifier(path.substr(0, dot));
+            const Parameter* parameter = parameters_.find(type, head.code);
+            if (dot == std::string_view::npos || parameter == nullptr) return parameter;
+            path = path.substr(dot + 1);
+            const std::string_view next = split_modifier(path.substr(0, path.find('.'))).code;
+            type = head.modifier;
+            for (const std::string& target : parameter->targets) {
+                if (type.empty() && parameters_.find(target, next) != nullptr) type = target;
+            }
+        }
+        return nullptr;
+    }
+
     Result<std::string> value(bool& is_quoted) {
         skip_space();
         is_quoted = at_ < text_.size() && text_[at_] == '"';
@@ -223,7 +240,7 @@ class FilterReader {
             given = given == "true" ? "false" : "true";
             return criteria_.condition(type, path + ":missing", given, depth_ + 1);
         }
-        const Parameter* last = parameters_.find(type, split_modifier(path).code);
+        const Parameter* last = final_parameter(type, path);
         const bool is_ordered =
             last == nullptr
                 ? !is_quoted && found->prefix != "eq" && !found->prefix.empty()

@@ -147,6 +147,7 @@ struct Parameters::State {
     void add_custom_parameters(TypeEntry& entry, const Type& type) const;
     void link_components(TypeEntry& entry, const Type& type) const;
     void name_rows(TypeEntry& entry) const;
+    void mark_compartment_paths(TypeEntry& entry, const Type& type) const;
     Result<std::shared_ptr<const TypeEntry>> build(const Type& type,
                                                    const Parameters& registry) const;
     Result<void> compile(TypeEntry& entry, const Type& type, const Parameters& registry) const;
@@ -282,6 +283,22 @@ void Parameters::State::name_rows(TypeEntry& entry) const {
     }
 }
 
+/// "patient" and "subject" read the same element; the CompartmentDefinition names only one of them.
+void Parameters::State::mark_compartment_paths(TypeEntry& entry, const Type& type) const {
+    const auto elements_of = [&](const Parameter& parameter) {
+        std::set<std::string> paths;
+        for (const Route& route : compile_routes(parameter.expression, type, *definitions).routes) paths.insert(route.element_path);
+        return paths;
+    };
+    std::set<std::string> covered;
+    for (const Parameter* path : entry.patient_paths) covered.merge(elements_of(*path));
+    for (auto& parameter : entry.owned) {
+        if (parameter->kind != SearchType::reference) continue;
+        const auto own = elements_of(*parameter);
+        parameter->in_patient_compartment = !own.empty() && std::includes(covered.begin(), covered.end(), own.begin(), own.end());
+    }
+}
+
 Result<void> Parameters::State::compile(TypeEntry& entry, const Type& type,
                                         const Parameters& registry) const {
     Program& program = entry.program;
@@ -345,6 +362,7 @@ Result<std::shared_ptr<const TypeEntry>> Parameters::State::build(
         }
         for (const auto code : member->params) add(code);
     }
+    mark_compartment_paths(*entry, type);
     TRY(compile(*entry, type, registry));
     return entry;
 }

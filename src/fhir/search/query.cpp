@@ -398,11 +398,8 @@ Result<Condition> QueryBuilder::compartment(const std::string& type) {
 }
 
 /// The patients that a plain criterion on a patient path asks for; null when it is something else.
-const store::HasReference* patients_of(const Parameters& parameters, std::string_view type,
-                                       const Criterion& criterion) {
-    if (criterion.parameter == nullptr) return nullptr;
-    const auto paths = parameters.patient_paths(type);
-    if (std::find(paths.begin(), paths.end(), criterion.parameter) == paths.end()) return nullptr;
+const store::HasReference* patients_of(const Parameters& parameters, const Criterion& criterion) {
+    if (criterion.parameter == nullptr || !criterion.parameter->in_patient_compartment) return nullptr;
     const auto* reference = std::get_if<store::HasReference>(&criterion.where.as_variant());
     if (reference == nullptr || reference->param != criterion.parameter->name) return nullptr;
     const store::Name patient = parameters.type_name("Patient");
@@ -419,7 +416,7 @@ void QueryBuilder::use_patient_path(const TypePlan& plan, std::vector<Criterion>
                                     Conditions& all) {
     const store::HasReference* patients = nullptr;
     for (const Criterion& criterion : criteria) {
-        if (patients == nullptr) patients = patients_of(parameters_, plan.type, criterion);
+        if (patients == nullptr) patients = patients_of(parameters_, criterion);
     }
     if (patients == nullptr) return;
     const Parameter* main_code = parameters_.main_code(plan.type);
