@@ -101,6 +101,54 @@ bool is_sound(const pugi::xml_node& node, unsigned depth) {
     return true;
 }
 
+/// Checks references, declarations and the '<' that no quoted value may hold. Quotes have a meaning
+/// inside of tags only.
+Result<void> check_markup(std::string_view text) {
+    const auto refuse = [&](std::string_view message, std::size_t at) {
+        return fail(Category::incorrect, std::string(message), line_and_column(text, at));
+    };
+    bool is_in_tag = false;
+    char quote = '\0';
+    for (std::size_t at = 0; at < text.size();) {
+        const char c = text[at];
+        if (c == '&') {
+            const std::size_t length = reference_length(text.substr(at));
+            if (length == 0) {
+                return refuse(
+                    "FHIR allows no entities but &amp; &lt; &gt; &quot; &apos; and character "
+                    "references: write the character.",
+                    at);
+            }
+            at += length;
+            continue;
+        }
+        if (c == '<') {
+            if (is_in_tag)
+                return refuse("A \"<\" stands inside of a tag: write &lt; in a value.", at);
+            const std::size_t behind = skip_special(text, at);
+            if (behind == std::string_view::npos)
+                return refuse("A comment, CDATA section or instruction has no end.", at);
+            if (behind == at && text.substr(at, 2) == "<!") {
+                return refuse(
+                    "A DOCTYPE or other declaration is not allowed in FHIR XML: remove it.", at);
+            }
+            // Inside of comments and CDATA sections '&' and '<' are plain characters.
+            is_in_tag = behind == at;
+            at = is_in_tag ? at + 1 : behind;
+            continue;
+        }
+        if (quote != '\0') {
+            if (c == quote) quote = '\0';
+        } else if (is_in_tag && (c == '"' || c == '\'')) {
+            quote = c;
+        } else if (c == '>') {
+            is_in_tag = false;
+        }
+        ++at;
+    }
+    return {};
+}
+
 }  // namespace
 
 Result<void> check_xml_text(std::string_view text) {
@@ -115,38 +163,7 @@ Result<void> check_xml_text(std::string_view text) {
                         line_and_column(text, at));
         }
     }
-    for (std::size_t at = 0; at < text.size();) {
-        const char c = text[at];
-        if (c == '&') {
-            const std::size_t length = reference_length(text.substr(at));
-            if (length == 0) {
-                return fail(Category::incorrect,
-                            "FHIR allows no entities but &amp; &lt; &gt; &quot; &apos; and "
-                            "character references: write the character.",
-                            line_and_column(text, at));
-            }
-            at += length;
-            continue;
-        }
-        if (c == '<') {
-            const std::size_t behind = skip_special(text, at);
-            if (behind == std::string_view::npos) {
-                return fail(Category::incorrect,
-                            "A comment, CDATA section or instruction has no end.",
-                            line_and_column(text, at));
-            }
-            if (behind == at && text.substr(at, 2) == "<!") {
-                return fail(Category::incorrect,
-                            "A DOCTYPE or other declaration is not allowed in FHIR XML: remove it.",
-                            line_and_column(text, at));
-            }
-            // Inside of comments and CDATA sections '&' and '<' are plain characters.
-            at = behind == at ? at + 1 : behind;
-            continue;
-        }
-        ++at;
-    }
-    return {};
+    return check_markup(text);
 }
 
 std::string_view element_text(std::string_view text, std::size_t start) {
