@@ -212,6 +212,11 @@ std::size_t RequestParser::put(std::string_view data, Event& event) {
             return taken;
         }
         if (taken == data.size()) return taken;
+        // At least "0\r\n\r\n" must still come for a chunked body, and Beast asserts five bytes
+        // once it has seen the last chunk's size: less is not shown to it.
+        constexpr std::size_t last_chunk_bytes = 5;
+        if (parser.is_header_done() && parser.chunked() && data.size() - taken < last_chunk_bytes)
+            return taken;
         error_code problem;
         const std::size_t count = parser.put(
             boost::asio::const_buffer(data.data() + taken, data.size() - taken), problem);

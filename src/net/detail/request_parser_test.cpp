@@ -95,7 +95,7 @@ TEST(RequestParser, RefusesWhatIsNoRequest) {
         EXPECT_EQ(refused_status(bytes), 400) << bytes;
     }
     EXPECT_EQ(
-        refused_status("POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n"),
+        refused_status("POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nabc"),
         400);
     EXPECT_EQ(refused_status("POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: "
                              "chunked\r\n\r\n3\r\nabcd\r\n0\r\n\r\n"),

@@ -49,8 +49,9 @@ class FrameClient {
         if (payload.size() < 126) {
             frame += static_cast<char>(0x80 | payload.size());
         } else {
-            frame += static_cast<char>(0x80 | 127);
-            for (int shift = 56; shift >= 0; shift -= 8)
+            const bool is_short = payload.size() < 65536;
+            frame += static_cast<char>(0x80 | (is_short ? 126 : 127));
+            for (int shift = is_short ? 8 : 56; shift >= 0; shift -= 8)
                 frame += static_cast<char>(payload.size() >> shift);
         }
         const std::string_view mask = "\x11\x22\x33\x44";
@@ -171,10 +172,12 @@ TEST_F(WebSocketTest, OpensAndClosesInOrder) {
     EXPECT_TRUE(last->is_open());
     client.send(op_close, std::string("\x03\xe8", 2) + "bye");
     EXPECT_EQ(client.read().close_code(), 1000);
+    EXPECT_EQ(client.raw.read_to_end(),
+              "");  // RFC 6455 §7.1.1: the server ends the connection first
+    client.raw.end_sending();
     EXPECT_EQ(event(1), "close 1000 bye");
     EXPECT_FALSE(last->is_open());
     EXPECT_FALSE(last->send("too late"));
-    EXPECT_EQ(client.raw.read_to_end(), "");
     while (server->connection_count() > 0) std::this_thread::sleep_for(milliseconds(1));
 }
 
@@ -260,6 +263,7 @@ TEST_F(WebSocketTest, TooLongMessagesCloseTheSocket) {
     EXPECT_EQ(client.read().payload.size(), 1000u);
     client.send(op_text, std::string(1001, 'x'));
     EXPECT_EQ(client.read().close_code(), 1009);
+    client.raw.end_sending();
     EXPECT_EQ(event(1).substr(0, 10), "close 1009");
 }
 

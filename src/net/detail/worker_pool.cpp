@@ -5,7 +5,8 @@
 
 namespace meridian::net::detail {
 
-WorkerPool::WorkerPool(unsigned workers, std::size_t waiting_max) : waiting_max_(waiting_max) {
+WorkerPool::WorkerPool(unsigned workers, std::size_t waiting_max)
+    : waiting_max_(waiting_max), worker_count_(workers) {
     sleepers_.reserve(workers);
     for (unsigned i = 0; i < workers; ++i) {
         auto worker = std::make_unique<Worker>();
@@ -23,9 +24,9 @@ WorkerPool::~WorkerPool() {
 
 bool WorkerPool::submit(Job& job) {
     std::unique_lock lock(mutex_);
-    // A job that a sleeping worker will take at once does not wait: the bound is on what is left
-    // beyond them.
-    if (waiting_ >= waiting_max_ + sleepers_.size() + (is_waking_ ? 1 : 0)) return false;
+    // A job that a free worker will take at once does not wait: the bound is on what is left beyond
+    // them.
+    if (waiting_ >= waiting_max_ + worker_count_ - busy_) return false;
     push(job, lock);
     return true;
 }
@@ -70,11 +71,13 @@ void WorkerPool::work(Worker& self) {
             first_ = job->next_job_;
             if (first_ == nullptr) last_ = nullptr;
             --waiting_;
+            ++busy_;
             Worker* const sleeper = take_sleeper();
             lock.unlock();
             if (sleeper != nullptr) sem_post(&sleeper->wake);
             job->run();
             lock.lock();
+            --busy_;
             continue;
         }
         if (is_stopping_) return;

@@ -61,7 +61,9 @@ class WorkerPool {
     Job* first_ = nullptr;
     Job* last_ = nullptr;
     std::size_t waiting_ = 0;
+    std::size_t busy_ = 0;  ///< workers that run a job
     const std::size_t waiting_max_;
+    const std::size_t worker_count_;
     bool is_waking_ = false;  ///< a worker was woken and has not yet looked at the queue
     bool is_stopping_ = false;
     std::vector<Worker*> sleepers_;
