@@ -354,8 +354,7 @@ class Parser {
     unsigned depth_ = 0;
 };
 
-/// The definitions form a tree of a few levels (kat → mol → 10*): recursion ends by construction of
-/// the table.
+/// The table defines its units by base units alone, so this recursion is one level deep.
 Result<Meaning> meaning_of_atom(const Atom& atom) {
     Meaning meaning;
     if (atom.scale == Scale::own) {
@@ -363,7 +362,10 @@ Result<Meaning> meaning_of_atom(const Atom& atom) {
         return meaning;
     }
     meaning = TRY(Parser(atom.unit).parse());
-    Ratio value{TRY(Decimal::parse(atom.value)), 1};
+    auto slash = atom.value.find('/');
+    Ratio value{TRY(Decimal::parse(atom.value.substr(0, slash))), 1};
+    if (slash != std::string_view::npos)
+        value.denominator = TRY(Decimal::parse(atom.value.substr(slash + 1)));
     meaning.factor = TRY(multiply(meaning.factor, value));
     if (atom.scale == Scale::offset) {
         meaning.is_offset = true;
