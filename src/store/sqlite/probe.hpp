@@ -28,6 +28,7 @@ class Candidate {
     /// Empty for a resource without index rows, a deleted one among them. Damaged rows fail the
     /// run.
     const ForwardView& rows();
+    bool rows_read() const { return cursor_.has_value(); }
     const ResourceFacts& facts();
     /// It is current and of `type` (0 = any).
     bool is(Name type) { return facts().live && (type == 0 || facts().type == type); }

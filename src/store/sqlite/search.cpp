@@ -16,6 +16,7 @@ Matches by_rid(Run& run, const Plan& plan) {
     Matches matches;
     auto root = prepare(run, plan.where, plan.type);
     Join join(run, *root);
+    join.expect(plan.limit + 1);
     for (Rid rid = join.seek(plan.after + 1); rid != no_rid; rid = join.seek(rid + 1)) {
         if (is_excluded(plan, rid)) continue;
         if (matches.rids.size() == plan.limit) {
@@ -25,6 +26,13 @@ Matches by_rid(Run& run, const Plan& plan) {
         matches.rids.push_back(rid);
     }
     return matches;
+}
+
+/// The first column of the only row that `sql` gives for these values; 0 when there is none.
+std::int64_t single_value(Run& run, Sql sql, auto... values) {
+    Cursor cursor(run, sql);
+    cursor.open(values...);
+    return cursor.next() ? cursor.integer(0) : 0;
 }
 
 /// Keeps the first `limit` + 1 of what it is given.
@@ -80,16 +88,14 @@ class SortedSearch {
           walk_(make_walk(run, plan.order.front(), plan.type, of_patient())) {}
 
     Matches run() {
-        // A patient's rows in their order are the shortest way there is: try them first.
-        bool collecting = walk_ == nullptr || plan_.order.front().kind != SortKind::patient_date;
-        std::uint64_t allowance = run_.allowances().sorted;
-        while (!run_.failed()) {
-            const std::uint64_t limit =
-                walk_ == nullptr ? Allowance::unbounded : run_.work() + allowance;
-            if (collecting ? collect(limit) : walk(limit)) break;
-            constexpr std::uint64_t growth = 2;
-            allowance *= growth;
-            collecting = !collecting;
+        if (walk_ == nullptr) {
+            collect(Allowance::unbounded);
+        } else if (plan_.order.front().kind == SortKind::patient_date) {
+            // A patient's rows in their order are the shortest way there is: try them first.
+            take_turns({.collecting = false, .allowance = run_.allowances().sorted});
+        } else if (constexpr std::uint64_t parts = 4;
+                   !collect(run_.work() + run_.allowances().sorted / parts)) {
+            take_turns(forecast());
         }
         Matches matches;
         matches.more = page_.size() > plan_.limit;
@@ -99,6 +105,40 @@ class SortedSearch {
     }
 
  private:
+    struct Turn {
+        bool collecting;
+        std::uint64_t allowance;
+    };
+
+    void take_turns(Turn turn) {
+        while (!run_.failed()) {
+            const std::uint64_t limit = run_.work() + turn.allowance;
+            if (turn.collecting ? collect(limit) : walk(limit)) return;
+            constexpr std::uint64_t growth = 2;
+            turn = {!turn.collecting, turn.allowance * growth};
+        }
+    }
+
+    /// Which way looks shorter after a first part of the collecting, if matches go on to come as
+    /// they did. Only speed depends on it.
+    Turn forecast() {
+        Turn turn{.collecting = false, .allowance = run_.allowances().sorted};
+        if (collected_count_ == 0) return turn;
+        const double ahead = static_cast<double>(
+            std::max<Rid>(single_value(run_, Sql::resource_last) - next_match_, 0));
+        const double behind = static_cast<double>(next_match_ - first_match_);
+        const double matches = static_cast<double>(collected_count_) * (1 + ahead / behind);
+        const double all = static_cast<double>(single_value(run_, Sql::type_total, plan_.type));
+        constexpr double work_of_a_test = 10;
+        const double to_collect = static_cast<double>(run_.work()) * ahead / behind;
+        const double to_walk =
+            work_of_a_test * static_cast<double>(plan_.limit + 1) * all / matches;
+        turn.collecting = to_collect < to_walk;
+        const double shorter = std::min({to_collect, to_walk, 1e15});
+        turn.allowance = std::max(turn.allowance, 2 * static_cast<std::uint64_t>(shorter));
+        return turn;
+    }
+
     const OfPatient* of_patient() const {
         if (const auto* single = std::get_if<OfPatient>(&plan_.where.as_variant())) return single;
         const auto* all = std::get_if<AllOf>(&plan_.where.as_variant());
@@ -116,6 +156,7 @@ class SortedSearch {
             if (!rid) return false;
             if (*rid == no_rid) break;
             next_match_ = *rid + 1;
+            if (collected_count_++ == 0) first_match_ = *rid;
             if (is_excluded(plan_, *rid)) continue;
             Candidate candidate(run_, *rid);
             collected_.offer(candidate);
@@ -179,7 +220,9 @@ class SortedSearch {
     const Plan& plan_;
     std::unique_ptr<AllNode> root_;
     Join join_;
+    Rid first_match_ = 0;
     Rid next_match_ = 1;
+    std::size_t collected_count_ = 0;
     Best collected_;
     Best group_best_;
     std::unique_ptr<Walk> walk_;
@@ -188,17 +231,6 @@ class SortedSearch {
         walked_;  ///< matches that the walk has met; they come again under their other keys
     std::vector<Rid> page_;
 };
-
-std::int64_t single_value(Run& run, Sql sql, std::int64_t first,
-                          std::optional<std::int64_t> second = std::nullopt) {
-    Cursor cursor(run, sql);
-    if (second) {
-        cursor.open(first, *second);
-    } else {
-        cursor.open(first);
-    }
-    return cursor.next() ? cursor.integer(0) : 0;
-}
 
 std::int64_t count_all(Run& run, const Plan& plan) {
     if (const auto* token = std::get_if<HasToken>(&plan.where.as_variant());

@@ -58,6 +58,18 @@ void Join::widen() {
     if (allowance_ < Allowance::unbounded / growth) allowance_ *= growth;
 }
 
+/// Whether the wanted matches will be there before the next try to collect would be over, should
+/// they go on to come as they did. Then that try is put off until they should be there.
+bool Join::is_on_course() {
+    if (given_ == 0 || given_ >= wanted_ || spent_ >= 2 * allowance_) return false;
+    const auto tries = static_cast<std::uint64_t>(std::count_if(
+        filters_.begin(), filters_.end(), [](Node* filter) { return filter->can_open(); }));
+    const std::uint64_t to_come = spent_ * (wanted_ - given_) / given_;
+    if (to_come > tries * allowance_) return false;
+    next_widening_ = spent_ + std::max(to_come, spent_ / 2) + 1;
+    return true;
+}
+
 bool Join::test(Rid rid) {
     Candidate candidate(run_, rid);
     for (Node* filter : filters_) {
@@ -79,7 +91,7 @@ std::optional<Rid> Join::seek_within(Rid at_least, std::uint64_t work_limit) {
         const std::uint64_t now = run_.work();
         spent_ += now - entered;
         entered = now;
-        if (spent_ >= next_widening_) {
+        if (spent_ >= next_widening_ && !is_on_course()) {
             widen();
             ensure_type();
             next_widening_ = std::max(allowance_, spent_);
@@ -104,6 +116,7 @@ std::optional<Rid> Join::seek_within(Rid at_least, std::uint64_t work_limit) {
         }
         if (!agreed) continue;
         if (test(at)) {
+            ++given_;
             spent_ += run_.work() - entered;
             return at;
         }

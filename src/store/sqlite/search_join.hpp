@@ -23,6 +23,9 @@ class Join final : public Stream {
         : Join(run, root, extra, run.allowances().join) {}
     Join(Run& run, AllNode& root, Stream* extra, std::uint64_t first_allowance);
 
+    /// The asker wants about this many matches: while they come fast enough, nothing else is tried.
+    void expect(std::size_t matches) { wanted_ = matches; }
+
     /// As seek(), but gives up (nothing) once the run's work exceeds `work_limit`; ask again with
     /// the same rid to go on.
     std::optional<Rid> seek_within(Rid at_least, std::uint64_t work_limit);
@@ -39,6 +42,7 @@ class Join final : public Stream {
  private:
     void start();
     void widen();
+    bool is_on_course();
     void ensure_type();
     bool test(Rid rid);
     Stream& keep(std::unique_ptr<Stream> stream);
@@ -51,6 +55,8 @@ class Join final : public Stream {
     Stream* type_stream_ = nullptr;
     bool typed_ = false;  ///< a stream other than type_stream_ proves the type
     bool started_ = false;
+    std::size_t wanted_ = 0;  ///< 0 = unknown
+    std::size_t given_ = 0;
     std::uint64_t spent_ = 0;
     std::uint64_t allowance_;
     std::uint64_t next_widening_;

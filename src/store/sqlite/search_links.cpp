@@ -383,16 +383,33 @@ class ChangedNode final : public Node {
 
  protected:
     bool collect(std::vector<Rid>& out, const Allowance& allowance) override {
+        Cursor end(run_, Sql::log_last);
+        end.open();
+        if (!end.next()) return !run_.failed();
+        const Position last = end.integer(0);
+        if (condition_.from > last) return true;
+        // Positions are dense: the interval tells at once what reading it would take.
+        const auto entries = static_cast<std::uint64_t>(std::min(condition_.below - 1, last) -
+                                                        std::max(condition_.from, Position{0}));
+        if (entries > allowance.left()) return false;
         Cursor cursor(run_, type_ == 0 ? Sql::log_range : Sql::log_type_range);
         if (type_ == 0) {
             cursor.open(condition_.from, condition_.below);
         } else {
             cursor.open(type_, condition_.from, condition_.below);
         }
+        constexpr std::int64_t deletion = 3;
+        std::unordered_map<Rid, bool> lives;
         while (cursor.next()) {
-            const Rid rid = cursor.integer(0);
-            const ResourceFacts facts = facts_of(run_, rid);
-            if (facts.live && facts.position == cursor.integer(1)) out.push_back(rid);
+            lives[cursor.integer(0)] = cursor.integer(1) != deletion;
+            if (allowance.spent()) return false;
+        }
+        // The last entry of a resource is its newest version, unless later ones lie beyond the
+        // interval.
+        const bool to_the_end = condition_.below > last;
+        for (const auto& [rid, live] : lives) {
+            if (!live) continue;
+            if (to_the_end || facts_of(run_, rid).position < condition_.below) out.push_back(rid);
             if (allowance.spent()) return false;
         }
         return true;

@@ -17,6 +17,7 @@ class Allowance {
         : run_(run), stop_(work_max > unbounded - run.work() ? unbounded : run.work() + work_max) {}
     bool spent() const { return run_.work() > stop_; }
     std::uint64_t limit() const { return stop_; }
+    std::uint64_t left() const { return spent() ? 0 : stop_ - run_.work(); }
     static constexpr std::uint64_t unbounded = std::numeric_limits<std::uint64_t>::max();
 
  private:

@@ -110,11 +110,13 @@ std::string_view sql_text(Sql sql) {
             return "SELECT rowid FROM idx_text WHERE idx_text MATCH ?1 AND rowid>=?2 ORDER BY "
                    "rowid";
         case Sql::log_range:
-            return "SELECT rid, position FROM log WHERE position>=?1 AND position<?2 AND kind=0 "
+            return "SELECT rid, verb FROM log WHERE position>=?1 AND position<?2 AND kind=0 "
                    "ORDER BY position";
         case Sql::log_type_range:
-            return "SELECT rid, position FROM log INDEXED BY log_type WHERE type=?1 AND "
-                   "position>=?2 AND position<?3 AND kind=0";
+            return "SELECT rid, verb FROM log INDEXED BY log_type WHERE type=?1 AND "
+                   "position>=?2 AND position<?3 AND kind=0 ORDER BY position";
+        case Sql::log_last:
+            return "SELECT max(position) FROM log";
         case Sql::log_type_up:
             return "SELECT rid, position FROM log INDEXED BY log_type WHERE type=?1 AND kind=0 "
                    "ORDER BY position";
@@ -141,6 +143,8 @@ std::string_view sql_text(Sql sql) {
             return "SELECT count(*) FROM idx_token WHERE param=?1 AND value=?2";
         case Sql::type_total:
             return "SELECT resources FROM type_count WHERE type=?1";
+        case Sql::resource_last:
+            return "SELECT max(rid) FROM resource";
         case Sql::last:
             break;
     }

@@ -65,6 +65,7 @@ enum class Sql : unsigned char {
     text_match,
     log_range,
     log_type_range,
+    log_last,
     log_type_up,
     log_type_down,
     param_tokens,
@@ -77,6 +78,7 @@ enum class Sql : unsigned char {
     param_composites,
     token_count,
     type_total,
+    resource_last,
     last,
 };
 std::string_view sql_text(Sql sql);

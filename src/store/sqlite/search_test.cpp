@@ -221,8 +221,9 @@ void store_document(World& world, Random& random, Document& document) {
     const int versions = 1 + below(random, 2);
     for (int version = 1; version <= versions; ++version) {
         document.position = world.next_position++;
-        put(world, "INSERT INTO log VALUES(?,0,0,?,?,?,1,0,0,'','')", document.position,
-            document.rid, document.type, version);
+        const bool removes = version == versions && !document.live;
+        put(world, "INSERT INTO log VALUES(?,0,0,?,?,?,?,0,0,'','')", document.position,
+            document.rid, document.type, version, removes ? 3 : 1);
     }
     put(world, "INSERT INTO resource VALUES(?,?,?,?,?,0,?,0,0,0,'')", document.rid, document.type,
         document.id, versions, document.position, document.live ? 1 : 3);
@@ -771,6 +772,68 @@ TEST(Search, RandomTreesOfConditionsAreAsTheNaiveEvaluationSays) {
                             chance(random, 50) ? SearchAllowances{} : random_allowances);
         }
     }
+}
+
+// --- plans are what they are meant to be ---
+
+TEST(Search, EveryStatementSearchesOneKeyInItsOrder) {
+    World world = make_world(1, 20);
+    for (std::size_t i = 0; i < static_cast<std::size_t>(Sql::last); ++i) {
+        const std::string sql(sql_text(static_cast<Sql>(i)));
+        auto statement = world.database->prepare("EXPLAIN QUERY PLAN " + sql);
+        ASSERT_TRUE(statement) << sql;
+        std::vector<std::string> steps;
+        while (*statement->step()) steps.emplace_back(statement->text(3));
+        ASSERT_EQ(steps.size(), 1u) << sql << ": more than one step, e.g. a sort";
+        if (static_cast<Sql>(i) == Sql::text_match) {
+            EXPECT_TRUE(steps[0].find("VIRTUAL TABLE INDEX") != std::string::npos) << steps[0];
+        } else if (sql.starts_with("SELECT max(")) {
+            EXPECT_EQ(steps[0],
+                      "SEARCH " + sql.substr(sql.rfind(' ') + 1));  // the last row, without a walk
+        } else {
+            EXPECT_TRUE(steps[0].starts_with("SEARCH ")) << sql << ": " << steps[0];
+            // As many columns of the key bound the search as the statement has values.
+            const auto values = static_cast<std::size_t>(std::count(sql.begin(), sql.end(), '?'));
+            const auto bounds = std::count(steps[0].begin(), steps[0].end(), '?');
+            EXPECT_EQ(static_cast<std::size_t>(bounds), values) << sql << ": " << steps[0];
+        }
+    }
+}
+
+TEST(Search, DamagedForwardRowsAreAFaultAndNotAWrongAnswer) {
+    World world = make_world(5, 100);
+    ASSERT_TRUE(world.database->execute("UPDATE forward SET rows = x'0101ff'"));
+    Plan plan;
+    plan.type = observation_type;
+    plan.where = HasDate{param_of(observation_type, date_a), {.lo_from = 0}};
+    plan.order = {{SortKind::number, param_of(observation_type, number_a)}};
+    const auto found = search(*world.database, plan, world.names);
+    ASSERT_FALSE(found);
+    EXPECT_EQ(found.error().category, Category::fault);
+}
+
+TEST(Search, WordsThatLookLikeFullTextSyntaxAreJustWords) {
+    World world = make_world(6, 60);
+    for (const char* words : {"red\"", "\"", "red OR green", "NOT", "red*", "(", "a:b",
+                              "NEAR(red green)", "^red", "-red", "{a b} : c", ""}) {
+        for (const bool phrase : {false, true}) {
+            Plan plan;
+            plan.type = patient_type;
+            plan.where = HasText{param_of(patient_type, text_a), words, phrase};
+            const auto found = search(*world.database, plan, world.names);
+            EXPECT_TRUE(found) << words << ": " << found.error().message;
+        }
+    }
+}
+
+TEST(Search, AFailingDatabaseIsAnErrorAndNotAnEmptyAnswer) {
+    World world = make_world(7, 60);
+    ASSERT_TRUE(world.database->execute("DROP TABLE idx_token"));
+    Plan plan;
+    plan.type = patient_type;
+    plan.where = HasToken{param_of(patient_type, token_a), {1}};
+    EXPECT_FALSE(search(*world.database, plan, world.names));
+    EXPECT_FALSE(count(*world.database, plan, world.names));
 }
 
 }  // namespace
