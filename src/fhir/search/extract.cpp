@@ -202,8 +202,13 @@ bool Extraction::emit_value(const EmitGroup& group, const Json& value) {
             return inner_resource(group, value);
         case Emitter::uri_plain:
             if (value.text().empty()) return false;
-            for (const EmitTarget& target : group.targets)
+            for (const EmitTarget& target : group.targets) {
                 rows_.uris.push_back({target.parameter->name, std::string(value.text())});
+                // A canonical with a version (meta.profile) is found without it, too.
+                const std::size_t bar = value.text().find('|');
+                if (bar == std::string_view::npos) continue;
+                rows_.uris.push_back({target.parameter->name, std::string(value.text().substr(0, bar))});
+            }
             return true;
         default:
             return emit_range_kind(group, value);
@@ -473,13 +478,13 @@ void Extraction::canonicalise(Measure& measure, const Json& low, const Json& hig
     if (measure.system != ucum_system || measure.code.empty()) return;
     Bounds bounds{-infinity, infinity};
     bool any = false;
-    for (const Json* end : {&low, &high}) {
-        const auto decimal = Decimal::parse(end->text());
+    for (const bool is_low : {true, false}) {
+        const auto decimal = Decimal::parse((is_low ? low : high).text());
         if (!decimal) continue;
         const auto converted = canonical_number(*decimal, measure.code);
         if (!converted) return;
         measure.canonical_unit = names_.intern(store::NameKind::unit, converted->unit);
-        (end == &low ? bounds.lo : bounds.hi) = converted->value;
+        (is_low ? bounds.lo : bounds.hi) = converted->value;
         any = true;
     }
     if (any) measure.canonical = bounds;

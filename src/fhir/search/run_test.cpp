@@ -1,0 +1,402 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "fhir/search/run.hpp"
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include "base/limits.hpp"
+#include "base/query_string.hpp"
+#include "fhir/search/conditional.hpp"
+#include "fhir/search/extract.hpp"
+#include "fhir/search/test_support.hpp"
+#include "store/open.hpp"
+
+/// Whole searches on the embedded store.
+namespace meridian::fhir::search {
+namespace {
+
+using Ids = std::vector<std::string>;
+
+/// Sees all but the resources with one logical id.
+class AllBut : public AccessFilter {
+   public:
+    explicit AllBut(std::string hidden) : hidden_(std::move(hidden)) {}
+    store::Condition visible(store::Name type) const override {
+        store::Conditions parts;
+        parts.push_back(store::HasId{type, {hidden_}});
+        return store::NoneOf{std::move(parts)};
+    }
+    bool sees_everything() const override { return false; }
+    Result<void> allow_write(store::Verb, std::string_view, const Json*) const override { return {}; }
+    Result<void> allow_parameter(std::string_view, std::string_view) const override { return {}; }
+
+   private:
+    std::string hidden_;
+};
+
+class SearchRun : public ::testing::Test {
+   protected:
+    void SetUp() override {
+        folder_ = std::filesystem::temp_directory_path() / fmt::format("meridian_search_{}_{}", getpid(), counter_++);
+        auto opened = store::open({.folder = folder_.string()});
+        ASSERT_TRUE(opened.has_value()) << opened.error().message;
+        store_ = *std::move(opened);
+        parameters_ = Parameters::make(definitions(), store_->names());
+    }
+    void TearDown() override {
+        store_.reset();
+        std::filesystem::remove_all(folder_);
+    }
+
+    void put(std::string_view json) {
+        const auto document = JsonDocument::parse(json);
+        ASSERT_TRUE(document.has_value()) << json;
+        const std::string type(document->root().string_at("resourceType"));
+        store::Commit commit;
+        store::Change change;
+        change.identity = {parameters_->type_name(type), std::string(document->root().string_at("id"))};
+        change.body = json;
+        change.rows = extract(*parameters_, type, document->root(), store_->names(), {"http://here/fhir"});
+        commit.changes.push_back(std::move(change));
+        const auto receipt = store_->commit(std::move(commit));
+        ASSERT_TRUE(receipt.has_value()) << receipt.error().message;
+    }
+    void remove(std::string_view type, std::string_view id) {
+        store::Commit commit;
+        store::Change change;
+        change.verb = store::Verb::remove;
+        change.identity = {parameters_->type_name(type), std::string(id)};
+        commit.changes.push_back(std::move(change));
+        ASSERT_TRUE(store_->commit(std::move(commit)).has_value());
+    }
+
+    Result<Answer> answer(std::string_view type, std::string_view text, std::shared_ptr<const AccessFilter> access = permit_all()) {
+        auto snapshot = TRY(store_->snapshot());
+        const SnapshotTimeline timeline(*snapshot);
+        ParseOptions options = options_;
+        options.base_url = "http://here/fhir";
+        options.now = now();
+        options.timeline = &timeline;
+        options.access = std::move(access);
+        auto query = TRY(parse(*parameters_, store_->names(), type, TRY(parse_query_string(text)), options));
+        return search::run({*snapshot, *parameters_, &cursors_, "me", now()}, std::make_shared<const Query>(std::move(query)));
+    }
+    Result<Answer> page(std::string_view token, const std::string& actor = "me", std::shared_ptr<const AccessFilter> access = permit_all()) {
+        auto snapshot = TRY(store_->snapshot());
+        return run_page({*snapshot, *parameters_, &cursors_, actor, now()}, token, *access);
+    }
+    Ids ids_of(const Result<Answer>& answer, Page::Entry::Mode mode = Page::Entry::Mode::match) const {
+        if (!answer) return {"error: " + answer.error().message};
+        Ids ids;
+        for (const auto& entry : answer->entries) {
+            if (entry.mode == mode) ids.push_back(entry.stored.id);
+        }
+        return ids;
+    }
+    /// Ids of the matches, sorted unless the search sorts.
+    Ids find(std::string_view type, std::string_view text, std::shared_ptr<const AccessFilter> access = permit_all()) {
+        Ids ids = ids_of(answer(type, text, std::move(access)));
+        if (text.find("_sort") == std::string_view::npos) std::sort(ids.begin(), ids.end());
+        return ids;
+    }
+    Ids included_by(std::string_view type, std::string_view text) {
+        Ids ids = ids_of(answer(type, text), Page::Entry::Mode::include);
+        std::sort(ids.begin(), ids.end());
+        return ids;
+    }
+
+    void put_ward() {
+        put(R"({"resourceType":"Organization","id":"o1","name":"General Hospital","partOf":{"reference":"Organization/o0"}})");
+        put(R"({"resourceType":"Organization","id":"o0","name":"Region"})");
+        put(R"({"resourceType":"Patient","id":"p1","active":true,"gender":"male","birthDate":"1980-05-01",
+            "identifier":[{"system":"urn:mrn","value":"A7","type":{"coding":[{"system":"http://terminology.hl7.org/CodeSystem/v2-0203","code":"MR"}]}}],
+            "name":[{"family":"von Müller","given":["Hans","Peter"]},{"text":"汉斯"}],"telecom":[{"system":"phone","value":"555 1"}],
+            "managingOrganization":{"reference":"Organization/o1"}})");
+        put(R"({"resourceType":"Patient","id":"p2","gender":"female","birthDate":"1980","name":[{"family":"Zhang","given":["Wei"]}],
+            "deceasedDateTime":"2020-01-01","managingOrganization":{"reference":"http://here/fhir/Organization/o1"}})");
+        put(R"({"resourceType":"Practitioner","id":"d1","name":[{"family":"House"}]})");
+        for (int i = 0; i < 6; ++i) {
+            put(fmt::format(R"({{"resourceType":"Observation","id":"g{}","status":"final","code":{{"coding":[{{"system":"http://loinc.org","code":"2339-0","display":"Glucose"}}],"text":"blood sugar"}},
+                "category":[{{"coding":[{{"system":"http://terminology.hl7.org/CodeSystem/observation-category","code":"laboratory"}}]}}],
+                "subject":{{"reference":"Patient/p{}"}},"effectiveDateTime":"202{}-03-01","performer":[{{"reference":"Practitioner/d1"}}],
+                "valueQuantity":{{"value":{}.5,"unit":"mg/dL","system":"http://unitsofmeasure.org","code":"mg/dL"}}}})",
+                            i, i % 2 + 1, i, 90 + i));
+        }
+        put(R"({"resourceType":"Observation","id":"bp","status":"final","code":{"coding":[{"system":"http://loinc.org","code":"85354-9"}]},
+            "subject":{"reference":"Patient/p1"},"effectivePeriod":{"start":"2021-01-01","end":"2021-12-31"},
+            "component":[{"code":{"coding":[{"system":"http://loinc.org","code":"8480-6"}]},"valueQuantity":{"value":140,"unit":"mmHg","system":"http://unitsofmeasure.org","code":"mm[Hg]"}},
+                         {"code":{"coding":[{"system":"http://loinc.org","code":"8462-4"}]},"valueQuantity":{"value":90,"unit":"mmHg","system":"http://unitsofmeasure.org","code":"mm[Hg]"}}]})");
+        put(R"({"resourceType":"Condition","id":"c1","code":{"coding":[{"system":"http://snomed.info/sct","code":"44054006","display":"Diabetes mellitus type 2"}]},
+            "clinicalStatus":{"coding":[{"system":"http://terminology.hl7.org/CodeSystem/condition-clinical","code":"active"}]},
+            "subject":{"reference":"Patient/p1"},"onsetDateTime":"2015-02","note":[{"text":"Poorly controlled, 右上肺癌 suspected"}]})");
+        put(R"({"resourceType":"Condition","id":"c2","code":{"text":"cough"},"subject":{"reference":"Patient/p2"},"abatementDateTime":"2016",
+            "text":{"status":"generated","div":"<div xmlns=\"http://www.w3.org/1999/xhtml\"><p>dry <b>cough</b> &amp; fever</p></div>"}})");
+        put(R"({"resourceType":"List","id":"l1","status":"current","mode":"working","entry":[{"item":{"reference":"Patient/p2"}}]})");
+    }
+
+    std::filesystem::path folder_;
+    std::unique_ptr<store::Store> store_;
+    std::shared_ptr<const Parameters> parameters_;
+    Cursors cursors_;
+    ParseOptions options_;
+    static inline int counter_ = 0;
+};
+
+TEST_F(SearchRun, EveryKindOfFilterFindsWhatItShould) {
+    put_ward();
+    struct Row {
+        std::string_view type, query;
+        Ids found;
+    };
+    const Ids all_glucose{"g0", "g1", "g2", "g3", "g4", "g5"};
+    const std::vector<Row> table{
+        {"Patient", "_id=p1", {"p1"}},
+        {"Patient", "_id:not=p1", {"p2"}},
+        {"Patient", "identifier=urn:mrn|A7", {"p1"}},
+        {"Patient", "identifier=urn:mrn|a7", {"p1"}},
+        {"Patient", "identifier=a7", {"p1"}},
+        {"Patient", "identifier=|A7", {}},
+        {"Patient", "identifier=urn:mrn|", {"p1"}},
+        {"Patient", "identifier:of-type=http://terminology.hl7.org/CodeSystem/v2-0203|MR|A7", {"p1"}},
+        {"Patient", "name=mull", {"p1"}},
+        {"Patient", "name=uller", {}},
+        {"Patient", "name=muller", {"p1"}},
+        {"Patient", "name=VON", {"p1"}},
+        {"Patient", "name=汉", {"p1"}},
+        {"Patient", "name:contains=uell,ulle", {"p1"}},
+        {"Patient", "family:exact=Zhang", {"p2"}},
+        {"Patient", "family:exact=zhang", {}},
+        {"Patient", "given=wei&gender=female", {"p2"}},
+        {"Patient", "phonetic=House", {}},
+        {"Patient", "active:missing=true", {"p2"}},
+        {"Patient", "deceased=true", {"p2"}},
+        {"Patient", "deceased=false", {"p1"}},
+        {"Patient", "phone=555 1", {"p1"}},
+        {"Patient", "birthdate=1980-05-01", {"p1"}},
+        {"Patient", "birthdate=1980", {"p1", "p2"}},
+        {"Patient", "birthdate=ge1980-05-01&birthdate=lt1980-06-01", {"p1", "p2"}},
+        {"Patient", "birthdate=sa1980", {}},
+        {"Patient", "organization=Organization/o1", {"p1", "p2"}},
+        {"Patient", "organization=http://here/fhir/Organization/o1", {"p1", "p2"}},
+        {"Patient", "organization.name=general", {"p1", "p2"}},
+        {"Patient", "organization.partof.name=region", {"p1", "p2"}},
+        {"Patient", "organization:below=Organization/o0", {"p1", "p2"}},
+        {"Patient", "_has:Condition:patient:code=44054006", {"p1"}},
+        {"Patient", "_has:Observation:patient:component-code-value-quantity=8480-6$gt130", {"p1"}},
+        {"Patient", "_list=l1", {"p2"}},
+        {"Patient", "_filter=gender eq male or family sw \"zh\"", {"p1", "p2"}},
+        {"Patient", "_lastUpdated=gt2000", {"p1", "p2"}},
+        {"Patient", "_lastUpdated=lt2000", {}},
+        {"Observation", "code=http://loinc.org|2339-0", all_glucose},
+        {"Observation", "code=2339-0&patient=p1", {"g0", "g2", "g4"}},
+        {"Observation", "code:not=2339-0", {"bp"}},
+        {"Observation", "code:text=blood", all_glucose},
+        {"Observation", "patient=Patient/p2&category=laboratory", {"g1", "g3", "g5"}},
+        {"Observation", "value-quantity=gt93", {"g3", "g4", "g5"}},
+        {"Observation", "value-quantity=92.5|http://unitsofmeasure.org|mg/dL", {"g2"}},
+        {"Observation", "value-quantity=0.925|http://unitsofmeasure.org|g/L", {"g2"}},
+        {"Observation", "value-quantity=92.5||mg/dL", {"g2"}},
+        {"Observation", "value-quantity=92.5|http://unitsofmeasure.org|mmol/L", {}},
+        {"Observation", "code-value-quantity=http://loinc.org|2339-0$gt94.5", {"g5"}},
+        {"Observation", "code-value-quantity=2339-0$0.945|http://unitsofmeasure.org|g/L", {"g4"}},
+        {"Observation", "component-code-value-quantity=8480-6$gt130", {"bp"}},
+        {"Observation", "component-code-value-quantity=8462-4$gt130", {}},
+        {"Observation", "combo-code-value-quantity=8462-4$lt100", {"bp"}},
+        {"Observation", "date=2021-06", {}},
+        {"Observation", "date=2021", {"bp", "g1"}},
+        {"Observation", "date=ap2021-06-15", {"bp", "g1"}},
+        {"Observation", "date=gt2024", {"g5"}},
+        {"Observation", "performer.name=house", all_glucose},
+        {"Observation", "subject:Patient.identifier=urn:mrn|A7", {"bp", "g0", "g2", "g4"}},
+        {"Observation", "subject.gender=female", {"g1", "g3", "g5"}},
+        {"Condition", "code:missing=true", {}},
+        {"Condition", "abatement-date:missing=true", {"c1"}},
+        {"Condition", "clinical-status=active", {"c1"}},
+        {"Condition", "clinical-status=http://terminology.hl7.org/CodeSystem/condition-clinical|active", {"c1"}},
+        {"Condition", "_content=controlled", {"c1"}},
+        {"Condition", "_content=肺癌", {"c1"}},
+        {"Condition", "_content=fever AND NOT poorly", {"c2"}},
+        {"Condition", "_text=cough fever", {"c2"}},
+        {"Condition", "_text=\"fever cough\"", {}},
+        {"Condition", "onset-date=2015", {"c1"}},
+        {"Condition", "subject=p1", {"c1"}},
+    };
+    for (const auto& row : table) EXPECT_EQ(find(row.type, row.query), row.found) << row.type << "?" << row.query;
+}
+
+TEST_F(SearchRun, SortsByAnyParameter) {
+    put_ward();
+    EXPECT_EQ(find("Observation", "patient=p1&_sort=-date"), (Ids{"g4", "g2", "bp", "g0"}));
+    EXPECT_EQ(find("Observation", "patient=p1&_sort=date"), (Ids{"g0", "bp", "g2", "g4"}));
+    EXPECT_EQ(find("Observation", "code=2339-0&_sort=-value-quantity&_count=2"), (Ids{"g5", "g4"}));
+    EXPECT_EQ(find("Patient", "_sort=family"), (Ids{"p1", "p2"}));
+    EXPECT_EQ(find("Patient", "_sort=-_id"), (Ids{"p2", "p1"}));
+    EXPECT_EQ(find("Patient", "_sort=phone"), (Ids{"p1", "p2"}));   // without a phone comes last
+    EXPECT_EQ(find("Patient", "_sort=-phone"), (Ids{"p1", "p2"}));  // in either direction
+    EXPECT_EQ(find("Patient", "_sort=_lastUpdated"), (Ids{"p1", "p2"}));
+    EXPECT_EQ(find("", "_type=Patient,Practitioner&_sort=-_id"), (Ids{"p2", "p1", "d1"}));
+}
+
+TEST_F(SearchRun, IncludesFollowReferences) {
+    put_ward();
+    EXPECT_EQ(included_by("Observation", "_id=g0&_include=Observation:subject"), Ids{"p1"});
+    EXPECT_EQ(included_by("Observation", "_id=g0&_include=*"), (Ids{"d1", "p1"}));
+    EXPECT_EQ(included_by("Observation", "_id=g0&_include=Observation:*"), (Ids{"d1", "p1"}));
+    EXPECT_EQ(included_by("Observation", "_id=g0&_include=Observation:subject&_include=Patient:organization"), Ids{"p1"});
+    EXPECT_EQ(included_by("Observation", "_id=g0&_include=Observation:subject&_include:iterate=Patient:organization&_include:iterate=Organization:partof"),
+              (Ids{"o0", "o1", "p1"}));
+    EXPECT_EQ(included_by("Observation", "_id=g0&_include=Observation:subject:Group"), Ids{});
+    EXPECT_EQ(included_by("Patient", "_id=p1&_revinclude=Condition:subject&_revinclude=Observation:patient"), (Ids{"bp", "c1", "g0", "g2", "g4"}));
+    EXPECT_EQ(included_by("Patient", "_id=p2&_revinclude=*"), (Ids{"c2", "g1", "g3", "g5", "l1"}));
+    EXPECT_EQ(included_by("Organization", "_id=o1&_revinclude=Patient:organization&_revinclude:iterate=Condition:patient"), (Ids{"c1", "c2", "p1", "p2"}));
+    // Each resource once, and none that is a match already.
+    EXPECT_EQ(included_by("Patient", "_revinclude=Condition:subject&_revinclude=Condition:patient"), (Ids{"c1", "c2"}));
+    EXPECT_EQ(included_by("Organization", "_include=Organization:partof"), Ids{});
+}
+
+TEST_F(SearchRun, TotalsAndCounts) {
+    put_ward();
+    EXPECT_EQ(answer("Observation", "_summary=count")->total, 7);
+    EXPECT_EQ(answer("Observation", "_count=0")->total, 7);
+    EXPECT_EQ(answer("Observation", "_count=2")->total, std::nullopt);
+    EXPECT_EQ(answer("Observation", "_count=2&_total=accurate")->total, 7);
+    EXPECT_EQ(answer("Observation", "code=2339-0")->total, 6);
+    EXPECT_EQ(answer("Observation", "_total=none")->total, std::nullopt);
+    EXPECT_EQ(answer("", "_type=Patient,Condition&_summary=count")->total, 4);
+    EXPECT_EQ(answer("", "_summary=count")->total, 15);
+}
+
+TEST_F(SearchRun, CompartmentsHoldWhatConcernsThePatient) {
+    put_ward();
+    options_.compartment_type = "Patient";
+    options_.compartment_id = "p1";
+    EXPECT_EQ(find("Observation", ""), (Ids{"bp", "g0", "g2", "g4"}));
+    EXPECT_EQ(find("*", ""), (Ids{"bp", "c1", "g0", "g2", "g4", "p1"}));
+    EXPECT_EQ(find("*", "_type=Condition,Patient"), (Ids{"c1", "p1"}));
+    EXPECT_EQ(find("Observation", "code=85354-9"), Ids{"bp"});
+    options_.compartment_type = "Practitioner";
+    options_.compartment_id = "d1";
+    EXPECT_EQ(find("Observation", "patient=p1"), (Ids{"g0", "g2", "g4"}));
+}
+
+TEST_F(SearchRun, TheCallersFilterHidesEverywhere) {
+    put_ward();
+    const auto no_p1 = std::make_shared<AllBut>("p1");
+    EXPECT_EQ(find("Patient", "", no_p1), Ids{"p2"});
+    EXPECT_EQ(find("Patient", "_id=p1", no_p1), Ids{});
+    EXPECT_EQ(find("Observation", "subject:Patient.identifier=urn:mrn|A7", no_p1), Ids{});
+    EXPECT_EQ(ids_of(answer("Observation", "_id=g0&_include=Observation:subject", no_p1), Page::Entry::Mode::include), Ids{});
+    EXPECT_EQ(answer("Patient", "_total=accurate", no_p1)->total, 1);
+    const auto no_c1 = std::make_shared<AllBut>("c1");
+    EXPECT_EQ(find("Patient", "_has:Condition:patient:code=44054006", no_c1), Ids{});
+    EXPECT_EQ(ids_of(answer("Patient", "_id=p1&_revinclude=Condition:subject", no_c1), Page::Entry::Mode::include), Ids{});
+}
+
+TEST_F(SearchRun, AnIdOfTwoTypesIsAmbiguous) {
+    put(R"({"resourceType":"Patient","id":"x"})");
+    put(R"({"resourceType":"Observation","id":"o","status":"final","code":{"text":"t"},"subject":{"reference":"Patient/x"}})");
+    EXPECT_EQ(find("Observation", "subject=x"), Ids{"o"});
+    put(R"({"resourceType":"Group","id":"x","type":"person","actual":true})");
+    EXPECT_EQ(find("Observation", "subject=x"), Ids{"error: \"subject\" could mean Group/x or Patient/x: write the type"});
+    EXPECT_EQ(find("Observation", "subject:Patient=x"), Ids{"o"});
+}
+
+TEST_F(SearchRun, WalksGiveEachMatchOnceWhileOthersWrite) {
+    for (const std::string_view sort : {"", "&_sort=-date", "&_sort=_lastUpdated"}) {
+        for (int i = 0; i < 60; ++i) {
+            put(fmt::format(R"({{"resourceType":"Encounter","id":"e{:03}","status":"finished","class":{{"code":"AMB"}},"period":{{"start":"2020-{:02}-{:02}"}}}})",
+                            i, i % 12 + 1, i % 28 + 1));
+        }
+        std::map<std::string, int> seen;
+        auto current = answer("Encounter", fmt::format("status=finished&_count=7{}", sort));
+        ASSERT_TRUE(current.has_value()) << current.error().message;
+        int step = 0;
+        std::vector<std::string> first_page = ids_of(current);
+        for (;;) {
+            for (const auto& id : ids_of(current)) ++seen[id];
+            if (current->next.empty()) break;
+            // Between pages one is rewritten (new date, so it moves), one that matched is new, one vanishes.
+            put(fmt::format(R"({{"resourceType":"Encounter","id":"e{:03}","status":"finished","class":{{"code":"AMB"}},"period":{{"start":"2021-01-{:02}"}}}})",
+                            step * 3, step + 1));
+            put(fmt::format(R"({{"resourceType":"Encounter","id":"new{}{}","status":"planned","class":{{"code":"AMB"}}}})", step, sort.size()));
+            current = page(current->next);
+            ASSERT_TRUE(current.has_value()) << current.error().message;
+            EXPECT_FALSE(current->previous.empty());
+            ++step;
+        }
+        EXPECT_EQ(seen.size(), 60U) << sort;
+        for (const auto& [id, times] : seen) EXPECT_EQ(times, 1) << id << sort;
+        // The way back leads to the same results.
+        while (!current->previous.empty()) current = page(current->previous);
+        EXPECT_EQ(ids_of(current), first_page) << sort;
+        for (int i = 0; i < 60; ++i) remove("Encounter", fmt::format("e{:03}", i));
+    }
+}
+
+TEST_F(SearchRun, CursorsAreBoundSignedAndExpire) {
+    for (int i = 0; i < 5; ++i) put(fmt::format(R"({{"resourceType":"Patient","id":"p{}"}})", i));
+    const auto first = answer("Patient", "_count=2");
+    ASSERT_TRUE(first.has_value());
+    ASSERT_FALSE(first->next.empty());
+    EXPECT_EQ(ids_of(page(first->next)), (Ids{"p2", "p3"}));
+    EXPECT_EQ(page(first->next, "somebody else").error().category, Category::gone);
+    std::string forged = first->next;
+    forged[4] = forged[4] == 'A' ? 'B' : 'A';
+    EXPECT_EQ(page(forged).error().category, Category::gone);
+    EXPECT_EQ(page("s.x.y").error().category, Category::gone);
+    EXPECT_EQ(page("").error().category, Category::gone);
+    // Who may see less now gets less.
+    EXPECT_EQ(ids_of(page(first->next, "me", std::make_shared<AllBut>("p3"))), Ids{"p2"});
+    cursors_.expire(Instant{now().milliseconds + 1000});
+    EXPECT_EQ(cursors_.size(), 0U);
+    EXPECT_EQ(page(first->next).error().category, Category::gone);
+}
+
+TEST_F(SearchRun, ConditionalPlansCanBeExpected) {
+    put_ward();
+    const auto plan = conditional_plan(*parameters_, store_->names(), "Patient", {{"identifier", "urn:mrn|A7"}}, {});
+    ASSERT_TRUE(plan.has_value());
+    auto snapshot = store_->snapshot();
+    ASSERT_TRUE(snapshot.has_value());
+    EXPECT_EQ(conditional_matches(**snapshot, **plan)->size(), 1U);
+}
+
+TEST_F(SearchRun, CustomParametersAreIndexedAndThenSearchable) {
+    put(R"({"resourceType":"Patient","id":"p1","extension":[{"url":"http://x.org/eye","valueCode":"blue"}]})");
+    const auto definition = JsonDocument::parse(R"({"resourceType":"SearchParameter","url":"http://x.org/sp/eye","code":"eye","status":"active",
+        "base":["Patient"],"type":"token","expression":"Patient.extension('http://x.org/eye').value"})");
+    auto change = parameters_->with(definition->root(), store_->names());
+    ASSERT_TRUE(change.has_value()) << change.error().message;
+    ASSERT_EQ(change->changed.size(), 1U);
+    parameters_ = change->parameters;
+    EXPECT_EQ(find("Patient", "eye=blue"), Ids{"error: \"eye\" is still being indexed: try again when that is done"});
+    // Written from now on: indexed at once. What was there is indexed by reindex().
+    put(R"({"resourceType":"Patient","id":"p2","extension":[{"url":"http://x.org/eye","valueCode":"blue"}]})");
+    auto snapshot = store_->snapshot();
+    const auto stored = (*snapshot)->find({parameters_->type_name("Patient"), "p1"});
+    const auto document = JsonDocument::parse((*stored)->body);
+    const auto names = change->changed.front()->names();
+    store::Rows rows = extract_only(*parameters_, "Patient", document->root(), store_->names(), names);
+    EXPECT_EQ(rows.size(), 1U);
+    ASSERT_TRUE(store_->reindex((*stored)->rid, (*stored)->version, names, std::move(rows)).has_value());
+    parameters_ = parameters_->ready("http://x.org/sp/eye");
+    EXPECT_EQ(find("Patient", "eye=blue"), (Ids{"p1", "p2"}));
+    EXPECT_EQ(find("Patient", "_sort=eye&_count=5"), (Ids{"p1", "p2"}));
+    const auto gone = parameters_->without("http://x.org/sp/eye");
+    EXPECT_EQ(gone.removed, names);
+    EXPECT_EQ(gone.parameters->find("Patient", "eye"), nullptr);
+    const auto refused = [&](std::string_view json) {
+        const auto document_of = JsonDocument::parse(json);
+        const auto result = parameters_->with(document_of->root(), store_->names());
+        return result ? std::string("accepted") : result.error().message;
+    };
+    EXPECT_EQ(refused(R"({"url":"u","code":"name","base":["Patient"],"type":"string","expression":"Patient.name"})"),
+              "Patient already has a parameter \"name\" (http://hl7.org/fhir/SearchParameter/Patient-name)");
+    EXPECT_EQ(refused(R"({"url":"u","code":"x","base":["Nope"],"type":"string","expression":"Patient.name"})"), "\"Nope\" is no resource type");
+    EXPECT_NE(refused(R"({"url":"u","code":"x","base":["Patient"],"type":"string","expression":"Patient.name.("})"), "accepted");
+    EXPECT_NE(refused(R"({"url":"u","code":"x","base":["Patient"],"type":"strange","expression":"Patient.name"})"), "accepted");
+    EXPECT_NE(refused(R"({"code":"x","base":["Patient"],"type":"string","expression":"Patient.name"})"), "accepted");
+}
+
+}  // namespace
+}  // namespace meridian::fhir::search
