@@ -308,9 +308,10 @@ TEST(RegionDocuments, TextOfTheRecordIsTheTextOfTheTruth) {
         EXPECT_EQ(truth->root().string_at("id"), item.id);
         styles.insert(std::string(truth->root().string_at("style")));
         kinds.insert(std::string(truth->root().string_at("kind")));
-        if (truth->root().string_at("lang") == "en")
-            for (unsigned char c : text)
-                ASSERT_LT(c, 0xE3) << text;  // no Chinese sign in an English note
+        if (truth->root().string_at("lang") != "en") continue;
+        for (unsigned char c : text) {
+            ASSERT_LT(c, 0xE3) << "a Chinese sign in an English note: " << text;
+        }
     }
     EXPECT_EQ(static_cast<std::size_t>(documents), small_region().truths.size());
     EXPECT_EQ(styles.size(), 5u);

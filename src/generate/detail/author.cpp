@@ -862,10 +862,11 @@ void Author::kidney_history(Day until) {
     note.say(fmt::format("{}", std::max(1, years_between(kidney.onset, until))));
     say("年", " years");
     stop();
-    if (kidney.dialysis < until) {
+    if (kidney.dialysis < until - 2) {
         const std::size_t start = note.here();
-        date("", kidney.dialysis);
-        note.mark("dialysis_start", date_text(kidney.dialysis), start);
+        // The first session is on the third day of that stay.
+        date("", kidney.dialysis + 2);
+        note.mark("dialysis_start", date_text(kidney.dialysis + 2), start);
         say("起", " started ");
         surgery(kidney.peritoneal ? proc_peritoneal_dialysis : proc_hemodialysis, "present");
         stop();

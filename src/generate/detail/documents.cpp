@@ -151,12 +151,12 @@ void present_illness(Author& author, const Presentation& shape, int days) {
     tumour_on_image(author);
     if (kind == AdmissionKind::cancer_surgery) {
         const auto& words = author.person().cancer;
-        author.say("已", "").surgery(
-            words.site == Site::lung
-                ? (words.size_mm > 30 ? proc_bronchoscopy : proc_lung_needle_biopsy)
-            : words.site == Site::breast ? proc_breast_biopsy
-                                         : proc_colon_biopsy,
-            "present");
+        author.say("已行", "")
+            .surgery(words.site == Site::lung
+                         ? (words.size_mm > 30 ? proc_bronchoscopy : proc_lung_needle_biopsy)
+                     : words.site == Site::breast ? proc_breast_biopsy
+                                                  : proc_colon_biopsy,
+                     "present");
         author.say("，诊断明确", " confirmed the diagnosis");
         author.stop();
     }
@@ -285,8 +285,8 @@ Presentation presentation_of(const Scene& scene) {
         case A::transplant:
             return {{},
                     not_transplant,
-                    "规律透析，拟行移植入院",
-                    "On regular dialysis, called in for transplantation"};
+                    "规律透析，择期入院",
+                    "On regular dialysis, elective admission"};
         case A::terminal_cancer:
             return {of_last_cancer, not_last_cancer, {}, {}};
         case A::terminal:

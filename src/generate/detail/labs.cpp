@@ -16,8 +16,7 @@ double hemoglobin(const Person& person, Random& random, Day day,
     const double gfr = person.gfr(day);
     // Renal anaemia sets in below 45 and is treated to about 110 g/L on dialysis.
     if (gfr < 45) base -= (45 - gfr) * 0.95;
-    if (person.kidney.dialysis <= day && day < person.kidney.transplant)
-        base = std::max(base, 104.0);
+    if (person.dialysed(day)) base = std::max(base, 104.0);
     if (circumstances.chemotherapy) base -= 18;
     if (person.cancer.any() && person.cancer.site == Site::bowel && day >= person.cancer.found &&
         day < person.cancer.operated)
@@ -57,7 +56,7 @@ double carcinoembryonic_antigen(const Person& person, Random& random, Day day) {
 double Record::lab_value(LabId id, Day day, const Circumstances& circumstances) {
     auto& random = random_;
     const double gfr = person_.gfr(day);
-    const bool dialysed = person_.kidney.dialysis <= day && day < person_.kidney.transplant;
+    const bool dialysed = person_.dialysed(day);
     const bool mineral_disorder = gfr < 30;
     switch (id) {
         case lab_wbc:

@@ -88,8 +88,10 @@ void draw_death(Person& person, Random& random, Day start, Day end) {
 void draw_habits(Person& person, Random& random, Day end) {
     const int age = person.age(end);
     const double share = person.male ? rates::smoking_male : rates::smoking_female;
-    if (age >= 18 && random.chance(share * (person.english ? 0.4 : 1))) {
-        person.smoking = random.chance(0.25) ? Person::Smoking::former : Person::Smoking::current;
+    if (age >= 18 &&
+        random.chance(share / (1 - rates::smokers_who_stopped) * (person.english ? 0.4 : 1))) {
+        person.smoking = random.chance(rates::smokers_who_stopped) ? Person::Smoking::former
+                                                                   : Person::Smoking::current;
         person.cigarettes_per_day = random.between(1, 4) * 5 + (random.chance(0.4) ? 10 : 0);
         person.smoked_years = std::max(1, std::min(age - 18, random.between(5, 45)));
     }
@@ -198,8 +200,8 @@ void draw_cancer(Person& person, Random& random, Day start, Day end) {
     const double lung_rate =
         (person.male ? rates::lung_male_per_year : rates::lung_female_per_year) / lung_mean *
         (!person.male                              ? 1.08
-         : person.smoking == Person::Smoking::none ? 0.52
-                                                   : 1.80);
+         : person.smoking == Person::Smoking::none ? 0.47
+                                                   : 1.57);
     auto by_age = [&](double rate, double power) {
         return [&person, rate, power](Day day) {
             const double age = person.exact_age(day);
@@ -251,8 +253,12 @@ double Person::gfr(Day day) const {
     const double age_now = exact_age(day);
     const double normal = std::clamp(122 - 0.80 * (age_now - 20), 45.0, 125.0);
     if (day < kidney.onset) return normal;
-    if (kidney.transplant <= day)
-        return std::max(18.0, kidney.graft_gfr - 1.3 * (day - kidney.transplant) / days_per_year);
+    if (transplanted(day)) {
+        // The new kidney takes up its work within ten days.
+        const int days = day - kidney.transplant;
+        return std::min(8.0 + days * 5,
+                        std::max(18.0, kidney.graft_gfr - 1.3 * days / days_per_year));
+    }
     const double now =
         kidney.start_gfr - kidney.loss_per_year * (day - kidney.onset) / days_per_year;
     return std::max(kidney.dialysis <= day ? 5.0 : 7.0, now);

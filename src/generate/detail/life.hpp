@@ -165,6 +165,9 @@ struct Person {
     CancerCourse cancer;
     std::vector<Visit> visits;  ///< sorted by day
 
+    /// The operation is on the day after the admission.
+    bool transplanted(Day day) const { return kidney.transplant < day - 1; }
+    bool dialysed(Day day) const { return kidney.dialysis <= day && !transplanted(day); }
     bool alive(Day day) const { return day < death; }
     int age(Day day) const { return years_between(birth, day); }
     double exact_age(Day day) const { return (day - birth) / days_per_year; }

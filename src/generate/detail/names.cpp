@@ -118,7 +118,11 @@ Name draw_name(Random& random, bool male, bool english) {
         surname = &candidate;
         if ((left -= candidate.weight) < 0) break;
     }
-    const Syllable& first = male ? random.pick(male_given) : random.pick(female_given);
+    // 林林 or 高高 would read like a slip.
+    const Syllable* drawn = male ? &random.pick(male_given) : &random.pick(female_given);
+    while (drawn->zh == surname->zh)
+        drawn = male ? &random.pick(male_given) : &random.pick(female_given);
+    const Syllable& first = *drawn;
     Name name;
     name.family = surname->zh;
     name.family_latin = surname->latin;

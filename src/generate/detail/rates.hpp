@@ -40,7 +40,8 @@ inline constexpr Point copd[] = {{40, 0.005}, {50, 0.02}, {60, 0.05},
 inline constexpr Point gout[] = {{18, 0.001}, {30, 0.008}, {50, 0.018}, {70, 0.025}, {100, 0.03}};
 
 inline constexpr double smoking_male = 0.505,
-                        smoking_female = 0.021;  ///< current smokers from 15 on [7]
+                        smoking_female = 0.021;       ///< current smokers from 15 on [7]
+inline constexpr double smokers_who_stopped = 0.201;  ///< of those who ever smoked daily [7]
 
 /// New cases per person and year in 2022 [8]: lung 75.1, bowel 36.6 per 100,000; breast 51.7 per
 /// 100,000 women.

@@ -237,9 +237,11 @@ void Record::checkup_visit(const Visit& next) {
         run_panel(panel_lipid, 20);
         for (LabId test : {lab_glucose, lab_creatinine, lab_egfr, lab_alt})
             laboratory(test, lab_value(test, next.day, {}), 20);
-        if (!centre && random_.chance(0.55))
+        // A known tumour is followed by its own clinic.
+        const bool tumour = person_.tumour_mm(next.day) > 0;
+        if (!centre && !tumour && random_.chance(0.55))
             document_and_image(image_chest_xray, 0, 0, Response::none);
-        if (!centre && random_.chance(0.4))
+        if (!centre && !tumour && random_.chance(0.4))
             document_and_image(image_abdomen_ultrasound, 0, 0, Response::none);
     }
 }
@@ -856,6 +858,7 @@ void Record::transplant_followup(const Visit& next) {
     open_visit(visit_followup, person_.hospital, K::nephrology, start, start.plus(25),
                dx::transplant_status, transplant_);
     ensure_chronic(next.day);
+    ensure_kidney_stage(next.day);
     vital_signs(false);
     run_panel(panel_renal, 15);
     run_panel(panel_cbc, 15);
