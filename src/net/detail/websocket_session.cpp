@@ -6,6 +6,7 @@
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <boost/beast/core/bind_handler.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/http/empty_body.hpp>
 #include <boost/beast/http/message.hpp>
@@ -21,10 +22,29 @@ namespace asio = boost::asio;
 namespace beast = boost::beast;
 namespace websocket = boost::beast::websocket;
 using boost::system::error_code;
-using Socket = asio::basic_stream_socket<asio::ip::tcp, asio::io_context::executor_type>;
+using PlainSocket = asio::basic_stream_socket<asio::ip::tcp, asio::io_context::executor_type>;
 using Timer = asio::basic_waitable_timer<std::chrono::steady_clock,
                                          asio::wait_traits<std::chrono::steady_clock>,
                                          asio::io_context::executor_type>;
+
+/// A socket that ends at once when both sides have said their last word, as a server should (RFC
+/// 6455 §7.1.1). Beast's own way waits for the client to end the connection first. Beast finds the
+/// two functions by their argument; so they are not in the unnamed namespace.
+struct Socket : PlainSocket {
+    using PlainSocket::PlainSocket;
+};
+
+inline void teardown(beast::role_type, Socket& socket, error_code& problem) {
+    socket.close(problem);
+}
+
+template <class TeardownHandler>
+void async_teardown(beast::role_type, Socket& socket, TeardownHandler&& handler) {
+    error_code problem;
+    socket.close(problem);
+    asio::post(socket.get_executor(),
+               beast::bind_front_handler(std::forward<TeardownHandler>(handler), problem));
+}
 
 namespace {
 
@@ -115,6 +135,7 @@ class Session final : public WebSocketSession,
     void start_event(Event event);
     void call_handler();
     void after_event();
+    void start_close_timer();
     void on_broken(std::uint16_t code);
     void end_when_quiet();
     void detach();
@@ -326,13 +347,17 @@ void Session::post_pump() {
 void Session::post_close() {
     asio::post(context_, [self = shared_from_this()] {
         if (self->has_ended_) return;
-        // The client may never answer, or never read: then the connection is cut.
-        self->close_timer_.expires_after(
-            std::chrono::seconds(limits::websocket_close_timeout_seconds));
-        self->close_timer_.async_wait([self](const error_code& stopped) {
-            if (!stopped) self->cut();
-        });
+        self->start_close_timer();
         self->pump();
+    });
+}
+
+/// The client may never answer our close frame, never read it, or never end the connection: then it
+/// is cut.
+void Session::start_close_timer() {
+    close_timer_.expires_after(std::chrono::seconds(limits::websocket_close_timeout_seconds));
+    close_timer_.async_wait([self = shared_from_this()](const error_code& stopped) {
+        if (!stopped) self->cut();
     });
 }
 
