@@ -184,7 +184,8 @@ class FilterReader {
         return store::RefersTo{reference->name, parameters_.type_name(target), std::move(inner)};
     }
 
-    /// The parameter at the end of a chain, which decides how an operator is read; null when it is none of one type.
+    /// The parameter at the end of a chain, which decides how an operator is read; null when it is
+    /// none of one type.
     const Parameter* final_parameter(std::string_view type, std::string_view path) const {
         for (unsigned hops = 0; hops <= limits::chain_depth_max; ++hops) {
             const std::size_t dot = path.find('.');

@@ -207,7 +207,8 @@ bool Extraction::emit_value(const EmitGroup& group, const Json& value) {
                 // A canonical with a version (meta.profile) is found without it, too.
                 const std::size_t bar = value.text().find('|');
                 if (bar == std::string_view::npos) continue;
-                rows_.uris.push_back({target.parameter->name, std::string(value.text().substr(0, bar))});
+                rows_.uris.push_back(
+                    {target.parameter->name, std::string(value.text().substr(0, bar))});
             }
             return true;
         default:

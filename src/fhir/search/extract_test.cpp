@@ -80,14 +80,18 @@ struct Range {
     double lo, hi;
     bool operator==(const Range&) const = default;
 };
-std::vector<Range> quantities_of(const store::Rows& rows, std::string_view param, std::string_view unit) {
+std::vector<Range> quantities_of(const store::Rows& rows, std::string_view param,
+                                 std::string_view unit) {
     std::vector<Range> found;
     for (const auto& row : rows.quantities) {
-        if (row.param == World::get().param(param) && World::get().names.text(store::NameKind::unit, row.unit) == unit) found.push_back({row.lo, row.hi});
+        if (row.param == World::get().param(param) &&
+            World::get().names.text(store::NameKind::unit, row.unit) == unit)
+            found.push_back({row.lo, row.hi});
     }
     return found;
 }
-std::vector<std::pair<std::int64_t, std::int64_t>> dates_of(const store::Rows& rows, std::string_view param) {
+std::vector<std::pair<std::int64_t, std::int64_t>> dates_of(const store::Rows& rows,
+                                                            std::string_view param) {
     std::vector<std::pair<std::int64_t, std::int64_t>> found;
     for (const auto& row : rows.dates) {
         if (row.param == World::get().param(param)) found.emplace_back(row.lo, row.hi);
@@ -96,12 +100,15 @@ std::vector<std::pair<std::int64_t, std::int64_t>> dates_of(const store::Rows& r
 }
 bool is_present(const store::Rows& rows, std::string_view param) {
     const store::Name name = World::get().param(std::string(param) + "#present");
-    return std::any_of(rows.tokens.begin(), rows.tokens.end(), [&](const auto& row) { return row.param == name; });
+    return std::any_of(rows.tokens.begin(), rows.tokens.end(),
+                       [&](const auto& row) { return row.param == name; });
 }
 using Strings = std::vector<std::string>;
 
 TEST(SearchExtract, Patient) {
-    const auto rows = extract_text("Patient", R"({"resourceType":"Patient","id":"7","active":true,"gender":"male","birthDate":"1980-05",
+    const auto rows = extract_text(
+        "Patient",
+        R"({"resourceType":"Patient","id":"7","active":true,"gender":"male","birthDate":"1980-05",
         "identifier":[{"system":"urn:mrn","value":"A7","type":{"text":"Medical record","coding":[{"system":"urn:types","code":"MR"}]}}],
         "name":[{"family":"von Müller","given":["Hans","Peter"],"suffix":["Dr."]}],
         "telecom":[{"system":"phone","value":"555"},{"system":"email","value":"A@B.org"}],
@@ -115,7 +122,8 @@ TEST(SearchExtract, Patient) {
     EXPECT_TRUE(has_token(rows, "Patient.identifier#of-type", "urn:types", "mr|a7"));
     EXPECT_EQ(strings_of(rows, "Patient.identifier#text"), Strings{"medical record"});
     EXPECT_EQ(strings_of(rows, "Patient.family"), (Strings{"von muller", "muller"}));
-    EXPECT_EQ(strings_of(rows, "Patient.name"), (Strings{"von muller", "muller", "hans", "peter", "dr"}));
+    EXPECT_EQ(strings_of(rows, "Patient.name"),
+              (Strings{"von muller", "muller", "hans", "peter", "dr"}));
     EXPECT_EQ(strings_of(rows, "Patient.given"), (Strings{"hans", "peter"}));
     EXPECT_EQ(strings_of(rows, "Patient.address"), (Strings{"1 high st", "bonn", "de"}));
     EXPECT_EQ(strings_of(rows, "Patient.address-city"), Strings{"bonn"});
@@ -124,7 +132,8 @@ TEST(SearchExtract, Patient) {
     EXPECT_TRUE(has_token(rows, "Patient.email", "", "a@b.org"));
     EXPECT_TRUE(has_token(rows, "Patient.telecom", "", "a@b.org"));
     EXPECT_TRUE(has_token(rows, "Patient.deceased", "", "false"));
-    EXPECT_EQ(dates_of(rows, "Patient.birthdate").front(), std::pair(ms("1980-05-01"), ms("1980-06-01")));
+    EXPECT_EQ(dates_of(rows, "Patient.birthdate").front(),
+              std::pair(ms("1980-05-01"), ms("1980-06-01")));
     EXPECT_EQ(references_of(rows, "Patient.general-practitioner").size(), 1U);
     EXPECT_TRUE(is_present(rows, "Patient.general-practitioner"));
     EXPECT_TRUE(has_token(rows, "Patient.organization#identifier", "urn:org", "h1"));
@@ -137,7 +146,8 @@ TEST(SearchExtract, Patient) {
 }
 
 TEST(SearchExtract, ObservationWithComponents) {
-    const auto rows = extract_text("Observation", R"({"resourceType":"Observation","id":"o","status":"final",
+    const auto rows =
+        extract_text("Observation", R"({"resourceType":"Observation","id":"o","status":"final",
         "code":{"coding":[{"system":"http://loinc.org","code":"85354-9","display":"Blood pressure"}],"text":"blood pressure"},
         "subject":{"reference":"Patient/7"},"performer":[{"reference":"Patient/8"},{"reference":"Practitioner/1"}],
         "encounter":{"reference":"http://here/fhir/Encounter/3/_history/2"},
@@ -145,20 +155,29 @@ TEST(SearchExtract, ObservationWithComponents) {
         "component":[
           {"code":{"coding":[{"system":"http://loinc.org","code":"8480-6"}]},"valueQuantity":{"value":92.5,"unit":"mg per dl","system":"http://unitsofmeasure.org","code":"mg/dL"}},
           {"code":{"coding":[{"system":"http://loinc.org","code":"8462-4"}]},"valueQuantity":{"value":5,"comparator":"<","unit":"x"}}]})",
-                                   {"http://here/fhir"});
+                     {"http://here/fhir"});
     const double infinity = std::numeric_limits<double>::infinity();
-    EXPECT_EQ(quantities_of(rows, "Observation.component-value-quantity", "http://unitsofmeasure.org|mg/dL"), (std::vector<Range>{{92.5, 92.5}}));
-    EXPECT_EQ(quantities_of(rows, "Observation.component-value-quantity", "|mg per dl"), (std::vector<Range>{{92.5, 92.5}}));
-    EXPECT_EQ(quantities_of(rows, "Observation.component-value-quantity#canonical", "m-3.g"), (std::vector<Range>{{925, 925}}));
-    EXPECT_EQ(quantities_of(rows, "Observation.combo-value-quantity#canonical", "m-3.g"), (std::vector<Range>{{925, 925}}));
-    EXPECT_EQ(quantities_of(rows, "Observation.component-value-quantity", "|x"), (std::vector<Range>{{-infinity, std::nextafter(5.0, 0.0)}}));
+    EXPECT_EQ(quantities_of(rows, "Observation.component-value-quantity",
+                            "http://unitsofmeasure.org|mg/dL"),
+              (std::vector<Range>{{92.5, 92.5}}));
+    EXPECT_EQ(quantities_of(rows, "Observation.component-value-quantity", "|mg per dl"),
+              (std::vector<Range>{{92.5, 92.5}}));
+    EXPECT_EQ(quantities_of(rows, "Observation.component-value-quantity#canonical", "m-3.g"),
+              (std::vector<Range>{{925, 925}}));
+    EXPECT_EQ(quantities_of(rows, "Observation.combo-value-quantity#canonical", "m-3.g"),
+              (std::vector<Range>{{925, 925}}));
+    EXPECT_EQ(quantities_of(rows, "Observation.component-value-quantity", "|x"),
+              (std::vector<Range>{{-infinity, std::nextafter(5.0, 0.0)}}));
     EXPECT_TRUE(quantities_of(rows, "Observation.value-quantity", "|x").empty());
-    EXPECT_EQ(dates_of(rows, "Observation.date").front(), std::pair(ms("2020-01-01"), std::numeric_limits<std::int64_t>::max()));
+    EXPECT_EQ(dates_of(rows, "Observation.date").front(),
+              std::pair(ms("2020-01-01"), std::numeric_limits<std::int64_t>::max()));
     EXPECT_EQ(references_of(rows, "Observation.patient").size(), 1U);
     EXPECT_EQ(references_of(rows, "Observation.encounter").front().id, "3");
     EXPECT_EQ(strings_of(rows, "Observation.code#text"), Strings{"blood pressure"});
-    const auto composites = std::count_if(rows.composites.begin(), rows.composites.end(),
-                                          [&](const auto& row) { return row.param == World::get().param("Observation.component-code-value-quantity"); });
+    const auto composites =
+        std::count_if(rows.composites.begin(), rows.composites.end(), [&](const auto& row) {
+            return row.param == World::get().param("Observation.component-code-value-quantity");
+        });
     EXPECT_EQ(composites, 3);  // two units of one component, one of the other
     EXPECT_EQ(rows.compartments.size(), 2U);
     EXPECT_EQ(rows.compartments.front().id, "7");
@@ -167,29 +186,40 @@ TEST(SearchExtract, ObservationWithComponents) {
 }
 
 TEST(SearchExtract, ResolveConditionsReadTheReferenceText) {
-    const auto rows = extract_text("Observation", R"({"resourceType":"Observation","id":"o","status":"final","code":{"text":"x"},
+    const auto rows =
+        extract_text("Observation",
+                     R"({"resourceType":"Observation","id":"o","status":"final","code":{"text":"x"},
         "contained":[{"resourceType":"Patient","id":"in"}],"subject":{"reference":"Group/1"}})");
     EXPECT_EQ(references_of(rows, "Observation.subject").size(), 1U);
     EXPECT_TRUE(references_of(rows, "Observation.patient").empty());
     EXPECT_FALSE(is_present(rows, "Observation.patient"));
     EXPECT_TRUE(is_present(rows, "Observation.code"));
     EXPECT_TRUE(rows.compartments.empty());
-    const auto inside = extract_text("Observation", R"({"resourceType":"Observation","id":"o","contained":[{"resourceType":"Patient","id":"in"}],"subject":{"reference":"#in"}})");
+    const auto inside = extract_text(
+        "Observation",
+        R"({"resourceType":"Observation","id":"o","contained":[{"resourceType":"Patient","id":"in"}],"subject":{"reference":"#in"}})");
     EXPECT_TRUE(is_present(inside, "Observation.patient"));
-    const auto outside = extract_text("Observation", R"({"resourceType":"Observation","id":"o","subject":{"reference":"https://else.org/fhir/Patient/1"}})");
+    const auto outside = extract_text(
+        "Observation",
+        R"({"resourceType":"Observation","id":"o","subject":{"reference":"https://else.org/fhir/Patient/1"}})");
     ASSERT_EQ(references_of(outside, "Observation.patient").size(), 1U);
     EXPECT_EQ(references_of(outside, "Observation.patient").front().type, 0);
     EXPECT_TRUE(outside.compartments.empty());
 }
 
 TEST(SearchExtract, TimingHasOuterLimits) {
-    const auto rows = extract_text("ServiceRequest", R"({"resourceType":"ServiceRequest","occurrenceTiming":{"event":["2020-03-01","2020-01-05"],
+    const auto rows = extract_text(
+        "ServiceRequest",
+        R"({"resourceType":"ServiceRequest","occurrenceTiming":{"event":["2020-03-01","2020-01-05"],
         "repeat":{"boundsPeriod":{"start":"2020-02-01","end":"2020-06-30"}}}})");
-    EXPECT_EQ(dates_of(rows, "ServiceRequest.occurrence").front(), std::pair(ms("2020-01-05"), ms("2020-07-01")));
+    EXPECT_EQ(dates_of(rows, "ServiceRequest.occurrence").front(),
+              std::pair(ms("2020-01-05"), ms("2020-07-01")));
 }
 
 TEST(SearchExtract, CanonicalsHaveVersions) {
-    const auto rows = extract_text("QuestionnaireResponse", R"({"resourceType":"QuestionnaireResponse","questionnaire":"http://q.org/a|1.2.3"})");
+    const auto rows = extract_text(
+        "QuestionnaireResponse",
+        R"({"resourceType":"QuestionnaireResponse","questionnaire":"http://q.org/a|1.2.3"})");
     const auto plain = references_of(rows, "QuestionnaireResponse.questionnaire");
     ASSERT_EQ(plain.size(), 2U);
     EXPECT_EQ(plain[0].id, "http://q.org/a");
@@ -201,30 +231,50 @@ TEST(SearchExtract, CanonicalsHaveVersions) {
 }
 
 TEST(SearchExtract, OddOnes) {
-    const auto genomics = extract_text("MolecularSequence", R"({"resourceType":"MolecularSequence","referenceSeq":{"chromosome":{"coding":[{"system":"urn:c","code":"1"}]},
+    const auto genomics = extract_text(
+        "MolecularSequence",
+        R"({"resourceType":"MolecularSequence","referenceSeq":{"chromosome":{"coding":[{"system":"urn:c","code":"1"}]},
         "windowStart":100,"windowEnd":200}})");
-    ASSERT_EQ(std::count_if(genomics.composites.begin(), genomics.composites.end(), [](const auto& row) { return row.lo == 100 && row.hi == 200; }), 1);
-    const auto place = extract_text("Location", R"({"resourceType":"Location","position":{"longitude":7.1,"latitude":50.7}})");
+    ASSERT_EQ(std::count_if(genomics.composites.begin(), genomics.composites.end(),
+                            [](const auto& row) { return row.lo == 100 && row.hi == 200; }),
+              1);
+    const auto place = extract_text(
+        "Location", R"({"resourceType":"Location","position":{"longitude":7.1,"latitude":50.7}})");
     EXPECT_EQ(place.numbers.size(), 2U);
-    const auto bundle = extract_text("Bundle", R"({"resourceType":"Bundle","entry":[{"resource":{"resourceType":"Composition","id":"c"}},{"resource":{"resourceType":"Composition","id":"d"}}]})");
+    const auto bundle = extract_text(
+        "Bundle",
+        R"({"resourceType":"Bundle","entry":[{"resource":{"resourceType":"Composition","id":"c"}},{"resource":{"resourceType":"Composition","id":"d"}}]})");
     ASSERT_EQ(references_of(bundle, "Bundle.composition").size(), 1U);
     EXPECT_EQ(references_of(bundle, "Bundle.composition").front().id, "c");
     EXPECT_TRUE(references_of(bundle, "Bundle.message").empty());
-    const auto maiden = extract_text("Patient", R"({"resourceType":"Patient","extension":[{"url":"http://hl7.org/fhir/StructureDefinition/patient-mothersMaidenName","valueString":"Noether"}]})");
+    const auto maiden = extract_text(
+        "Patient",
+        R"({"resourceType":"Patient","extension":[{"url":"http://hl7.org/fhir/StructureDefinition/patient-mothersMaidenName","valueString":"Noether"}]})");
     EXPECT_EQ(strings_of(maiden, "Patient.mothersMaidenName"), Strings{"noether"});
-    const auto money = extract_text("Invoice", R"({"resourceType":"Invoice","totalGross":{"value":12.50,"currency":"EUR"}})");
-    EXPECT_EQ(quantities_of(money, "Invoice.totalgross", "urn:iso:std:iso:4217|EUR"), (std::vector<Range>{{12.5, 12.5}}));
-    const auto risk = extract_text("RiskAssessment", R"({"resourceType":"RiskAssessment","prediction":[{"probabilityDecimal":0.7},{"probabilityRange":{"low":{"value":1},"high":{"value":5}}}]})");
+    const auto money = extract_text(
+        "Invoice", R"({"resourceType":"Invoice","totalGross":{"value":12.50,"currency":"EUR"}})");
+    EXPECT_EQ(quantities_of(money, "Invoice.totalgross", "urn:iso:std:iso:4217|EUR"),
+              (std::vector<Range>{{12.5, 12.5}}));
+    const auto risk = extract_text(
+        "RiskAssessment",
+        R"({"resourceType":"RiskAssessment","prediction":[{"probabilityDecimal":0.7},{"probabilityRange":{"low":{"value":1},"high":{"value":5}}}]})");
     EXPECT_EQ(risk.numbers.size(), 2U);
-    const auto meta = extract_text("Basic", R"({"resourceType":"Basic","meta":{"profile":["http://p.org/x|2"],"tag":[{"system":"urn:t","code":"Hot"}],"security":[{"code":"R"}],"source":"urn:src"}})");
+    const auto meta = extract_text(
+        "Basic",
+        R"({"resourceType":"Basic","meta":{"profile":["http://p.org/x|2"],"tag":[{"system":"urn:t","code":"Hot"}],"security":[{"code":"R"}],"source":"urn:src"}})");
     EXPECT_TRUE(has_token(meta, "Basic._tag", "urn:t", "hot"));
     EXPECT_EQ(meta.uris.size(), 3U);  // the source, the profile with and without its version
     EXPECT_TRUE(extract_text("Nope", "{}").size() == 0);
-    EXPECT_EQ(extract_text("Patient", R"({"birthDate":"soon","_gender":{"extension":[]},"active":"yes"})").dates.size(), 0U);
+    EXPECT_EQ(
+        extract_text("Patient", R"({"birthDate":"soon","_gender":{"extension":[]},"active":"yes"})")
+            .dates.size(),
+        0U);
 }
 
 TEST(SearchExtract, TextIsNarrativeAndProse) {
-    const auto rows = extract_text("DiagnosticReport", R"({"resourceType":"DiagnosticReport","conclusion":"Squamous carcinoma","code":{"coding":[{"display":"hidden"}]},
+    const auto rows = extract_text(
+        "DiagnosticReport",
+        R"({"resourceType":"DiagnosticReport","conclusion":"Squamous carcinoma","code":{"coding":[{"display":"hidden"}]},
         "text":{"div":"<div><p>no &lt;b&gt; <i>fever</i></p></div>"},"presentedForm":[{"contentType":"text/plain","data":"Y2xlYXIgbHVuZ3M=","title":"Letter"}]})");
     ASSERT_EQ(rows.texts.size(), 2U);
     EXPECT_EQ(rows.texts[0].words, "no b fever");
@@ -272,20 +322,22 @@ TEST(SearchExtract, SyntheaRowsAndSpeed) {
         for (const Json& entry : document->root()["entry"].items()) {
             const std::string_view type = entry["resource"].string_at("resourceType");
             const auto start = cpu_now();
-            const store::Rows extracted = extract(*world.parameters, type, entry["resource"], world.names);
+            const store::Rows extracted =
+                extract(*world.parameters, type, entry["resource"], world.names);
             const auto took = cpu_now() - start;
             second += took;
             auto& row = per_type[std::string(type)];
             row[3] += static_cast<double>(took.count()) / 1e3;
         }
     }
-    fmt::print("second pass: {:.2f} µs each\n", static_cast<double>(second.count()) / 1e3 / static_cast<double>(resources));
+    fmt::print("second pass: {:.2f} µs each\n",
+               static_cast<double>(second.count()) / 1e3 / static_cast<double>(resources));
     fmt::print("{} resources, {} bytes each, {:.1f} rows each, {:.2f} µs each\n", resources,
                bytes / resources, static_cast<double>(rows) / static_cast<double>(resources),
                static_cast<double>(spent.count()) / 1e3 / static_cast<double>(resources));
     for (const auto& [type, row] : per_type)
-        fmt::print("  {:28} {:6} × {:7.2f} µs, again {:7.2f} µs {:6.1f} rows\n", type, row[0], row[1] / row[0], row[3] / row[0],
-                   row[2] / row[0]);
+        fmt::print("  {:28} {:6} × {:7.2f} µs, again {:7.2f} µs {:6.1f} rows\n", type, row[0],
+                   row[1] / row[0], row[3] / row[0], row[2] / row[0]);
 }
 
 }  // namespace

@@ -287,7 +287,8 @@ void Parameters::State::name_rows(TypeEntry& entry) const {
 void Parameters::State::mark_compartment_paths(TypeEntry& entry, const Type& type) const {
     const auto elements_of = [&](const Parameter& parameter) {
         std::set<std::string> paths;
-        for (const Route& route : compile_routes(parameter.expression, type, *definitions).routes) paths.insert(route.element_path);
+        for (const Route& route : compile_routes(parameter.expression, type, *definitions).routes)
+            paths.insert(route.element_path);
         return paths;
     };
     std::set<std::string> covered;
@@ -295,7 +296,8 @@ void Parameters::State::mark_compartment_paths(TypeEntry& entry, const Type& typ
     for (auto& parameter : entry.owned) {
         if (parameter->kind != SearchType::reference) continue;
         const auto own = elements_of(*parameter);
-        parameter->in_patient_compartment = !own.empty() && std::includes(covered.begin(), covered.end(), own.begin(), own.end());
+        parameter->in_patient_compartment =
+            !own.empty() && std::includes(covered.begin(), covered.end(), own.begin(), own.end());
     }
 }
 

@@ -47,7 +47,8 @@ struct Parameter {
         value_sets{};  ///< required bindings of `code` elements: they imply the system of a token
     std::vector<Component> components{};
     bool repeats = true;  ///< one resource may have several values
-    bool in_patient_compartment = false;  ///< every patient it refers to has the resource in their compartment
+    bool in_patient_compartment =
+        false;            ///< every patient it refers to has the resource in their compartment
     bool custom = false;  ///< added at run time
     bool ready = true;    ///< every stored resource is indexed by it; otherwise searches refuse it
 

@@ -399,7 +399,8 @@ Result<Condition> QueryBuilder::compartment(const std::string& type) {
 
 /// The patients that a plain criterion on a patient path asks for; null when it is something else.
 const store::HasReference* patients_of(const Parameters& parameters, const Criterion& criterion) {
-    if (criterion.parameter == nullptr || !criterion.parameter->in_patient_compartment) return nullptr;
+    if (criterion.parameter == nullptr || !criterion.parameter->in_patient_compartment)
+        return nullptr;
     const auto* reference = std::get_if<store::HasReference>(&criterion.where.as_variant());
     if (reference == nullptr || reference->param != criterion.parameter->name) return nullptr;
     const store::Name patient = parameters.type_name("Patient");

@@ -23,7 +23,9 @@ struct Printer {
     std::string param(store::Name name) const {
         return world.names.text(store::NameKind::parameter, name);
     }
-    std::string type(store::Name name) const { return world.names.text(store::NameKind::type, name); }
+    std::string type(store::Name name) const {
+        return world.names.text(store::NameKind::type, name);
+    }
     std::string all(const store::Conditions& parts) const {
         std::string text;
         for (const auto& part : parts) text += (text.empty() ? "" : " ") + print(part);
@@ -84,8 +86,8 @@ struct Printer {
         return fmt::format("reference({}{})", param(c.param), identities(c.targets));
     }
     std::string operator()(const store::HasComposite& c) const {
-        return fmt::format("composite({} {}/{}{}{})", param(c.param), c.keys.size(), c.seconds.size(),
-                           box(c.box), c.starts ? " '" + *c.starts + "'" : "");
+        return fmt::format("composite({} {}/{}{}{})", param(c.param), c.keys.size(),
+                           c.seconds.size(), box(c.box), c.starts ? " '" + *c.starts + "'" : "");
     }
     std::string operator()(const store::HasText& c) const {
         return fmt::format("text({} '{}')", param(c.param), c.words);
@@ -116,7 +118,7 @@ struct Printer {
 
 /// A log with one entry per second from 2024-01-01 on.
 class SecondsTimeline : public Timeline {
-   public:
+ public:
     Result<store::Position> first_from(Instant instant) const override {
         const std::int64_t start = parse_date("2024-01-01T00:00:00Z")->lower().milliseconds;
         return std::max<std::int64_t>(0, (instant.milliseconds - start + 999) / 1000);
@@ -124,21 +126,24 @@ class SecondsTimeline : public Timeline {
 };
 
 class TwoConcepts : public ConceptSource {
-   public:
+ public:
     Result<std::vector<Concept>> expand(std::string_view value_set) const override {
         if (value_set != "http://example.org/two") return fail(Category::not_found, "no such set");
         return std::vector<Concept>{{"http://loinc.org", "1-8"}, {"http://loinc.org", "2-6"}};
     }
-    Result<std::vector<Concept>> below(std::string_view system, std::string_view code) const override {
-        return std::vector<Concept>{{std::string(system), std::string(code)}, {"http://loinc.org", "1-8"}};
+    Result<std::vector<Concept>> below(std::string_view system,
+                                       std::string_view code) const override {
+        return std::vector<Concept>{{std::string(system), std::string(code)},
+                                    {"http://loinc.org", "1-8"}};
     }
-    Result<std::vector<Concept>> above(std::string_view system, std::string_view code) const override {
+    Result<std::vector<Concept>> above(std::string_view system,
+                                       std::string_view code) const override {
         return std::vector<Concept>{{std::string(system), std::string(code)}};
     }
 };
 
 class SearchQuery : public ::testing::Test {
-   protected:
+ protected:
     static void SetUpTestSuite() {
         auto& names = World::get().names;
         for (const auto* system : {"http://loinc.org", "urn:mrn", "http://snomed.info/sct"}) {
@@ -158,12 +163,14 @@ class SearchQuery : public ::testing::Test {
         options.concepts = &concepts;
         return options;
     }
-    static Result<Query> parse_text(std::string_view type, std::string_view text, const ParseOptions& with) {
+    static Result<Query> parse_text(std::string_view type, std::string_view text,
+                                    const ParseOptions& with) {
         const auto given = parse_query_string(text);
         EXPECT_TRUE(given.has_value()) << text;
         return parse(*World::get().parameters, World::get().names, type, *given, with);
     }
-    static std::string planned(std::string_view type, std::string_view text, const ParseOptions& with) {
+    static std::string planned(std::string_view type, std::string_view text,
+                               const ParseOptions& with) {
         const auto query = parse_text(type, text, with);
         if (!query) return "error: " + query.error().message;
         std::string printed;
@@ -181,10 +188,12 @@ TEST_F(SearchQuery, StringsFoldAndTakeModifiers) {
     EXPECT_EQ(planned("Patient", "family=M%C3%BCller"), "starts(Patient.family 'muller')");
     EXPECT_EQ(planned("Patient", "family:exact=M%C3%BCller"), "exact(Patient.family 'Müller')");
     EXPECT_EQ(planned("Patient", "name:contains=O'B"), "contains(Patient.name 'o b')");
-    EXPECT_EQ(planned("Patient", "name=a,b"), "any(starts(Patient.name 'a') starts(Patient.name 'b'))");
+    EXPECT_EQ(planned("Patient", "name=a,b"),
+              "any(starts(Patient.name 'a') starts(Patient.name 'b'))");
     EXPECT_EQ(planned("Patient", "name=a%5C,b"), "starts(Patient.name 'a b')");
     EXPECT_EQ(planned("Patient", "phonetic=Rupert"), planned("Patient", "phonetic=Robert"));
-    EXPECT_EQ(planned("Patient", "name=---"), "error: \"---\" holds no letter or digit to search for");
+    EXPECT_EQ(planned("Patient", "name=---"),
+              "error: \"---\" holds no letter or digit to search for");
 }
 
 TEST_F(SearchQuery, TokensKnowSystems) {
@@ -198,14 +207,18 @@ TEST_F(SearchQuery, TokensKnowSystems) {
     EXPECT_EQ(planned("Encounter", "status:not=finished"), "none(token(Encounter.status 1))");
     EXPECT_EQ(planned("Condition", "code:text=heart"), "starts(Condition.code#text 'heart')");
     EXPECT_EQ(planned("Condition", "code:in=http://example.org/two"), "token(Condition.code 2)");
-    EXPECT_EQ(planned("Condition", "code:not-in=http://example.org/two"), "none(token(Condition.code 2))");
+    EXPECT_EQ(planned("Condition", "code:not-in=http://example.org/two"),
+              "none(token(Condition.code 2))");
     EXPECT_EQ(planned("Condition", "code:below=http://loinc.org|2-6"), "token(Condition.code 2)");
-    EXPECT_EQ(planned("Condition", "code:missing=true"), "none(any(has(Condition.code) has(Condition.code#present)))");
-    EXPECT_EQ(planned("Patient", "active=yes"), "error: \"active\" takes true or false, not \"yes\"");
+    EXPECT_EQ(planned("Condition", "code:missing=true"),
+              "none(any(has(Condition.code) has(Condition.code#present)))");
+    EXPECT_EQ(planned("Patient", "active=yes"),
+              "error: \"active\" takes true or false, not \"yes\"");
     EXPECT_EQ(planned("Patient", "phone=a|b"),
               "error: \"phone\" has no code system: write the value without \"|\"");
     EXPECT_EQ(planned("Patient", "_id=1,2"), "id(Patient 1 2)");
-    EXPECT_EQ(planned("Patient", "_id=a/b"), "error: \"a/b\" is no id (1 to 64 of A-Z a-z 0-9 - .)");
+    EXPECT_EQ(planned("Patient", "_id=a/b"),
+              "error: \"a/b\" is no id (1 to 64 of A-Z a-z 0-9 - .)");
 }
 
 TEST_F(SearchQuery, ReferencesInEveryForm) {
@@ -217,7 +230,8 @@ TEST_F(SearchQuery, ReferencesInEveryForm) {
     EXPECT_EQ(planned("Observation", "patient=7"), "reference(Observation.patient Patient/7)");
     EXPECT_EQ(planned("Observation", "subject=http://else/Patient/7"),
               "reference(Observation.subject http://else/Patient/7)");
-    EXPECT_EQ(planned("Observation", "subject:identifier=urn:mrn|7"), "token(Observation.subject#identifier 1)");
+    EXPECT_EQ(planned("Observation", "subject:identifier=urn:mrn|7"),
+              "token(Observation.subject#identifier 1)");
     EXPECT_EQ(planned("Observation", "subject=a b"),
               "error: \"a b\" is no reference: write an id, Type/id or an absolute URL");
     const auto untyped = parse_text("Observation", "subject=7", options());
@@ -237,8 +251,10 @@ TEST_F(SearchQuery, ChainsAndReverseChains) {
               "to(Observation.subject Patient token(Patient.gender 1))");
     EXPECT_EQ(planned("Patient", "_has:Condition:patient:code=http://loinc.org|1-8"),
               "from(Condition.patient token(Condition.code 1))");
-    EXPECT_EQ(planned("Patient", "_has:Observation:patient:_has:Provenance:target:agent=Practitioner/1"),
-              "from(Observation.patient from(Provenance.target reference(Provenance.agent Practitioner/1)))");
+    EXPECT_EQ(
+        planned("Patient", "_has:Observation:patient:_has:Provenance:target:agent=Practitioner/1"),
+        "from(Observation.patient from(Provenance.target reference(Provenance.agent "
+        "Practitioner/1)))");
     EXPECT_EQ(planned("Encounter", "patient._has:Condition:patient:code=http://loinc.org|1-8"),
               "to(Encounter.patient Patient from(Condition.patient token(Condition.code 1)))");
     EXPECT_EQ(planned("Observation", "code.name=x"),
@@ -251,11 +267,13 @@ TEST_F(SearchQuery, ChainsAndReverseChains) {
 
 TEST_F(SearchQuery, DatesMergeWhereTheyCannotRepeat) {
     const auto day = [](std::string_view text) { return parse_date(text)->lower().milliseconds; };
-    EXPECT_EQ(planned("Patient", "birthdate=ge2000-01-01&birthdate=lt2001-01-01"),
-              fmt::format("any(date(Patient.birthdate lo>={} lo<{}) date(Patient.birthdate lo<{} hi>{}))",
-                          day("2000-01-01"), day("2001-01-01"), day("2000-01-01"), day("2000-01-02")));
+    EXPECT_EQ(
+        planned("Patient", "birthdate=ge2000-01-01&birthdate=lt2001-01-01"),
+        fmt::format("any(date(Patient.birthdate lo>={} lo<{}) date(Patient.birthdate lo<{} hi>{}))",
+                    day("2000-01-01"), day("2001-01-01"), day("2000-01-01"), day("2000-01-02")));
     EXPECT_EQ(planned("Patient", "birthdate=2000&birthdate=2001"), "nothing");
-    EXPECT_EQ(planned("Patient", "birthdate=2000-13"), "error: " + parse_date("2000-13").error().message);
+    EXPECT_EQ(planned("Patient", "birthdate=2000-13"),
+              "error: " + parse_date("2000-13").error().message);
     EXPECT_EQ(planned("Patient", "_lastUpdated=ge2024-01-01T00:00:10Z"),
               fmt::format("changed(10 {})", std::numeric_limits<std::int64_t>::max()));
     EXPECT_EQ(planned("Patient", "_lastUpdated=2024-01-01T00:00:10Z"), "changed(10 11)");
@@ -266,7 +284,8 @@ TEST_F(SearchQuery, QuantitiesInCanonicalUnits) {
               "quantity(Observation.value-quantity 2 hi>5.4)");
     EXPECT_EQ(planned("Observation", "value-quantity=gt5.4|http://unitsofmeasure.org|mg"),
               "quantity(Observation.value-quantity#canonical 1 hi>0.0054)");
-    EXPECT_EQ(planned("Observation", "value-quantity=gt5.4|http://unitsofmeasure.org|furlong"), "nothing");
+    EXPECT_EQ(planned("Observation", "value-quantity=gt5.4|http://unitsofmeasure.org|furlong"),
+              "nothing");
     EXPECT_EQ(planned("Observation", "value-quantity=5.4|mg"),
               "error: \"5.4|mg\" is no quantity: write number, number|system|code or number||code");
     EXPECT_EQ(planned("Observation", "value-quantity=x"), "error: \"x\" is no number");
@@ -278,15 +297,18 @@ TEST_F(SearchQuery, QuantitiesInCanonicalUnits) {
 
 TEST_F(SearchQuery, UrisHaveLevels) {
     EXPECT_EQ(planned("ValueSet", "url=http://a.org/b"), "uri(ValueSet.url http://a.org/b)");
-    EXPECT_EQ(planned("ValueSet", "url:below=http://a.org/b/"), "below(ValueSet.url http://a.org/b)");
+    EXPECT_EQ(planned("ValueSet", "url:below=http://a.org/b/"),
+              "below(ValueSet.url http://a.org/b)");
     EXPECT_EQ(planned("ValueSet", "url:above=http://a.org/b"),
-              "any(uri(ValueSet.url http://a.org/b) uri(ValueSet.url http://a.org) uri(ValueSet.url http://a.org/))");
+              "any(uri(ValueSet.url http://a.org/b) uri(ValueSet.url http://a.org) "
+              "uri(ValueSet.url http://a.org/))");
     EXPECT_EQ(planned("ValueSet", "url:below=urn:oid:1.2"),
               "error: \":below\" takes a URL: \"urn:oid:1.2\" has no levels");
 }
 
 TEST_F(SearchQuery, ChartsUseThePatientPath) {
-    const auto sorted = parse_text("Observation", "patient=7&code=http://loinc.org|1-8&_sort=-date", options());
+    const auto sorted =
+        parse_text("Observation", "patient=7&code=http://loinc.org|1-8&_sort=-date", options());
     ASSERT_TRUE(sorted.has_value());
     EXPECT_EQ(Printer{World::get()}.print(sorted->types.front().where),
               "all(chart(Observation Patient/7 codes 1) reference(Observation.patient Patient/7))");
@@ -320,20 +342,25 @@ TEST_F(SearchQuery, FilterLanguage) {
     EXPECT_EQ(planned("Patient", "_filter=birthdate pr false"),
               "none(any(has(Patient.birthdate) has(Patient.birthdate#present)))");
     EXPECT_EQ(planned("Observation", "_filter=patient[gender eq male].birthdate lt 1980"),
-              fmt::format("to(Observation.patient Patient all(token(Patient.gender 1) date(Patient.birthdate lo<{})))",
+              fmt::format("to(Observation.patient Patient all(token(Patient.gender 1) "
+                          "date(Patient.birthdate lo<{})))",
                           parse_date("1980")->lower().milliseconds));
-    EXPECT_EQ(planned("Observation", "_filter=subject:Patient.name eq x"), "to(Observation.subject Patient exact(Patient.name 'x'))");
-    EXPECT_TRUE(planned("Patient", "_filter=name xx pet").starts_with("error: \"xx\" is no operator"));
+    EXPECT_EQ(planned("Observation", "_filter=subject:Patient.name eq x"),
+              "to(Observation.subject Patient exact(Patient.name 'x'))");
+    EXPECT_TRUE(
+        planned("Patient", "_filter=name xx pet").starts_with("error: \"xx\" is no operator"));
     EXPECT_TRUE(planned("Patient", "_filter=(name eq x").starts_with("error: a \")\" is missing"));
 }
 
 TEST_F(SearchQuery, UnknownParametersAreRefusedWithTheKnownOnes) {
     const auto refused = planned("Patient", "nme=x");
-    EXPECT_TRUE(refused.starts_with("error: Patient has no search parameter \"nme\"; it has: ")) << refused;
+    EXPECT_TRUE(refused.starts_with("error: Patient has no search parameter \"nme\"; it has: "))
+        << refused;
     EXPECT_NE(refused.find("birthdate"), std::string::npos);
     EXPECT_NE(refused.find("_lastUpdated"), std::string::npos);
     EXPECT_EQ(planned("Patient", "name:nope=x"),
-              "error: the parameter \"name\" has no modifier \":nope\"; it has: :missing, :exact, :contains, :text");
+              "error: the parameter \"name\" has no modifier \":nope\"; it has: :missing, :exact, "
+              ":contains, :text");
     auto lenient = options();
     lenient.lenient = true;
     const auto query = parse_text("Patient", "nme=x&gender=male&name:nope=y&_sort=nix", lenient);
@@ -341,15 +368,17 @@ TEST_F(SearchQuery, UnknownParametersAreRefusedWithTheKnownOnes) {
     EXPECT_EQ(query->self, "gender=male&_sort=nix");
     EXPECT_EQ(query->warnings.size(), 3U);
     EXPECT_EQ(planned("Patient", "_query=x"), "error: this server has no named queries (_query)");
-    EXPECT_EQ(planned("Patient", "_query=x", lenient), "error: this server has no named queries (_query)");
+    EXPECT_EQ(planned("Patient", "_query=x", lenient),
+              "error: this server has no named queries (_query)");
     EXPECT_EQ(planned("Patient", "name=&gender="), "everything");
 }
 
 TEST_F(SearchQuery, ResultParameters) {
-    const auto query = parse_text("Patient",
-                                  "_count=5&_sort=-birthdate,family&_total=accurate&_elements=id,name&"
-                                  "_include=Patient:organization&_revinclude:iterate=Observation:subject:Patient",
-                                  options());
+    const auto query =
+        parse_text("Patient",
+                   "_count=5&_sort=-birthdate,family&_total=accurate&_elements=id,name&"
+                   "_include=Patient:organization&_revinclude:iterate=Observation:subject:Patient",
+                   options());
     ASSERT_TRUE(query.has_value()) << query.error().message;
     EXPECT_EQ(query->count, 5U);
     ASSERT_EQ(query->order.size(), 2U);
@@ -361,7 +390,8 @@ TEST_F(SearchQuery, ResultParameters) {
     EXPECT_TRUE(parse_text("Patient", "_count=0", options())->count_only);
     EXPECT_EQ(parse_text("Patient", "_count=99999", options())->count, limits::page_size_max);
     EXPECT_EQ(planned("Patient", "_count=x"), "error: \"x\" is no number of resources");
-    EXPECT_EQ(planned("Patient", "_summary=text&_include=*"), "error: _summary=text and includes exclude each other");
+    EXPECT_EQ(planned("Patient", "_summary=text&_include=*"),
+              "error: _summary=text and includes exclude each other");
     EXPECT_EQ(planned("Patient", "_include=Patient:name"),
               "error: Patient has no reference parameter \"name\" to include by");
     EXPECT_EQ(planned("Patient", "_contained=true"),
@@ -376,11 +406,13 @@ TEST_F(SearchQuery, CompartmentsAndSystemSearch) {
     EXPECT_EQ(planned("*", "", patient), "compartment(7 )");
     EXPECT_EQ(planned("*", "_type=Observation,Condition", patient),
               "compartment(7 Observation); compartment(7 Condition)");
-    EXPECT_EQ(planned("Organization", "", patient), "error: Organization is not part of the Patient compartment");
+    EXPECT_EQ(planned("Organization", "", patient),
+              "error: Organization is not part of the Patient compartment");
     auto encounter = options();
     encounter.compartment_type = "Encounter";
     encounter.compartment_id = "3";
-    EXPECT_EQ(planned("Observation", "", encounter), "reference(Observation.encounter Encounter/3)");
+    EXPECT_EQ(planned("Observation", "", encounter),
+              "reference(Observation.encounter Encounter/3)");
     EXPECT_EQ(planned("", "_type=Patient,Practitioner&name=x"),
               "starts(Patient.name 'x'); starts(Practitioner.name 'x')");
     EXPECT_EQ(planned("", ""), "everything");
@@ -389,13 +421,15 @@ TEST_F(SearchQuery, CompartmentsAndSystemSearch) {
 
 /// Sees only active patients, and may not search by phone.
 class OnlyActive : public AccessFilter {
-   public:
+ public:
     Condition visible(store::Name type) const override {
         if (type != World::get().parameters->type_name("Patient")) return store::Everything{};
         return store::HasAny{World::get().param("Patient.active")};
     }
     bool sees_everything() const override { return false; }
-    Result<void> allow_write(store::Verb, std::string_view, const Json*) const override { return {}; }
+    Result<void> allow_write(store::Verb, std::string_view, const Json*) const override {
+        return {};
+    }
     Result<void> allow_parameter(std::string_view, std::string_view code) const override {
         if (code == "phone") return fail(Category::forbidden, "not searchable");
         return {};
@@ -405,7 +439,8 @@ class OnlyActive : public AccessFilter {
 TEST_F(SearchQuery, TheCallersFilterStandsInEveryHop) {
     auto guarded = options();
     guarded.access = std::make_shared<OnlyActive>();
-    EXPECT_EQ(planned("Patient", "gender=male", guarded), "all(has(Patient.active) token(Patient.gender 1))");
+    EXPECT_EQ(planned("Patient", "gender=male", guarded),
+              "all(has(Patient.active) token(Patient.gender 1))");
     EXPECT_EQ(planned("Observation", "patient.gender=male", guarded),
               "to(Observation.patient Patient all(has(Patient.active) token(Patient.gender 1)))");
     EXPECT_EQ(planned("Organization", "_has:Patient:organization:gender=male", guarded),
@@ -420,30 +455,37 @@ TEST_F(SearchQuery, ConditionsMustSelect) {
     const auto plan = [&](std::string_view text) -> std::string {
         const auto made = conditional_plan(*World::get().parameters, World::get().names, "Patient",
                                            *parse_query_string(text), options());
-        return made ? Printer{World::get()}.print((*made)->where) : "error: " + made.error().message;
+        return made ? Printer{World::get()}.print((*made)->where)
+                    : "error: " + made.error().message;
     };
     EXPECT_EQ(plan("identifier=urn:mrn|7"), "token(Patient.identifier 1)");
     EXPECT_TRUE(plan("identifier=").starts_with("error: a condition needs"));
-    EXPECT_TRUE(plan("identifier=urn:mrn|7&_sort=name").starts_with("error: \"_sort\" has no place"));
+    EXPECT_TRUE(
+        plan("identifier=urn:mrn|7&_sort=name").starts_with("error: \"_sort\" has no place"));
     EXPECT_EQ(parse_conditional_reference("Patient?identifier=1")->value().type, "Patient");
     EXPECT_FALSE(parse_conditional_reference("Patient/7")->has_value());
     EXPECT_FALSE(parse_conditional_reference("http://x/?a=b")->has_value());
 }
 
 TEST_F(SearchQuery, EveryParameterOfEveryTypeTakesAValue) {
-    static const std::map<SearchType, std::string> values{
-        {SearchType::number, "1"},  {SearchType::date, "2020"},     {SearchType::string, "x"},
-        {SearchType::token, "true"}, {SearchType::reference, "http://x.org/a"}, {SearchType::quantity, "1"},
-        {SearchType::uri, "http://x.org/a"}};
+    static const std::map<SearchType, std::string> values{{SearchType::number, "1"},
+                                                          {SearchType::date, "2020"},
+                                                          {SearchType::string, "x"},
+                                                          {SearchType::token, "true"},
+                                                          {SearchType::reference, "http://x.org/a"},
+                                                          {SearchType::quantity, "1"},
+                                                          {SearchType::uri, "http://x.org/a"}};
     for (const Type* type : definitions().resources()) {
         for (const Parameter* parameter : World::get().parameters->list(type->name)) {
             const auto value = values.find(parameter->kind);
             if (value == values.end() || parameter->code == "_id") continue;
             const auto printed = planned(type->name, parameter->code + "=" + value->second);
-            EXPECT_FALSE(printed.starts_with("error")) << type->name << "." << parameter->code << " " << printed;
+            EXPECT_FALSE(printed.starts_with("error"))
+                << type->name << "." << parameter->code << " " << printed;
             const auto missing = planned(type->name, parameter->code + ":missing=false");
             if (parameter->name == 0) continue;
-            EXPECT_FALSE(missing.starts_with("error")) << type->name << "." << parameter->code << " " << missing;
+            EXPECT_FALSE(missing.starts_with("error"))
+                << type->name << "." << parameter->code << " " << missing;
         }
     }
 }

@@ -19,7 +19,7 @@ using Ids = std::vector<std::string>;
 
 /// Sees all but the resources with one logical id.
 class AllBut : public AccessFilter {
-   public:
+ public:
     explicit AllBut(std::string hidden) : hidden_(std::move(hidden)) {}
     store::Condition visible(store::Name type) const override {
         store::Conditions parts;
@@ -27,17 +27,20 @@ class AllBut : public AccessFilter {
         return store::NoneOf{std::move(parts)};
     }
     bool sees_everything() const override { return false; }
-    Result<void> allow_write(store::Verb, std::string_view, const Json*) const override { return {}; }
+    Result<void> allow_write(store::Verb, std::string_view, const Json*) const override {
+        return {};
+    }
     Result<void> allow_parameter(std::string_view, std::string_view) const override { return {}; }
 
-   private:
+ private:
     std::string hidden_;
 };
 
 class SearchRun : public ::testing::Test {
-   protected:
+ protected:
     void SetUp() override {
-        folder_ = std::filesystem::temp_directory_path() / fmt::format("meridian_search_{}_{}", getpid(), counter_++);
+        folder_ = std::filesystem::temp_directory_path() /
+                  fmt::format("meridian_search_{}_{}", getpid(), counter_++);
         auto opened = store::open({.folder = folder_.string()});
         ASSERT_TRUE(opened.has_value()) << opened.error().message;
         store_ = *std::move(opened);
@@ -54,9 +57,11 @@ class SearchRun : public ::testing::Test {
         const std::string type(document->root().string_at("resourceType"));
         store::Commit commit;
         store::Change change;
-        change.identity = {parameters_->type_name(type), std::string(document->root().string_at("id"))};
+        change.identity = {parameters_->type_name(type),
+                           std::string(document->root().string_at("id"))};
         change.body = json;
-        change.rows = extract(*parameters_, type, document->root(), store_->names(), {"http://here/fhir"});
+        change.rows =
+            extract(*parameters_, type, document->root(), store_->names(), {"http://here/fhir"});
         commit.changes.push_back(std::move(change));
         const auto receipt = store_->commit(std::move(commit));
         ASSERT_TRUE(receipt.has_value()) << receipt.error().message;
@@ -70,7 +75,8 @@ class SearchRun : public ::testing::Test {
         ASSERT_TRUE(store_->commit(std::move(commit)).has_value());
     }
 
-    Result<Answer> answer(std::string_view type, std::string_view text, std::shared_ptr<const AccessFilter> access = permit_all()) {
+    Result<Answer> answer(std::string_view type, std::string_view text,
+                          std::shared_ptr<const AccessFilter> access = permit_all()) {
         auto snapshot = TRY(store_->snapshot());
         const SnapshotTimeline timeline(*snapshot);
         ParseOptions options = options_;
@@ -78,14 +84,18 @@ class SearchRun : public ::testing::Test {
         options.now = now();
         options.timeline = &timeline;
         options.access = std::move(access);
-        auto query = TRY(parse(*parameters_, store_->names(), type, TRY(parse_query_string(text)), options));
-        return search::run({*snapshot, *parameters_, &cursors_, "me", now()}, std::make_shared<const Query>(std::move(query)));
+        auto query =
+            TRY(parse(*parameters_, store_->names(), type, TRY(parse_query_string(text)), options));
+        return search::run({*snapshot, *parameters_, &cursors_, "me", now()},
+                           std::make_shared<const Query>(std::move(query)));
     }
-    Result<Answer> page(std::string_view token, const std::string& actor = "me", std::shared_ptr<const AccessFilter> access = permit_all()) {
+    Result<Answer> page(std::string_view token, const std::string& actor = "me",
+                        std::shared_ptr<const AccessFilter> access = permit_all()) {
         auto snapshot = TRY(store_->snapshot());
         return run_page({*snapshot, *parameters_, &cursors_, actor, now()}, token, *access);
     }
-    Ids ids_of(const Result<Answer>& answer, Page::Entry::Mode mode = Page::Entry::Mode::match) const {
+    Ids ids_of(const Result<Answer>& answer,
+               Page::Entry::Mode mode = Page::Entry::Mode::match) const {
         if (!answer) return {"error: " + answer.error().message};
         Ids ids;
         for (const auto& entry : answer->entries) {
@@ -94,7 +104,8 @@ class SearchRun : public ::testing::Test {
         return ids;
     }
     /// Ids of the matches, sorted unless the search sorts.
-    Ids find(std::string_view type, std::string_view text, std::shared_ptr<const AccessFilter> access = permit_all()) {
+    Ids find(std::string_view type, std::string_view text,
+             std::shared_ptr<const AccessFilter> access = permit_all()) {
         Ids ids = ids_of(answer(type, text, std::move(access)));
         if (text.find("_sort") == std::string_view::npos) std::sort(ids.begin(), ids.end());
         return ids;
@@ -116,11 +127,12 @@ class SearchRun : public ::testing::Test {
             "deceasedDateTime":"2020-01-01","managingOrganization":{"reference":"http://here/fhir/Organization/o1"}})");
         put(R"({"resourceType":"Practitioner","id":"d1","name":[{"family":"House"}]})");
         for (int i = 0; i < 6; ++i) {
-            put(fmt::format(R"({{"resourceType":"Observation","id":"g{}","status":"final","code":{{"coding":[{{"system":"http://loinc.org","code":"2339-0","display":"Glucose"}}],"text":"blood sugar"}},
+            put(fmt::format(
+                R"({{"resourceType":"Observation","id":"g{}","status":"final","code":{{"coding":[{{"system":"http://loinc.org","code":"2339-0","display":"Glucose"}}],"text":"blood sugar"}},
                 "category":[{{"coding":[{{"system":"http://terminology.hl7.org/CodeSystem/observation-category","code":"laboratory"}}]}}],
                 "subject":{{"reference":"Patient/p{}"}},"effectiveDateTime":"202{}-03-01","performer":[{{"reference":"Practitioner/d1"}}],
                 "valueQuantity":{{"value":{}.5,"unit":"mg/dL","system":"http://unitsofmeasure.org","code":"mg/dL"}}}})",
-                            i, i % 2 + 1, i, 90 + i));
+                i, i % 2 + 1, i, 90 + i));
         }
         put(R"({"resourceType":"Observation","id":"bp","status":"final","code":{"coding":[{"system":"http://loinc.org","code":"85354-9"}]},
             "subject":{"reference":"Patient/p1"},"effectivePeriod":{"start":"2021-01-01","end":"2021-12-31"},
@@ -157,7 +169,9 @@ TEST_F(SearchRun, EveryKindOfFilterFindsWhatItShould) {
         {"Patient", "identifier=a7", {"p1"}},
         {"Patient", "identifier=|A7", {}},
         {"Patient", "identifier=urn:mrn|", {"p1"}},
-        {"Patient", "identifier:of-type=http://terminology.hl7.org/CodeSystem/v2-0203|MR|A7", {"p1"}},
+        {"Patient",
+         "identifier:of-type=http://terminology.hl7.org/CodeSystem/v2-0203|MR|A7",
+         {"p1"}},
         {"Patient", "name=mull", {"p1"}},
         {"Patient", "name=uller", {}},
         {"Patient", "name=muller", {"p1"}},
@@ -212,7 +226,9 @@ TEST_F(SearchRun, EveryKindOfFilterFindsWhatItShould) {
         {"Condition", "code:missing=true", {}},
         {"Condition", "abatement-date:missing=true", {"c1"}},
         {"Condition", "clinical-status=active", {"c1"}},
-        {"Condition", "clinical-status=http://terminology.hl7.org/CodeSystem/condition-clinical|active", {"c1"}},
+        {"Condition",
+         "clinical-status=http://terminology.hl7.org/CodeSystem/condition-clinical|active",
+         {"c1"}},
         {"Condition", "_content=controlled", {"c1"}},
         {"Condition", "_content=肺癌", {"c1"}},
         {"Condition", "_content=fever AND NOT poorly", {"c2"}},
@@ -221,7 +237,8 @@ TEST_F(SearchRun, EveryKindOfFilterFindsWhatItShould) {
         {"Condition", "onset-date=2015", {"c1"}},
         {"Condition", "subject=p1", {"c1"}},
     };
-    for (const auto& row : table) EXPECT_EQ(find(row.type, row.query), row.found) << row.type << "?" << row.query;
+    for (const auto& row : table)
+        EXPECT_EQ(find(row.type, row.query), row.found) << row.type << "?" << row.query;
 }
 
 TEST_F(SearchRun, SortsByAnyParameter) {
@@ -242,15 +259,25 @@ TEST_F(SearchRun, IncludesFollowReferences) {
     EXPECT_EQ(included_by("Observation", "_id=g0&_include=Observation:subject"), Ids{"p1"});
     EXPECT_EQ(included_by("Observation", "_id=g0&_include=*"), (Ids{"d1", "p1"}));
     EXPECT_EQ(included_by("Observation", "_id=g0&_include=Observation:*"), (Ids{"d1", "p1"}));
-    EXPECT_EQ(included_by("Observation", "_id=g0&_include=Observation:subject&_include=Patient:organization"), Ids{"p1"});
-    EXPECT_EQ(included_by("Observation", "_id=g0&_include=Observation:subject&_include:iterate=Patient:organization&_include:iterate=Organization:partof"),
+    EXPECT_EQ(included_by("Observation",
+                          "_id=g0&_include=Observation:subject&_include=Patient:organization"),
+              Ids{"p1"});
+    EXPECT_EQ(included_by("Observation",
+                          "_id=g0&_include=Observation:subject&_include:iterate=Patient:"
+                          "organization&_include:iterate=Organization:partof"),
               (Ids{"o0", "o1", "p1"}));
     EXPECT_EQ(included_by("Observation", "_id=g0&_include=Observation:subject:Group"), Ids{});
-    EXPECT_EQ(included_by("Patient", "_id=p1&_revinclude=Condition:subject&_revinclude=Observation:patient"), (Ids{"bp", "c1", "g0", "g2", "g4"}));
+    EXPECT_EQ(included_by("Patient",
+                          "_id=p1&_revinclude=Condition:subject&_revinclude=Observation:patient"),
+              (Ids{"bp", "c1", "g0", "g2", "g4"}));
     EXPECT_EQ(included_by("Patient", "_id=p2&_revinclude=*"), (Ids{"c2", "g1", "g3", "g5", "l1"}));
-    EXPECT_EQ(included_by("Organization", "_id=o1&_revinclude=Patient:organization&_revinclude:iterate=Condition:patient"), (Ids{"c1", "c2", "p1", "p2"}));
+    EXPECT_EQ(included_by(
+                  "Organization",
+                  "_id=o1&_revinclude=Patient:organization&_revinclude:iterate=Condition:patient"),
+              (Ids{"c1", "c2", "p1", "p2"}));
     // Each resource once, and none that is a match already.
-    EXPECT_EQ(included_by("Patient", "_revinclude=Condition:subject&_revinclude=Condition:patient"), (Ids{"c1", "c2"}));
+    EXPECT_EQ(included_by("Patient", "_revinclude=Condition:subject&_revinclude=Condition:patient"),
+              (Ids{"c1", "c2"}));
     EXPECT_EQ(included_by("Organization", "_include=Organization:partof"), Ids{});
 }
 
@@ -285,11 +312,15 @@ TEST_F(SearchRun, TheCallersFilterHidesEverywhere) {
     EXPECT_EQ(find("Patient", "", no_p1), Ids{"p2"});
     EXPECT_EQ(find("Patient", "_id=p1", no_p1), Ids{});
     EXPECT_EQ(find("Observation", "subject:Patient.identifier=urn:mrn|A7", no_p1), Ids{});
-    EXPECT_EQ(ids_of(answer("Observation", "_id=g0&_include=Observation:subject", no_p1), Page::Entry::Mode::include), Ids{});
+    EXPECT_EQ(ids_of(answer("Observation", "_id=g0&_include=Observation:subject", no_p1),
+                     Page::Entry::Mode::include),
+              Ids{});
     EXPECT_EQ(answer("Patient", "_total=accurate", no_p1)->total, 1);
     const auto no_c1 = std::make_shared<AllBut>("c1");
     EXPECT_EQ(find("Patient", "_has:Condition:patient:code=44054006", no_c1), Ids{});
-    EXPECT_EQ(ids_of(answer("Patient", "_id=p1&_revinclude=Condition:subject", no_c1), Page::Entry::Mode::include), Ids{});
+    EXPECT_EQ(ids_of(answer("Patient", "_id=p1&_revinclude=Condition:subject", no_c1),
+                     Page::Entry::Mode::include),
+              Ids{});
 }
 
 TEST_F(SearchRun, AnIdOfTwoTypesIsAmbiguous) {
@@ -297,15 +328,17 @@ TEST_F(SearchRun, AnIdOfTwoTypesIsAmbiguous) {
     put(R"({"resourceType":"Observation","id":"o","status":"final","code":{"text":"t"},"subject":{"reference":"Patient/x"}})");
     EXPECT_EQ(find("Observation", "subject=x"), Ids{"o"});
     put(R"({"resourceType":"Group","id":"x","type":"person","actual":true})");
-    EXPECT_EQ(find("Observation", "subject=x"), Ids{"error: \"subject\" could mean Group/x or Patient/x: write the type"});
+    EXPECT_EQ(find("Observation", "subject=x"),
+              Ids{"error: \"subject\" could mean Patient/x or Group/x: write the type"});
     EXPECT_EQ(find("Observation", "subject:Patient=x"), Ids{"o"});
 }
 
 TEST_F(SearchRun, WalksGiveEachMatchOnceWhileOthersWrite) {
     for (const std::string_view sort : {"", "&_sort=-date", "&_sort=_lastUpdated"}) {
         for (int i = 0; i < 60; ++i) {
-            put(fmt::format(R"({{"resourceType":"Encounter","id":"e{:03}","status":"finished","class":{{"code":"AMB"}},"period":{{"start":"2020-{:02}-{:02}"}}}})",
-                            i, i % 12 + 1, i % 28 + 1));
+            put(fmt::format(
+                R"({{"resourceType":"Encounter","id":"e{:03}","status":"finished","class":{{"code":"AMB"}},"period":{{"start":"2020-{:02}-{:02}"}}}})",
+                i, i % 12 + 1, i % 28 + 1));
         }
         std::map<std::string, int> seen;
         auto current = answer("Encounter", fmt::format("status=finished&_count=7{}", sort));
@@ -315,10 +348,14 @@ TEST_F(SearchRun, WalksGiveEachMatchOnceWhileOthersWrite) {
         for (;;) {
             for (const auto& id : ids_of(current)) ++seen[id];
             if (current->next.empty()) break;
-            // Between pages one is rewritten (new date, so it moves), one that matched is new, one vanishes.
-            put(fmt::format(R"({{"resourceType":"Encounter","id":"e{:03}","status":"finished","class":{{"code":"AMB"}},"period":{{"start":"2021-01-{:02}"}}}})",
-                            step * 3, step + 1));
-            put(fmt::format(R"({{"resourceType":"Encounter","id":"new{}{}","status":"planned","class":{{"code":"AMB"}}}})", step, sort.size()));
+            // Between pages one is rewritten (new date, so it moves), one that matched is new, one
+            // vanishes.
+            put(fmt::format(
+                R"({{"resourceType":"Encounter","id":"e{:03}","status":"finished","class":{{"code":"AMB"}},"period":{{"start":"2021-01-{:02}"}}}})",
+                step * 3, step + 1));
+            put(fmt::format(
+                R"({{"resourceType":"Encounter","id":"new{}{}","status":"planned","class":{{"code":"AMB"}}}})",
+                step, sort.size()));
             current = page(current->next);
             ASSERT_TRUE(current.has_value()) << current.error().message;
             EXPECT_FALSE(current->previous.empty());
@@ -352,9 +389,142 @@ TEST_F(SearchRun, CursorsAreBoundSignedAndExpire) {
     EXPECT_EQ(page(first->next).error().category, Category::gone);
 }
 
+/// The benchmark's query mix on Synthea patients, compared with what a look at every resource
+/// gives.
+TEST_F(SearchRun, TheQueryMixAgreesWithACountByHand) {
+    const auto bundles = testing::synthea_bundles(6);
+    if (bundles.empty()) GTEST_SKIP() << "no Synthea bundles on this machine";
+    std::vector<JsonDocument> documents;
+    std::vector<const Json*> resources;
+    for (std::string text : bundles) {
+        const auto first = JsonDocument::parse(text);
+        for (const Json& entry : first->root()["entry"].items()) {
+            const std::string from = '"' + std::string(entry.string_at("fullUrl")) + '"';
+            const std::string to =
+                fmt::format("\"{}/{}\"", entry["resource"].string_at("resourceType"),
+                            entry["resource"].string_at("id"));
+            for (std::size_t at = text.find(from); at != std::string::npos;
+                 at = text.find(from, at + 1))
+                text.replace(at, from.size(), to);
+        }
+        documents.push_back(*JsonDocument::parse(text));
+    }
+    store::Commit commit;
+    std::set<std::string> known;
+    for (const JsonDocument& document : documents) {
+        for (const Json& entry : document.root()["entry"].items()) {
+            const Json& resource = entry["resource"];
+            const std::string type(resource.string_at("resourceType"));
+            if (!known.insert(fmt::format("{}/{}", type, resource.string_at("id"))).second)
+                continue;
+            resources.push_back(&resource);
+            store::Change change;
+            change.identity = {parameters_->type_name(type), std::string(resource.string_at("id"))};
+            change.body = "{}";
+            change.rows = extract(*parameters_, type, resource, store_->names());
+            commit.changes.push_back(std::move(change));
+        }
+    }
+    ASSERT_TRUE(store_->commit(std::move(commit)).has_value());
+
+    const Json* patient = nullptr;
+    for (const Json* resource : resources) {
+        if (patient == nullptr && resource->string_at("resourceType") == "Patient")
+            patient = resource;
+    }
+    ASSERT_NE(patient, nullptr);
+    const std::string id(patient->string_at("id"));
+    const std::string self = "Patient/" + id;
+    using Probe = std::function<bool(const Json&)>;
+    const auto by_hand = [&](std::string_view type, const Probe& test) {
+        Ids ids;
+        for (const Json* resource : resources) {
+            if (resource->string_at("resourceType") == type && test(*resource))
+                ids.emplace_back(resource->string_at("id"));
+        }
+        std::sort(ids.begin(), ids.end());
+        return ids;
+    };
+    const auto is_subject = [&](const Json& r) {
+        return r["subject"].string_at("reference") == self;
+    };
+    const auto has_code = [](const Json& r, std::string_view code) {
+        const auto codings = r["code"]["coding"].items();
+        return std::any_of(codings.begin(), codings.end(),
+                           [&](const Json& coding) { return coding.string_at("code") == code; });
+    };
+    struct Row {
+        std::string type, query;
+        Probe test;
+    };
+    const std::string family(patient->find("name")->items()[0].string_at("family"));
+    const std::string value(patient->find("identifier")->items()[0].string_at("value"));
+    const std::string system(patient->find("identifier")->items()[0].string_at("system"));
+    const std::vector<Row> table{
+        {"Patient", "identifier=" + system + "|" + value,
+         [&](const Json& r) { return r.string_at("id") == id; }},
+        {"Patient", "family:exact=" + family,
+         [&](const Json& r) { return r["name"].items()[0].string_at("family") == family; }},
+        {"Patient", "birthdate=ge1950-01-01&birthdate=lt1980-01-01",
+         [](const Json& r) {
+             return r.string_at("birthDate") >= "1950" && r.string_at("birthDate") < "1980";
+         }},
+        {"Observation", "patient=" + id, is_subject},
+        {"Observation", "patient=" + id + "&_sort=-date", is_subject},
+        {"Observation", "patient=" + id + "&code=http://loinc.org|29463-7&_sort=-date",
+         [&](const Json& r) { return is_subject(r) && has_code(r, "29463-7"); }},
+        {"Observation", "patient=" + id + "&code=29463-7&date=ge2010-01-01&date=le2018-12-31",
+         [&](const Json& r) {
+             return is_subject(r) && has_code(r, "29463-7") &&
+                    r.string_at("effectiveDateTime") >= "2010" &&
+                    r.string_at("effectiveDateTime") < "2019";
+         }},
+        {"Observation", "patient=" + id + "&code-value-quantity=29463-7$gt80",
+         [&](const Json& r) {
+             return is_subject(r) && has_code(r, "29463-7") &&
+                    std::stod(std::string(r["valueQuantity"]["value"].text())) > 80;
+         }},
+        {"Observation", "code=29463-7&value-quantity=gt80|http://unitsofmeasure.org|kg",
+         [&](const Json& r) {
+             return has_code(r, "29463-7") &&
+                    std::stod(std::string(r["valueQuantity"]["value"].text())) > 80;
+         }},
+        {"Condition", "code=44054006,38341003,59621000&clinical-status=active",
+         [&](const Json& r) {
+             return (has_code(r, "44054006") || has_code(r, "38341003") ||
+                     has_code(r, "59621000")) &&
+                    r["clinicalStatus"]["coding"].items()[0].string_at("code") == "active";
+         }},
+        {"Condition", "subject:Patient.family=" + family,
+         [&](const Json& r) { return is_subject(r); }},
+        {"Condition", "abatement-date:missing=true",
+         [](const Json& r) { return r.find("abatementDateTime") == nullptr; }},
+        {"Encounter", "patient=" + id + "&status:not=finished",
+         [&](const Json& r) { return is_subject(r) && r.string_at("status") != "finished"; }},
+        {"Encounter", "date=ge2015-01-01&date=lt2016-01-01",
+         [](const Json& r) {
+             return r["period"].string_at("end") >= "2015" &&
+                    r["period"].string_at("start") < "2016";
+         }},
+    };
+    for (const Row& row : table) {
+        const auto given = parse_query_string(row.query + "&_count=1000");
+        const auto start = std::chrono::steady_clock::now();
+        Ids ids = ids_of(answer(row.type, row.query + "&_count=1000"));
+        const auto took = std::chrono::steady_clock::now() - start;
+        std::sort(ids.begin(), ids.end());
+        Ids expected = by_hand(row.type, row.test);
+        if (expected.size() > limits::page_size_max) expected.resize(limits::page_size_max);
+        EXPECT_EQ(ids, expected) << row.type << "?" << row.query;
+        fmt::print("{:5} of {:5} {:7.2f} ms  {}?{}\n", ids.size(), resources.size(),
+                   static_cast<double>(took.count()) / 1e6, row.type, row.query);
+    }
+}
+
 TEST_F(SearchRun, ConditionalPlansCanBeExpected) {
     put_ward();
-    const auto plan = conditional_plan(*parameters_, store_->names(), "Patient", {{"identifier", "urn:mrn|A7"}}, {});
+    const auto plan = conditional_plan(*parameters_, store_->names(), "Patient",
+                                       {{"identifier", "urn:mrn|A7"}}, {});
     ASSERT_TRUE(plan.has_value());
     auto snapshot = store_->snapshot();
     ASSERT_TRUE(snapshot.has_value());
@@ -363,22 +533,28 @@ TEST_F(SearchRun, ConditionalPlansCanBeExpected) {
 
 TEST_F(SearchRun, CustomParametersAreIndexedAndThenSearchable) {
     put(R"({"resourceType":"Patient","id":"p1","extension":[{"url":"http://x.org/eye","valueCode":"blue"}]})");
-    const auto definition = JsonDocument::parse(R"({"resourceType":"SearchParameter","url":"http://x.org/sp/eye","code":"eye","status":"active",
+    const auto definition = JsonDocument::parse(
+        R"({"resourceType":"SearchParameter","url":"http://x.org/sp/eye","code":"eye","status":"active",
         "base":["Patient"],"type":"token","expression":"Patient.extension('http://x.org/eye').value"})");
     auto change = parameters_->with(definition->root(), store_->names());
     ASSERT_TRUE(change.has_value()) << change.error().message;
     ASSERT_EQ(change->changed.size(), 1U);
     parameters_ = change->parameters;
-    EXPECT_EQ(find("Patient", "eye=blue"), Ids{"error: \"eye\" is still being indexed: try again when that is done"});
+    EXPECT_EQ(find("Patient", "eye=blue"),
+              Ids{"error: \"eye\" is still being indexed: try again when that is done"});
     // Written from now on: indexed at once. What was there is indexed by reindex().
     put(R"({"resourceType":"Patient","id":"p2","extension":[{"url":"http://x.org/eye","valueCode":"blue"}]})");
     auto snapshot = store_->snapshot();
     const auto stored = (*snapshot)->find({parameters_->type_name("Patient"), "p1"});
     const auto document = JsonDocument::parse((*stored)->body);
     const auto names = change->changed.front()->names();
-    store::Rows rows = extract_only(*parameters_, "Patient", document->root(), store_->names(), names);
+    store::Rows rows =
+        extract_only(*parameters_, "Patient", document->root(), store_->names(), names);
     EXPECT_EQ(rows.size(), 1U);
-    ASSERT_TRUE(store_->reindex((*stored)->rid, (*stored)->version, names, std::move(rows)).has_value());
+    ASSERT_TRUE(
+        store_->reindex((*stored)->rid, (*stored)->version, names, std::move(rows)).has_value());
+    ASSERT_TRUE(store_->save_cursor("test", 0)
+                    .has_value());  // waits for the committer, which indexes in the background
     parameters_ = parameters_->ready("http://x.org/sp/eye");
     EXPECT_EQ(find("Patient", "eye=blue"), (Ids{"p1", "p2"}));
     EXPECT_EQ(find("Patient", "_sort=eye&_count=5"), (Ids{"p1", "p2"}));
@@ -390,12 +566,26 @@ TEST_F(SearchRun, CustomParametersAreIndexedAndThenSearchable) {
         const auto result = parameters_->with(document_of->root(), store_->names());
         return result ? std::string("accepted") : result.error().message;
     };
-    EXPECT_EQ(refused(R"({"url":"u","code":"name","base":["Patient"],"type":"string","expression":"Patient.name"})"),
-              "Patient already has a parameter \"name\" (http://hl7.org/fhir/SearchParameter/Patient-name)");
-    EXPECT_EQ(refused(R"({"url":"u","code":"x","base":["Nope"],"type":"string","expression":"Patient.name"})"), "\"Nope\" is no resource type");
-    EXPECT_NE(refused(R"({"url":"u","code":"x","base":["Patient"],"type":"string","expression":"Patient.name.("})"), "accepted");
-    EXPECT_NE(refused(R"({"url":"u","code":"x","base":["Patient"],"type":"strange","expression":"Patient.name"})"), "accepted");
-    EXPECT_NE(refused(R"({"code":"x","base":["Patient"],"type":"string","expression":"Patient.name"})"), "accepted");
+    EXPECT_EQ(
+        refused(
+            R"({"url":"u","code":"name","base":["Patient"],"type":"string","expression":"Patient.name"})"),
+        "Patient already has a parameter \"name\" "
+        "(http://hl7.org/fhir/SearchParameter/Patient-name)");
+    EXPECT_EQ(
+        refused(
+            R"({"url":"u","code":"x","base":["Nope"],"type":"string","expression":"Patient.name"})"),
+        "\"Nope\" is no resource type");
+    EXPECT_NE(
+        refused(
+            R"({"url":"u","code":"x","base":["Patient"],"type":"string","expression":"Patient.name.("})"),
+        "accepted");
+    EXPECT_NE(
+        refused(
+            R"({"url":"u","code":"x","base":["Patient"],"type":"strange","expression":"Patient.name"})"),
+        "accepted");
+    EXPECT_NE(
+        refused(R"({"code":"x","base":["Patient"],"type":"string","expression":"Patient.name"})"),
+        "accepted");
 }
 
 }  // namespace

@@ -10,8 +10,9 @@
 namespace meridian::fhir::search {
 namespace {
 
-constexpr std::array<Prefix, 9> all_prefixes{Prefix::eq, Prefix::ne, Prefix::gt, Prefix::lt, Prefix::ge,
-                                             Prefix::le, Prefix::sa, Prefix::eb, Prefix::ap};
+constexpr std::array<Prefix, 9> all_prefixes{Prefix::eq, Prefix::ne, Prefix::gt,
+                                             Prefix::lt, Prefix::ge, Prefix::le,
+                                             Prefix::sa, Prefix::eb, Prefix::ap};
 
 template <class T>
 bool inside(const store::Box<T>& box, T lo, T hi) {
@@ -25,21 +26,31 @@ int boxes_holding(const std::vector<store::Box<T>>& boxes, T lo, T hi) {
     return count;
 }
 
-/// The table of https://hl7.org/fhir/R4/search.html#prefix in its own words, on half-open intervals of time.
+/// The table of https://hl7.org/fhir/R4/search.html#prefix in its own words, on half-open intervals
+/// of time.
 bool by_the_book(Prefix prefix, DateInterval s, DateInterval t, std::int64_t gap) {
     const bool contains = s.lo <= t.lo && t.hi <= s.hi;
     const bool above_overlaps = t.hi > s.hi;  // [s.hi, ∞) meets [t.lo, t.hi)
     const bool below_overlaps = t.lo < s.lo;  // (-∞, s.lo) meets it
     switch (prefix) {
-        case Prefix::eq: return contains;
-        case Prefix::ne: return !contains;
-        case Prefix::gt: return above_overlaps;
-        case Prefix::lt: return below_overlaps;
-        case Prefix::ge: return above_overlaps || contains;
-        case Prefix::le: return below_overlaps || contains;
-        case Prefix::sa: return t.lo >= s.hi;
-        case Prefix::eb: return t.hi <= s.lo;
-        case Prefix::ap: return t.lo < s.hi + gap && t.hi > s.lo - gap;
+        case Prefix::eq:
+            return contains;
+        case Prefix::ne:
+            return !contains;
+        case Prefix::gt:
+            return above_overlaps;
+        case Prefix::lt:
+            return below_overlaps;
+        case Prefix::ge:
+            return above_overlaps || contains;
+        case Prefix::le:
+            return below_overlaps || contains;
+        case Prefix::sa:
+            return t.lo >= s.hi;
+        case Prefix::eb:
+            return t.hi <= s.lo;
+        case Prefix::ap:
+            return t.lo < s.hi + gap && t.hi > s.lo - gap;
     }
     return false;
 }
@@ -54,7 +65,8 @@ RC_GTEST_PROP(SearchValues, DateBoxesAreTheTableAndDisjoint, ()) {
     const Instant now{*rc::gen::inRange<std::int64_t>(-300, 300)};
     const std::int64_t gap = std::abs(now.milliseconds - (s.lo + (s.hi - s.lo) / 2)) / 10;
     for (const Prefix prefix : all_prefixes) {
-        RC_ASSERT(boxes_holding(date_boxes(prefix, s, now), t.lo, t.hi) == (by_the_book(prefix, s, t, gap) ? 1 : 0));
+        RC_ASSERT(boxes_holding(date_boxes(prefix, s, now), t.lo, t.hi) ==
+                  (by_the_book(prefix, s, t, gap) ? 1 : 0));
     }
 }
 
@@ -109,8 +121,10 @@ TEST(SearchValues, NumberPrefixes) {
                                  {Prefix::ap, {90, 100, 110}, {89.9, 110.1}}};
     for (const auto& row : table) {
         const auto boxes = number_boxes(row.prefix, hundred);
-        for (const double value : row.in) EXPECT_EQ(boxes_holding(boxes, value, value), 1) << to_text(row.prefix) << value;
-        for (const double value : row.out) EXPECT_EQ(boxes_holding(boxes, value, value), 0) << to_text(row.prefix) << value;
+        for (const double value : row.in)
+            EXPECT_EQ(boxes_holding(boxes, value, value), 1) << to_text(row.prefix) << value;
+        for (const double value : row.out)
+            EXPECT_EQ(boxes_holding(boxes, value, value), 0) << to_text(row.prefix) << value;
     }
     // A range from 95 to 105 lies on both sides, and is not wholly beyond.
     EXPECT_EQ(boxes_holding(number_boxes(Prefix::gt, hundred), 95.0, 105.0), 1);
@@ -125,14 +139,15 @@ TEST(SearchValues, DatesOfEveryPrecision) {
     struct Row {
         std::string_view text, from, to;
     };
-    const std::vector<Row> table{{"2013", "2013-01-01", "2014-01-01"},
-                                 {"2013-01", "2013-01-01", "2013-02-01"},
-                                 {"2013-02-28", "2013-02-28", "2013-03-01"},
-                                 {"2012-02-29", "2012-02-29", "2012-03-01"},
-                                 {"2013-01-14T10:00Z", "2013-01-14T10:00:00Z", "2013-01-14T10:01:00Z"},
-                                 {"2013-01-14T10:00:05Z", "2013-01-14T10:00:05Z", "2013-01-14T10:00:06Z"},
-                                 {"2013-01-14T10:00:05.500Z", "2013-01-14T10:00:05.500Z", "2013-01-14T10:00:05.501Z"},
-                                 {"2013-01-14T10:00:05+08:00", "2013-01-14T02:00:05Z", "2013-01-14T02:00:06Z"}};
+    const std::vector<Row> table{
+        {"2013", "2013-01-01", "2014-01-01"},
+        {"2013-01", "2013-01-01", "2013-02-01"},
+        {"2013-02-28", "2013-02-28", "2013-03-01"},
+        {"2012-02-29", "2012-02-29", "2012-03-01"},
+        {"2013-01-14T10:00Z", "2013-01-14T10:00:00Z", "2013-01-14T10:01:00Z"},
+        {"2013-01-14T10:00:05Z", "2013-01-14T10:00:05Z", "2013-01-14T10:00:06Z"},
+        {"2013-01-14T10:00:05.500Z", "2013-01-14T10:00:05.500Z", "2013-01-14T10:00:05.501Z"},
+        {"2013-01-14T10:00:05+08:00", "2013-01-14T02:00:05Z", "2013-01-14T02:00:06Z"}};
     for (const auto& row : table) {
         const auto interval = date_interval(row.text, 0);
         ASSERT_TRUE(interval.has_value()) << row.text;
