@@ -36,9 +36,9 @@ struct Evaluation {
     Collection focus{};                   ///< the input collection; empty = the resource itself
     const Environment* environment = nullptr;
     std::vector<std::pair<std::string, Collection>> variables{};  ///< further %names
-    /// `as` applied to several items keeps those of the type, as R4's search parameters expect;
-    /// otherwise it is an error.
-    bool as_filters = false;
+    /// `as` applied to several items keeps those of the type: R4's own search parameters and
+    /// invariants (dom-3) rely on it. False: it is an error, as N1 §6.3 says.
+    bool as_filters = true;
     /// resolve() of a reference whose target is not at hand gives an item without content that has
     /// the type which the reference names ("Patient/1" → a Patient), so that `where(resolve() is
     /// Patient)` selects references by type.

@@ -55,6 +55,7 @@ std::string evaluated(std::string_view text, const Evaluation& evaluation) {
 std::string on_patient(std::string_view text) {
     Evaluation evaluation;
     evaluation.resource = &patient();
+    evaluation.as_filters = false;
     return evaluated(text, evaluation);
 }
 
@@ -136,7 +137,6 @@ TEST(PathTypes, IsAsOfType) {
 TEST(PathTypes, AsFiltersForSearchParameters) {
     Evaluation evaluation;
     evaluation.resource = &patient();
-    evaluation.as_filters = true;
     EXPECT_EQ(evaluated("(extension.value as Quantity).unit", evaluation), "cm");
     EXPECT_EQ(evaluated("extension.value.as(Quantity).unit", evaluation), "cm");
 }

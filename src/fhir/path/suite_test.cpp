@@ -98,6 +98,7 @@ Outcome run(const pugi::xml_node& test, bool use_json) {
     if (invalid == "syntax") return {false, "compiles, but should not"};
     Evaluation evaluation;
     evaluation.resource = document != nullptr ? &document->root() : nullptr;
+    evaluation.as_filters = false;
     auto result = expression->evaluate(evaluation);
     if (!result) return {!invalid.empty(), "fails: " + result.error().message};
     std::string got;
