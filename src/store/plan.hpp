@@ -37,7 +37,8 @@ struct HasId { Name type; std::vector<std::string> ids; };
 struct HasToken { Name param; std::vector<std::int64_t> values; };  ///< any of
 struct HasTokenIn { Name param; std::int64_t first; std::int64_t last; };
 enum class StringMatch : unsigned char { starts, exact, contains };
-/// `text` is folded for starts and contains, as written for exact.
+/// `text` is folded for starts and contains, as written for exact. The key holds folded text only: beside an exact one put a
+/// `starts` of the folded text, or all rows of the parameter are read.
 struct HasString { Name param; StringMatch match; std::string text; };
 struct HasDate { Name param; DateBox box; };
 struct HasNumber { Name param; NumberBox box; };
@@ -85,6 +86,7 @@ struct Condition : std::variant<Everything, Nothing, AllOf, AnyOf, NoneOf, HasId
 /// What a sort key is read from.
 enum class SortKind : unsigned char { token, string, date, number, quantity, reference, uri, id, updated, patient_date };
 /// One sort key. Of several rows of the parameter the first in the sort's direction decides; resources without a row come last.
+/// Dates, numbers and quantities sort by their lower end. Ties go by ascending rid in either direction.
 struct Order {
     SortKind kind;
     Name param;  ///< 0 for id, updated and patient_date
