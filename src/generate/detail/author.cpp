@@ -404,6 +404,12 @@ void Author::drug_fact(DrugId id, std::string_view assertion) {
 }
 
 void Author::history() {
+    chronic_diseases();
+    denied_diseases();
+    allergy();
+}
+
+void Author::chronic_diseases() {
     const Day day = scene_.admitted;
     struct Chronic {
         Day onset;
@@ -443,6 +449,10 @@ void Author::history() {
         }
     }
     if (any) stop();
+}
+
+void Author::denied_diseases() {
+    const Day day = scene_.admitted;
     struct Denied {
         bool has;
         std::string_view code, zh, en;
@@ -464,14 +474,16 @@ void Author::history() {
             note.say(style_ == Style::zh_terse ? "," : "、");
         }
         first = false;
-        note.fact("comorbidity", item.code, item.zh.empty() || english_ ? item.en : item.zh,
-                  "absent");
+        note.fact("comorbidity", item.code, english_ ? item.en : item.zh, "absent");
         if (style_ == Style::zh_terse) note.say("(-)");
     }
     if (!first) {
         if (!english_ && style_ != Style::zh_terse) note.say("病史");
         stop();
     }
+}
+
+void Author::allergy() {
     if (person_.penicillin_allergy) {
         say("对", "Allergic to ")
             .note.fact("allergy", "penicillin", english_ ? "penicillin" : "青霉素");

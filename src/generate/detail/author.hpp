@@ -77,6 +77,10 @@ class Author {
     Document finish(std::string_view zh, std::string_view en);
 
  private:
+    void chronic_diseases();
+    void denied_diseases();
+    void allergy();
+
     const Scene& scene_;
     const Person& person_;
     Random& random_;

@@ -141,6 +141,7 @@ class Record {
     void coded_observation(const Code& code, const Code& value, int minutes);
     void text_observation(const Code& code, std::string_view value, int minutes);
     void prescribe(DrugId id, int days, std::string_view reason);
+    void dosage(const Drug& kind, Day last);
     std::string perform(ProcedureId id, Time start, Time end, std::string_view reason,
                         std::string_view report = {});
     void image_and_report(ImagingId id, Time at, std::string_view conclusion,

@@ -542,28 +542,7 @@ void Record::smoking_status() {
     coded_observation(status, values[static_cast<int>(person_.smoking)], 8);
 }
 
-void Record::prescribe(DrugId id, int days, std::string_view reason) {
-    const Drug& kind = drug(id);
-    prescribed_.push_back(id);
-    begin("MedicationRequest", "med", requests_);
-    const Day last = now_.start.day + days;
-    const bool over = last < as_of_ || last >= person_.death;
-    json_.text("status", over ? "completed" : "active");
-    json_.text("intent", "order");
-    // Most requests point to the formulary; some carry the code themselves, as records from
-    // elsewhere do.
-    if (random_.chance(0.9)) {
-        json_.reference("medicationReference", medication_reference(kind),
-                        now_.english ? kind.en : kind.zh);
-    } else {
-        json_.codeable("medicationCodeableConcept", {systems::atc, kind.atc, kind.en, kind.zh},
-                       now_.english);
-    }
-    subject();
-    encounter();
-    json_.time("authoredOn", moment(25));
-    json_.reference("requester", "Practitioner/" + now_.doctor->id);
-    if (!reason.empty()) json_.reference_list("reasonReference", reason);
+void Record::dosage(const Drug& kind, Day last) {
     json_.open_only("dosageInstruction");
     json_.text("text", fmt::format("{} {} {}", now_.english ? kind.en : kind.zh, dose_text(kind),
                                    frequency_text(kind, now_.english)));
@@ -601,6 +580,31 @@ void Record::prescribe(DrugId id, int days, std::string_view reason) {
     json_.quantity("doseQuantity", kind.dose, places, kind.unit);
     json_.close_only();
     json_.close_only();
+}
+
+void Record::prescribe(DrugId id, int days, std::string_view reason) {
+    const Drug& kind = drug(id);
+    prescribed_.push_back(id);
+    begin("MedicationRequest", "med", requests_);
+    const Day last = now_.start.day + days;
+    const bool over = last < as_of_ || last >= person_.death;
+    json_.text("status", over ? "completed" : "active");
+    json_.text("intent", "order");
+    // Most requests point to the formulary; some carry the code themselves, as records from
+    // elsewhere do.
+    if (random_.chance(0.9)) {
+        json_.reference("medicationReference", medication_reference(kind),
+                        now_.english ? kind.en : kind.zh);
+    } else {
+        json_.codeable("medicationCodeableConcept", {systems::atc, kind.atc, kind.en, kind.zh},
+                       now_.english);
+    }
+    subject();
+    encounter();
+    json_.time("authoredOn", moment(25));
+    json_.reference("requester", "Practitioner/" + now_.doctor->id);
+    if (!reason.empty()) json_.reference_list("reasonReference", reason);
+    dosage(kind, last);
     if (kind.times_per_day > 0) {
         json_.open("dispenseRequest");
         json_.integer("numberOfRepeatsAllowed", 0);
