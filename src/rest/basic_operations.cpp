@@ -121,6 +121,7 @@ void add_basic_operations(Service& service) {
     service.add_operation({.name = "everything", .on_type = true, .on_instance = true, .types = {"Patient"}, .definition = base + "Patient-everything", .run = everything});
     service.add_operation({.name = "everything", .on_instance = true, .types = {"Encounter"}, .definition = base + "Encounter-everything", .run = everything});
     service.add_operation({.name = "everything", .on_instance = true, .types = {"Group"}, .definition = base + "Group-everything", .run = everything});
+    service.add_operation({.name = "lastn", .on_type = true, .types = {"Observation"}, .definition = base + "Observation-lastn", .run = last_n});
     service.add_operation({.name = "graphql", .on_system = true, .on_instance = true, .definition = base + "Resource-graphql", .run = not_here_yet});
     service.add_operation({.name = "match", .on_type = true, .types = {"Patient"}, .definition = base + "Patient-match", .run = not_here_yet});
     for (const char* name : {"viewdefinition-run", "viewdefinition-export", "sqlquery-run"}) {

@@ -76,6 +76,7 @@ void write_resource(Service& service, const fhir::search::Parameters& parameters
         const bool fits = operation.types.empty() || std::find(operation.types.begin(), operation.types.end(), type) != operation.types.end();
         if (fits && (operation.on_type || operation.on_instance)) write_operation(operation, out);
     });
+    if (const auto added = service.capabilities().find(fmt::format("resource.{}", type)); added != service.capabilities().end()) out += "," + added->second;
     out += '}';
 }
 
@@ -95,7 +96,9 @@ std::string statement(Service& service, const Exchange& exchange) {
     });
     static constexpr std::string_view compartments[] = {"Patient", "Encounter", "Practitioner", "RelatedPerson", "Device"};
     write_list("compartment", compartments, out, [&](std::string_view name) { out += fmt::format(R"("http://hl7.org/fhir/CompartmentDefinition/{}")", static_cast<char>(std::tolower(name[0])) + std::string(name.substr(1))); });
-    for (const auto& [member, json] : service.capabilities()) out += fmt::format(R"(,"{}":{})", member, json);
+    for (const auto& [member, json] : service.capabilities()) {
+        if (!member.starts_with("resource.")) out += fmt::format(R"(,"{}":{})", member, json);
+    }
     out += "}]}";
     return out;
 }

@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "rest/subscriptions/engine.hpp"
+
+#include "base/log.hpp"
+#include "fhir/search/conditional.hpp"
+#include "fhir/search/parameters.hpp"
+#include "fhir/search/run.hpp"
+
+namespace meridian::rest::subscriptions {
+
+namespace {
+
+constexpr std::string_view view_name = "subscriptions";
+constexpr std::string_view own_actor = "Device/subscriptions";
+
+/// Ties the engine to the repository, which keeps its views for ever.
+class View final : public fhir::FollowingView {
+   public:
+    explicit View(std::shared_ptr<Engine> engine) : engine_(std::move(engine)) {}
+    std::string_view name() const override { return view_name; }
+    Result<void> follow(store::Snapshot& snapshot, std::span<const store::LogEntry> entries) override { return engine_->follow(snapshot, entries); }
+
+   private:
+    std::shared_ptr<Engine> engine_;
+};
+
+}  // namespace
+
+std::string delivered_key(std::string_view id) { return fmt::format("subscription-delivered:{}", id); }
+
+std::shared_ptr<fhir::FollowingView> make_view(std::shared_ptr<Engine> engine) { return std::make_shared<View>(std::move(engine)); }
+
+Engine::Engine(fhir::Repository& repository, Subscriptions::Options options) : repository_(repository), options_(std::move(options)) {
+    websocket_handler.on_message = [this](const net::WebSocketPointer& socket, std::string_view message, bool is_binary) {
+        if (!is_binary) receive(socket, message);
+    };
+    websocket_handler.on_close = [this](const net::WebSocketPointer& socket, std::uint16_t, std::string_view) { unbind(socket); };
+    websocket_handler.on_open = [](const net::WebSocketPointer&) {};
+}
+
+Engine::~Engine() { stop(); }
+
+Result<void> Engine::start(std::string base_url) {
+    base_url_ = std::move(base_url);
+    TRY(load());
+    for (unsigned i = 0; i < std::max(1u, options_.delivery_threads); ++i) threads_.emplace_back([this] { deliver_all(); });
+    return {};
+}
+
+void Engine::stop() {
+    {
+        const std::lock_guard lock(mutex_);
+        stopping_ = true;
+    }
+    changed_.notify_all();
+    for (std::thread& thread : threads_) {
+        if (thread.joinable()) thread.join();
+    }
+    threads_.clear();
+}
+
+/// The subscriptions as they were where the log was left: what happened to them since, the log tells again.
+Result<void> Engine::load() {
+    const store::Position cursor = TRY(repository_.store().cursor(view_name));
+    auto snapshot = TRY(repository_.store().snapshot());
+    const store::Name type = repository_.parameters()->type_name("Subscription");
+    store::Rid after = 0;
+    while (true) {
+        const auto page = TRY(snapshot->walk(type, cursor - 1, after, limits::page_size_max));
+        if (page.empty()) return {};
+        for (const store::Stored& stored : page) {
+            after = stored.rid;
+            TRY(apply(*snapshot, stored));
+        }
+    }
+}
+
+/// Who wrote the subscription: the newest version that is not our own change of its status.
+Result<fhir::Caller> Engine::owner_of(store::Snapshot& snapshot, const store::Stored& stored) {
+    fhir::Caller owner = fhir::Caller::system("subscriptions");
+    store::HistoryScope scope;
+    scope.type = stored.type;
+    scope.id = stored.id;
+    scope.before = stored.position + 1;
+    scope.limit = limits::subscription_owner_versions;
+    for (const store::Stored& version : TRY(snapshot.history(scope))) {
+        const auto entries = TRY(snapshot.log(version.position, 1));
+        if (entries.empty() || entries.front().actor == 0) continue;
+        std::string actor = repository_.store().names().text(store::NameKind::actor, entries.front().actor);
+        if (actor == own_actor) continue;
+        owner.actor = std::move(actor);
+        break;
+    }
+    return owner;
+}
+
+Result<void> Engine::apply(store::Snapshot& snapshot, const store::Stored& stored) {
+    std::string status;
+    std::shared_ptr<Definition> definition;
+    std::string refusal;
+    if (!stored.deleted()) {
+        const fhir::Resource resource = TRY(repository_.decode(stored));
+        const JsonDocument document = TRY(JsonDocument::parse(resource.json));
+        status = document.root().string_at("status");
+        if (auto read = read_definition(document.root())) {
+            definition = std::make_shared<Definition>(*std::move(read));
+        } else {
+            refusal = fmt::format("{}: {}", read.error().where, read.error().message);
+        }
+    }
+    if (status != "active" && status != "requested") {
+        const std::lock_guard lock(mutex_);
+        forget(stored.id);
+        return {};
+    }
+    // A request that has been decided upon already, or a faulty one that was replaced, is history.
+    const bool is_newest = TRY(snapshot.find({stored.type, stored.id})).value_or(store::Stored{}).version == stored.version;
+    if (!is_newest && (status == "requested" || !definition)) {
+        const std::lock_guard lock(mutex_);
+        forget(stored.id);
+        return {};
+    }
+    fhir::Caller owner = TRY(owner_of(snapshot, stored));
+    EventNumbers numbers = TRY(EventNumbers::load(repository_.store(), stored.id));
+    const auto delivered = TRY(repository_.store().setting(delivered_key(stored.id)));
+
+    const std::lock_guard lock(mutex_);
+    if (subscriptions_.find(stored.id) == subscriptions_.end() && subscriptions_.size() >= limits::subscriptions_max) {
+        definition = nullptr;
+        refusal = fmt::format("this server serves at most {} subscriptions", limits::subscriptions_max);
+    }
+    std::vector<net::WebSocketPointer> sockets;
+    std::vector<net::WebSocketPointer> plain_sockets;
+    std::int64_t delivered_number = 0;
+    if (delivered) std::from_chars(delivered->data(), delivered->data() + delivered->size(), delivered_number);
+    if (const auto found = subscriptions_.find(stored.id); found != subscriptions_.end()) {
+        sockets = found->second->sockets;
+        plain_sockets = found->second->plain_sockets;
+        delivered_number = std::max(delivered_number, found->second->delivered);
+    }
+    forget(stored.id);
+    auto subscription = std::make_shared<Subscription>();
+    subscription->id = stored.id;
+    subscription->version = stored.version;
+    subscription->definition = definition;
+    subscription->refusal = std::move(refusal);
+    subscription->phase = !definition ? Phase::refused : status == "active" ? Phase::active : Phase::requested;
+    subscription->owner = std::move(owner);
+    subscription->numbers = std::move(numbers);
+    subscription->delivered = delivered_number;
+    subscription->last_sent = Clock::now();
+    subscription->sockets = std::move(sockets);
+    subscription->plain_sockets = std::move(plain_sockets);
+    subscriptions_.emplace(stored.id, subscription);
+    if (subscription->phase == Phase::active) active_by_type_[definition->type].push_back(subscription);
+    schedule(*subscription, Clock::now());
+    return {};
+}
+
+void Engine::forget(const std::string& id) {
+    const auto found = subscriptions_.find(id);
+    if (found == subscriptions_.end()) return;
+    const SubscriptionPointer subscription = found->second;
+    subscription->is_gone = true;
+    schedule_.erase({subscription->due, subscription});
+    if (subscription->definition) {
+        const auto of_type = active_by_type_.find(subscription->definition->type);
+        if (of_type != active_by_type_.end()) {
+            std::erase(of_type->second, subscription);
+            if (of_type->second.empty()) active_by_type_.erase(of_type);
+        }
+    }
+    subscriptions_.erase(found);
+}
+
+void Engine::schedule(Subscription& subscription, Clock::time_point due) {
+    const auto found = subscriptions_.find(subscription.id);
+    if (found == subscriptions_.end() || found->second.get() != &subscription) return;
+    schedule_.erase({subscription.due, found->second});
+    subscription.due = due;
+    if (due == Clock::time_point::max() || subscription.is_busy) return;
+    schedule_.emplace(due, found->second);
+    changed_.notify_one();
+}
+
+Result<EventNumbers> Engine::numbers_of(const std::string& id) {
+    {
+        const std::lock_guard lock(mutex_);
+        if (const auto found = subscriptions_.find(id); found != subscriptions_.end()) return found->second->numbers;
+    }
+    return EventNumbers::load(repository_.store(), id);
+}
+
+bool Engine::has(const std::string& id) {
+    const std::lock_guard lock(mutex_);
+    return subscriptions_.find(id) != subscriptions_.end();
+}
+
+Result<store::Condition> Engine::condition_of(const Definition& definition, const fhir::Caller& owner, store::Snapshot& snapshot) {
+    const auto parameters = repository_.parameters();
+    if (definition.filters.empty()) return owner.access->visible(parameters->type_name(definition.type));
+    const fhir::search::SnapshotTimeline timeline(snapshot);
+    fhir::search::ParseOptions options;
+    options.base_url = base_url_;
+    options.now = now();
+    options.access = owner.access;
+    options.concepts = options_.concepts.get();
+    options.timeline = &timeline;
+    const auto plan = TRY(fhir::search::conditional_plan(*parameters, repository_.store().names(), definition.type, definition.filters, options, 1));
+    return fhir::search::clone(plan->where);
+}
+
+}  // namespace meridian::rest::subscriptions
