@@ -26,7 +26,7 @@ void ask_everything(const Request& request) {
     (void)request.form();
     if (const auto parameters = request.parameters()) {
         // What was decoded can be written and read again.
-        const auto again = parse_query_string(meridian::query_string(*parameters));
+        const auto again = meridian::parse_query_string(meridian::query_string(*parameters));
         require(again && *again == *parameters);
     }
     const std::string_view offered[] = {"application/fhir+json", "application/fhir+xml"};

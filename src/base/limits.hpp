@@ -40,6 +40,7 @@ inline constexpr unsigned http_linger_timeout_seconds = 2;     ///< reading on a
 inline constexpr unsigned http_retry_after_seconds = 1;        ///< told with 503
 inline constexpr unsigned http_workers_default = 32;          ///< many: a write waits for its fsync on its worker
 inline constexpr std::size_t http_headers_max = 200;           ///< fields of one request
+inline constexpr std::size_t http_accept_ranges_max = 64;       ///< entries of an Accept header that are looked at
 inline constexpr std::size_t http_compress_bytes_min = 1024;   ///< shorter answers are not compressed
 inline constexpr std::size_t client_answer_bytes_max = 16u << 20; ///< of an answer to our own HTTP client
 
@@ -62,6 +63,8 @@ inline constexpr std::size_t everything_resources_max = 1'000'000;
 
 // --- validation ---
 inline constexpr std::size_t validation_issues_max = 200;      ///< findings told about one resource
+inline constexpr std::size_t profiles_kept_max = 1'000;        ///< profiles that stay prepared in memory
+inline constexpr unsigned profile_depth_max = 64;              ///< profiles that ask for one another, in a row
 
 // --- FHIRPath ---
 inline constexpr std::size_t patch_operations_max = 10'000;    ///< of one JSON Patch or FHIRPath Patch
@@ -115,6 +118,13 @@ inline constexpr std::size_t export_batch_resources = 1'000;    ///< versions re
 // --- terminology ---
 inline constexpr std::size_t expansion_concepts_max = 100'000; ///< of one $expand answer without count
 inline constexpr unsigned concept_depth_max = 100;
+inline constexpr unsigned value_set_imports_max = 40;          ///< value sets that import one another, in a row
+inline constexpr std::size_t terminology_concepts_max = 8'000'000; ///< of all code systems kept in memory
+inline constexpr std::size_t terminology_entries_max = 20'000; ///< code systems, value sets and maps kept in memory, each kind
+inline constexpr std::size_t terminology_versions_max = 100;   ///< stored resources that share one canonical
+inline constexpr std::size_t terminology_maps_max = 2'000;     ///< stored concept maps that a translation without a map looks through
+inline constexpr std::size_t terminology_log_entries_max = 200'000; ///< writes looked through for newer terminology; beyond them all is loaded anew
+inline constexpr std::size_t translations_max = 1'000;         ///< matches of one $translate
 inline constexpr std::size_t definitions_frame_bytes_max = 16u << 20;  ///< one unpacked zstd frame of data/r4
 
 // --- synthetic region ---

@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <charconv>
 
+#include "base/limits.hpp"
+
 namespace meridian::net {
 
 namespace {
@@ -357,17 +359,18 @@ Result<MediaType> parse_media_type(std::string_view text) {
 }
 
 std::vector<MediaType> parse_accept(std::string_view header) {
+    const auto is_better = [](const MediaType& left, const MediaType& right) {
+        if (left.quality != right.quality) return left.quality > right.quality;
+        return specificity(left) > specificity(right);
+    };
     std::vector<MediaType> ranges;
-    while (!header.empty()) {
+    while (!header.empty() && ranges.size() < limits::http_accept_ranges_max) {
         const std::string_view piece = next_piece(header, ',');
-        if (auto range = parse_media_type(piece == "*" ? "*/*" : piece))
-            ranges.push_back(std::move(*range));
+        auto range = parse_media_type(piece == "*" ? "*/*" : piece);
+        if (!range) continue;
+        const auto place = std::upper_bound(ranges.begin(), ranges.end(), *range, is_better);
+        ranges.insert(place, std::move(*range));
     }
-    std::stable_sort(ranges.begin(), ranges.end(),
-                     [](const MediaType& left, const MediaType& right) {
-                         if (left.quality != right.quality) return left.quality > right.quality;
-                         return specificity(left) > specificity(right);
-                     });
     return ranges;
 }
 

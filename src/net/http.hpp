@@ -135,7 +135,8 @@ struct MediaType {
 /// Errors: `incorrect` for text that is no media type.
 Result<MediaType> parse_media_type(std::string_view text);
 /// The entries of an Accept header, best first (by q, then specificity, then written order);
-/// entries that cannot be read are skipped.
+/// entries that cannot be read are skipped, and
+/// so are those beyond limits::http_accept_ranges_max.
 std::vector<MediaType> parse_accept(std::string_view header);
 /// The index of the offered type ("application/fhir+json") that the client likes best; the first
 /// offered one for an empty header. nullopt: none is acceptable (406).
