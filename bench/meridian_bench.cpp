@@ -29,8 +29,8 @@ int main(int argc, char** argv) {
             return 2;
         }
     }
-    // About 900 resources a patient: 400,000 resources by default, 4 million with --full.
-    settings.base_patients = settings.full ? 4'500 : 450;
+    // About 400 resources a patient: 400,000 resources by default, 4 million with --full.
+    settings.base_patients = settings.full ? 10'000 : 1'000;
     settings.folder = kept_folder.empty() ? tests::make_temporary_folder() : kept_folder;
     std::filesystem::create_directories(settings.folder);
     bench::Stage stage(settings);
