@@ -468,7 +468,7 @@ Result<CheckReport> check(const std::string& folder, const BodyReader& reader,
     std::error_code ignored;
     if (!std::filesystem::exists(path, ignored))
         return fail(Category::not_found, fmt::format("there is no store in {}", folder));
-    const auto vfs = TRY(sqlite::Vfs::make(1LL << 30, nullptr));
+    const auto vfs = TRY(sqlite::Vfs::make(1LL << 30, false, nullptr));
     auto database = TRY(sqlite::Database::open(
         path,
         {.read_only = true, .vfs = vfs->name(), .cache_bytes = 64LL << 20, .mapped_bytes = 1}));

@@ -167,8 +167,15 @@ int Statement::column_count() const {
 
 // --- Database ---
 
+void configure_sqlite() {
+    // Without counts of its allocations SQLite takes no global lock for each of them.
+    static const int done = sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+    static_cast<void>(done);
+}
+
 Result<std::unique_ptr<Database>> Database::open(const std::string& path,
                                                  const DatabaseOptions& options) {
+    configure_sqlite();
     int flags = options.read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE;
     if (options.create && !options.read_only) flags |= SQLITE_OPEN_CREATE;
     // One thread at a time uses a connection, so SQLite's own mutex would only cost time.

@@ -95,6 +95,9 @@ struct DatabaseOptions {
     int busy_milliseconds = 5'000;          ///< how long a locked database is waited for
 };
 
+/// Settings of the whole SQLite library, made once, before anything else is asked of it.
+void configure_sqlite();
+
 /// True for codes after which nobody knows what the disk holds: I/O errors of writes and fsyncs,
 /// damage.
 bool is_lasting(int code);

@@ -21,12 +21,20 @@ Result<void> Directory::load(Database& database) {
     return {};
 }
 
-Rid* Directory::recall(const Identity& identity) {
-    if (const auto found = group_.find(identity); found != group_.end()) return &found->second;
-    if (const auto found = young_.find(identity); found != young_.end()) return &found->second;
-    if (auto node = old_.extract(identity); !node.empty()) {
-        return &young_.insert(std::move(node)).position->second;
+Directory::Map::value_type* Directory::recall(const Identity& identity) {
+    for (auto* entry : recent_) {
+        if (entry != nullptr && entry->first == identity) return entry;
     }
+    auto* entry = recall_from_maps(identity);
+    if (entry != nullptr) recent_[recent_next_++ % recent_size] = entry;
+    return entry;
+}
+
+Directory::Map::value_type* Directory::recall_from_maps(const Identity& identity) {
+    if (const auto found = group_.find(identity); found != group_.end()) return &*found;
+    if (const auto found = young_.find(identity); found != young_.end()) return &*found;
+    if (auto node = old_.extract(identity); !node.empty())
+        return &*young_.insert(std::move(node)).position;
     return nullptr;
 }
 
@@ -56,23 +64,24 @@ Result<void> Directory::prefetch(Database& database) {
 }
 
 Result<Rid> Directory::find(Database& database, const Identity& identity) {
-    if (const Rid* known = recall(identity)) return *known;
+    if (const auto* known = recall(identity)) return known->second;
     const Rid rid = TRY(look_up(database, identity));
     group_.emplace(identity, rid);
     return rid;
 }
 
 Result<Rid> Directory::resolve(Database& database, const Identity& identity) {
-    Rid* known = recall(identity);
-    if (known != nullptr && *known != 0) return *known;
+    auto* known = recall(identity);
+    if (known != nullptr && known->second != 0) return known->second;
     if (known == nullptr) {
         if (const Rid rid = TRY(look_up(database, identity)); rid != 0) {
             group_.emplace(identity, rid);
             return rid;
         }
     }
-    const auto place = group_.insert_or_assign(identity, next_).first;
-    added_.push_back(&*place);
+    if (known == nullptr) known = &*group_.emplace(identity, 0).first;
+    known->second = next_;
+    added_.push_back(known);
     return next_++;
 }
 
@@ -89,6 +98,7 @@ Result<void> Directory::flush(Database& database) {
 }
 
 void Directory::finish(bool committed) {
+    std::fill(std::begin(recent_), std::end(recent_), nullptr);
     if (committed) {
         next_before_ = next_;
         while (!group_.empty()) {

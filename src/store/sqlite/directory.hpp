@@ -48,7 +48,8 @@ class Directory {
 
  private:
     using Map = std::unordered_map<Identity, Rid, IdentityHash>;
-    Rid* recall(const Identity& identity);
+    Map::value_type* recall(const Identity& identity);
+    Map::value_type* recall_from_maps(const Identity& identity);
     void remember(Identity identity, Rid rid);
     Result<Rid> look_up(Database& database, const Identity& identity);
 
@@ -57,6 +58,11 @@ class Directory {
     // one; when that is half full it becomes the old one. No list to maintain, and the memory stays
     // bounded.
     Map young_, old_;
+    // A resource names its patient and encounter several times in a row: these few answer most
+    // calls without hashing.
+    static constexpr std::size_t recent_size = 4;
+    Map::value_type* recent_[recent_size] = {};
+    std::size_t recent_next_ = 0;
     Map group_;                             ///< seen in this transaction; 0 = looked up and absent
     std::vector<Map::value_type*> wanted_;  ///< of group_, not yet looked up
     std::vector<const Map::value_type*> added_;  ///< of group_, not yet flushed

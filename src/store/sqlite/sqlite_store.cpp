@@ -49,7 +49,7 @@ Result<void> SqliteStore::start() {
     if (!exists && (!options_.create || options_.read_only)) {
         return fail(Category::not_found, fmt::format("there is no store in {}", options_.folder));
     }
-    vfs_ = TRY(Vfs::make(options_.mapped_bytes, options_.faults));
+    vfs_ = TRY(Vfs::make(options_.mapped_bytes, !options_.read_only, options_.faults));
     readers_ = std::make_unique<Readers>(path, reader_options());
     if (options_.read_only) {
         auto database = TRY(readers_->take());

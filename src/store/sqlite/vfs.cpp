@@ -6,7 +6,9 @@
 #include <new>
 
 #include "store/disk.hpp"
+#include "store/sqlite/database.hpp"
 #include "store/sqlite/file_map.hpp"
+#include "store/sqlite/shared_locks.hpp"
 
 namespace meridian::store::sqlite {
 
@@ -15,7 +17,20 @@ struct Vfs::Part {
     sqlite3_vfs* platform = nullptr;
     std::string name;
     std::int64_t mapped_bytes = 0;
+    bool keep_read_locks = false;
     std::shared_ptr<FileFaults> faults;
+    std::mutex locks_mutex;
+    std::map<std::string, std::weak_ptr<SharedLocks>> locks;  ///< by path of the database
+
+    /// The read locks kept for a database, made when its first connection uses its log.
+    std::shared_ptr<SharedLocks> locks_of(const char* path) {
+        const std::lock_guard guard(locks_mutex);
+        std::weak_ptr<SharedLocks>& place = locks[path];
+        if (auto known = place.lock()) return known;
+        std::shared_ptr<SharedLocks> made = SharedLocks::of(platform, path);
+        place = made;
+        return made;
+    }
 };
 
 namespace {
@@ -28,7 +43,9 @@ struct File {
     sqlite3_file* real;
     const char* path;  ///< SQLite keeps it as long as the file is open; null for temporary files
     std::shared_ptr<FileMap> map;
+    std::shared_ptr<SharedLocks> locks;
     bool is_database;
+    bool keeps_locks;  ///< not for a store that another process may be writing
 };
 
 File* ours(sqlite3_file* file) {
@@ -154,15 +171,22 @@ int characteristics(sqlite3_file* file) {
     return real(file)->pMethods->xDeviceCharacteristics(real(file));
 }
 int map_shared(sqlite3_file* file, int region, int size, int extend, void volatile** memory) {
-    return real(file)->pMethods->xShmMap(real(file), region, size, extend, memory);
+    File* mine = ours(file);
+    const int code = mine->real->pMethods->xShmMap(mine->real, region, size, extend, memory);
+    if (code == SQLITE_OK && mine->locks == nullptr && mine->keeps_locks)
+        mine->locks = mine->part->locks_of(mine->path);
+    return code;
 }
 int lock_shared(sqlite3_file* file, int offset, int count, int flags) {
-    return real(file)->pMethods->xShmLock(real(file), offset, count, flags);
+    File* mine = ours(file);
+    if (mine->locks) return mine->locks->lock(mine->real, offset, count, flags);
+    return mine->real->pMethods->xShmLock(mine->real, offset, count, flags);
 }
 void barrier(sqlite3_file* file) {
     real(file)->pMethods->xShmBarrier(real(file));
 }
 int unmap_shared(sqlite3_file* file, int remove) {
+    ours(file)->locks.reset();
     return real(file)->pMethods->xShmUnmap(real(file), remove);
 }
 
@@ -207,6 +231,7 @@ int open_file(sqlite3_vfs* vfs, const char* path, sqlite3_file* file, int flags,
     mine->real = real_file;
     mine->path = path;
     mine->is_database = (flags & SQLITE_OPEN_MAIN_DB) != 0;
+    mine->keeps_locks = mine->is_database && path != nullptr && mine->part->keep_read_locks;
     mine->base.pMethods = &methods;
     return SQLITE_OK;
 }
@@ -243,15 +268,17 @@ int last_error(sqlite3_vfs* vfs, int size, char* out) {
 
 Vfs::Vfs(std::unique_ptr<Part> own) : part_(std::move(own)) {}
 
-Result<std::unique_ptr<Vfs>> Vfs::make(std::int64_t mapped_bytes,
+Result<std::unique_ptr<Vfs>> Vfs::make(std::int64_t mapped_bytes, bool keep_read_locks,
                                        std::shared_ptr<FileFaults> faults) {
     static std::atomic<unsigned> made{0};
+    configure_sqlite();
     sqlite3_vfs* below = sqlite3_vfs_find(nullptr);
     if (below == nullptr) return fail(Category::fault, "SQLite has no VFS for this platform");
     auto own = std::make_unique<Part>();
     own->platform = below;
     own->name = fmt::format("meridian-{}", ++made);
     own->mapped_bytes = mapped_bytes;
+    own->keep_read_locks = keep_read_locks;
     own->faults = std::move(faults);
     sqlite3_vfs& vfs = own->vfs;
     vfs.iVersion = 1;

@@ -16,9 +16,10 @@ namespace meridian::store::sqlite {
 /// per opened store; it must outlive all connections.
 class Vfs {
  public:
+    /// `keep_read_locks` for the one process that writes (store/sqlite/shared_locks.hpp);
     /// `mapped_bytes` bounds the memory map; `faults` may be null. Errors: `fault` when SQLite has
     /// no platform VFS.
-    static Result<std::unique_ptr<Vfs>> make(std::int64_t mapped_bytes,
+    static Result<std::unique_ptr<Vfs>> make(std::int64_t mapped_bytes, bool keep_read_locks,
                                              std::shared_ptr<FileFaults> faults);
     ~Vfs();
     Vfs(const Vfs&) = delete;
