@@ -149,7 +149,7 @@ Result<Criterion> Criteria::by_kind(const Asked& asked, const Values& values) {
             criterion.parameter = &parameter;
             break;
         case SearchType::number:
-            criterion.where = TRY(number(asked, values));
+            criterion.where = TRY(is_age(parameter) ? age(asked, values) : number(asked, values));
             break;
         case SearchType::quantity:
             criterion.where = TRY(quantity(asked, values));
@@ -173,7 +173,8 @@ Result<Criterion> Criteria::by_kind(const Asked& asked, const Values& values) {
 }
 
 Result<Condition> Criteria::missing(const Asked& asked, std::string_view value) {
-    const Parameter& parameter = *asked.parameter;
+    const Parameter& parameter =
+        is_age(*asked.parameter) ? *parameters_.find(asked.type, "birthdate") : *asked.parameter;
     if (parameter.kind == SearchType::composite) return no_modifier(asked);
     if (value != "true" && value != "false") {
         return fail(
@@ -198,6 +199,15 @@ Result<Criterion> Criteria::common(std::string_view type, ParameterName name,
     const std::string where(name.code);
     if (name.code == "_query")
         return fail(Category::unsupported, "this server has no named queries (_query)", where);
+    const bool is_always_there = name.code == "_id" || name.code == "_lastUpdated";
+    if (is_always_there && name.modifier == "missing") {
+        if (value == "true") return Criterion{store::Nothing{}, nullptr};
+        if (value == "false") return Criterion{store::Everything{}, nullptr};
+        return fail(
+            Category::incorrect,
+            fmt::format("\":missing\" takes true or false, not \"{}\"", value.substr(0, 40)),
+            where);
+    }
     if (name.code == "_id") {
         return Criterion{TRY(by_id(type, name, split_value(value, ','))), nullptr};
     }

@@ -94,6 +94,7 @@ class Criteria {
     Result<store::Condition> hierarchy(const Asked& asked, const Values& values);
     Result<store::Condition> composite(const Asked& asked, const Values& values);
     Result<store::Condition> near(const Asked& asked, const Values& values);
+    Result<store::Condition> age(const Asked& asked, const Values& values);
 
     struct TokenValues {
         std::vector<std::int64_t> values;
@@ -137,6 +138,9 @@ class Criteria {
 /// _text and _content: words, "phrases", AND, OR, NOT and parentheses. Errors: `incorrect`.
 Result<store::Condition> text_condition(store::Name param, std::string_view value,
                                         std::string_view where);
+
+/// Patient.age, which has no rows: it is asked of the birth date.
+bool is_age(const Parameter& parameter);
 
 /// One condition, or all / any of several, without needless nesting.
 store::Condition all_of(store::Conditions parts);

@@ -132,6 +132,11 @@ Result<void> Criteria::add_token(const Parameter& parameter, std::string_view va
             add_unique(out.values, store::token_value(names_, 0, {}, fold_token(code)));
     } else if (code.empty()) {
         const store::Name name = names_.find(store::NameKind::system, system);
+        if (name >= store::token_system_shared) {
+            return fail(Category::unsupported,
+                        "this store knows too many code systems to list all codes of that one",
+                        std::string(where));
+        }
         if (name != 0 && has_systems(parameter)) out.ranges.push_back(store::token_range(name));
         for (const auto& value_set : parameter.value_sets) {
             // All codes of the element are of its binding's systems.

@@ -90,6 +90,63 @@ Result<Condition> Criteria::number(const Asked& asked, const Values& values) {
     return any_of(std::move(any));
 }
 
+bool is_age(const Parameter& parameter) {
+    return parameter.code == "age" && parameter.type == "Patient" && parameter.expression.empty();
+}
+
+Result<Condition> Criteria::age(const Asked& asked, const Values& values) {
+    if (!asked.modifier.empty()) return no_modifier(asked);
+    const Parameter* birth = parameters_.find(asked.type, "birthdate");
+    const Parameter* deceased = parameters_.find(asked.type, "deceased");
+    TRY(allow(asked.type, "birthdate"));
+    const std::int64_t today =
+        (options_.now.milliseconds + std::int64_t{options_.zone_minutes} * 60'000) / 86'400'000;
+    const CivilDate date = civil_from_days(today);
+    // The first millisecond after the last birthday that makes somebody `years` old today.
+    const auto born_before = [&](std::int64_t years) {
+        const int year = date.year - static_cast<int>(years);
+        const unsigned day = std::min(date.day, days_in_month(year, date.month));
+        return (days_from_civil(year, date.month, day) + 1) * 86'400'000;
+    };
+    Conditions any;
+    for (const auto value : values) {
+        const Prefixed prefixed = split_prefix(value);
+        const auto number = Decimal::parse(prefixed.rest);
+        const auto years =
+            number ? number->to_integer() : Result<std::int64_t>(fail(Category::incorrect, ""));
+        constexpr std::int64_t years_max = 200;
+        if (!years || *years < 0 || *years > years_max) {
+            return fail(Category::incorrect,
+                        fmt::format("\"{}\" is no age in whole years", prefixed.rest.substr(0, 40)),
+                        std::string(asked.name));
+        }
+        const std::int64_t slack = prefixed.prefix == Prefix::ap ? *years / 10 : 0;
+        const store::DateBox exactly{.lo_from = born_before(*years + slack + 1),
+                                     .lo_below = born_before(*years - slack)};
+        const store::DateBox older{.lo_below = exactly.lo_from};
+        const store::DateBox younger{.lo_from = exactly.lo_below};
+        const Prefix prefix = prefixed.prefix;
+        const auto add = [&](const store::DateBox& box) {
+            any.push_back(store::HasDate{birth->name, box});
+        };
+        if (prefix == Prefix::eq || prefix == Prefix::ap || prefix == Prefix::ge ||
+            prefix == Prefix::le)
+            add(exactly);
+        if (prefix == Prefix::gt || prefix == Prefix::ge || prefix == Prefix::sa ||
+            prefix == Prefix::ne)
+            add(older);
+        if (prefix == Prefix::lt || prefix == Prefix::le || prefix == Prefix::eb ||
+            prefix == Prefix::ne)
+            add(younger);
+    }
+    // "Deceased patients are excluded" (definition of the parameter).
+    Conditions both;
+    both.push_back(any_of(std::move(any)));
+    both.push_back(
+        none_of(store::HasToken{deceased->name, {store::token_value(names_, 0, {}, "true")}}));
+    return all_of(std::move(both));
+}
+
 Result<Criteria::Amount> Criteria::amount(const Parameter& parameter, std::string_view value,
                                           std::string_view where) const {
     const Prefixed prefixed = split_prefix(value);

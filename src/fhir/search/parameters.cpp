@@ -144,6 +144,7 @@ struct Parameters::State {
     }
 
     void add_base_parameters(TypeEntry& entry, const Type& type) const;
+    static void add_unwritten_parameters(TypeEntry& entry);
     void add_custom_parameters(TypeEntry& entry, const Type& type) const;
     void link_components(TypeEntry& entry, const Type& type) const;
     void name_rows(TypeEntry& entry) const;
@@ -185,6 +186,27 @@ void Parameters::State::add_base_parameters(TypeEntry& entry, const Type& type) 
         }
         entry.owned.push_back(std::move(parameter));
     }
+}
+
+/// Patient parameters that R4 lists without an expression: age is asked of the birth date,
+/// birthOrderBoolean has its element.
+void Parameters::State::add_unwritten_parameters(TypeEntry& entry) {
+    if (entry.type != "Patient") return;
+    const auto add = [&](std::string_view code, SearchType kind) {
+        if (std::any_of(entry.owned.begin(), entry.owned.end(),
+                        [&](const auto& p) { return p->code == code; }))
+            return;
+        auto parameter = std::make_unique<Parameter>();
+        parameter->type = entry.type;
+        parameter->code = code;
+        parameter->url =
+            fmt::format("http://hl7.org/fhir/SearchParameter/patient-extensions-Patient-{}", code);
+        parameter->kind = kind;
+        parameter->expression = corrected_expression(entry.type, code);
+        entry.owned.push_back(std::move(parameter));
+    };
+    add("age", SearchType::number);
+    add("birthOrderBoolean", SearchType::token);
 }
 
 void Parameters::State::add_custom_parameters(TypeEntry& entry, const Type& type) const {
@@ -244,7 +266,9 @@ void Parameters::State::link_components(TypeEntry& entry, const Type& type) cons
 
 void Parameters::State::name_rows(TypeEntry& entry) const {
     for (auto& p : entry.owned) {
-        if (p->code == "_id" || p->code == "_lastUpdated") continue;
+        const bool has_no_rows = p->code == "_id" || p->code == "_lastUpdated" ||
+                                 (p->kind == SearchType::number && p->expression.empty());
+        if (has_no_rows) continue;
         const std::string base = p->type + "." + p->code;
         const auto intern = [&](std::string_view twin) {
             return store_names->intern(NameKind::parameter, base + std::string(twin));
@@ -331,6 +355,7 @@ Result<std::shared_ptr<const TypeEntry>> Parameters::State::build(
     entry->type = type.name;
     entry->name = type_name(type.name);
     add_base_parameters(*entry, type);
+    add_unwritten_parameters(*entry);
     add_custom_parameters(*entry, type);
     for (auto& p : entry->owned)
         describe_values(*p, compile_routes(p->expression, type, *definitions));

@@ -301,6 +301,19 @@ Result<void> QueryBuilder::add_include(bool reverse, std::string_view modifier,
                                     include.source_type, include.code.substr(0, 80)),
                         where);
                 }
+                const auto& element_types = parameter->element_types;
+                const bool is_canonical = !element_types.empty() &&
+                                          std::find(element_types.begin(), element_types.end(),
+                                                    "canonical") != element_types.end() &&
+                                          std::find(element_types.begin(), element_types.end(),
+                                                    "Reference") == element_types.end();
+                if (is_canonical) {
+                    return fail(Category::unsupported,
+                                fmt::format("\"{}\" of {} names its target by a canonical URL, "
+                                            "which an include cannot follow",
+                                            include.code, include.source_type),
+                                where);
+                }
                 TRY(criteria_.allow(include.source_type, include.code));
             }
         }
@@ -336,6 +349,11 @@ Result<store::Order> QueryBuilder::order_of(const std::string& type, std::string
             "_sort");
     }
     TRY(criteria_.allow(type, code));
+    if (is_age(*parameter)) {
+        // The youngest were born last.
+        return store::Order{store::SortKind::date, parameters_.find(type, "birthdate")->name,
+                            !is_descending};
+    }
     static constexpr std::array<std::pair<SearchType, store::SortKind>, 7> kinds{
         {{SearchType::number, store::SortKind::number},
          {SearchType::date, store::SortKind::date},

@@ -295,6 +295,44 @@ TEST_F(SearchQuery, QuantitiesInCanonicalUnits) {
               "error: \"1-8\" has 1 parts; \"code-value-quantity\" takes 2, joined by \"$\"");
 }
 
+TEST_F(SearchQuery, AgeIsAskedOfTheBirthDate) {
+    const auto day = [](std::string_view text) { return parse_date(text)->lower().milliseconds; };
+    EXPECT_EQ(
+        planned("Patient", "age=30"),
+        fmt::format("all(date(Patient.birthdate lo>={} lo<{}) none(token(Patient.deceased 1)))",
+                    day("1994-01-02"), day("1995-01-02")));
+    EXPECT_EQ(
+        planned("Patient", "age=ge30,lt18"),
+        fmt::format("all(any(date(Patient.birthdate lo>={0} lo<{1}) date(Patient.birthdate lo<{0}) "
+                    "date(Patient.birthdate lo>={2})) none(token(Patient.deceased 1)))",
+                    day("1994-01-02"), day("1995-01-02"), day("2007-01-02")));
+    EXPECT_EQ(planned("Patient", "age=young"), "error: \"young\" is no age in whole years");
+    EXPECT_EQ(parse_text("Patient", "_sort=age", options())->order.front().descending, true);
+}
+
+TEST_F(SearchQuery, LimitsAreNamed) {
+    std::string many;
+    for (std::size_t i = 0; i <= limits::search_values_max; ++i) many += "x,";
+    EXPECT_EQ(planned("Patient", "name=" + many),
+              fmt::format("error: a parameter takes at most {} values", limits::search_values_max));
+    QueryParameters parameters(limits::search_parameters_max + 1, {"name", "x"});
+    const auto refused =
+        parse(*World::get().parameters, World::get().names, "Patient", parameters, options());
+    ASSERT_FALSE(refused.has_value());
+    EXPECT_EQ(refused.error().category, Category::too_large);
+    EXPECT_EQ(planned("Patient", "_filter=" + std::string(200, '(')),
+              "error: the filter is nested too deep");
+    EXPECT_EQ(planned("Condition", "_content=" + std::string(200, '(')),
+              "error: parentheses are nested too deep");
+    EXPECT_EQ(planned("QuestionnaireResponse", "_include=QuestionnaireResponse:questionnaire"),
+              "error: \"questionnaire\" of QuestionnaireResponse names its target by a canonical "
+              "URL, which an include cannot follow");
+    EXPECT_EQ(planned("QuestionnaireResponse", "questionnaire.title=x"),
+              "error: \"questionnaire\" of QuestionnaireResponse names its target by a canonical "
+              "URL, which a chain cannot follow");
+    EXPECT_EQ(planned("Patient", "_id:missing=true"), "nothing");
+}
+
 TEST_F(SearchQuery, UrisHaveLevels) {
     EXPECT_EQ(planned("ValueSet", "url=http://a.org/b"), "uri(ValueSet.url http://a.org/b)");
     EXPECT_EQ(planned("ValueSet", "url:below=http://a.org/b/"),
