@@ -142,6 +142,15 @@ TEST(Conditions, NotModified) {
     EXPECT_FALSE(is_not_modified(request, "3", changed));
 }
 
+TEST(Statuses, HaveTheirPhrases) {
+    EXPECT_EQ(reason_phrase(100), "Continue");
+    EXPECT_EQ(reason_phrase(200), "OK");
+    EXPECT_EQ(reason_phrase(412), "Precondition Failed");
+    EXPECT_EQ(reason_phrase(507), "Insufficient Storage");
+    EXPECT_EQ(reason_phrase(299), "Unknown");
+    EXPECT_EQ(reason_phrase(999), "Unknown");
+}
+
 TEST(Methods, AreCaseSensitive) {
     EXPECT_EQ(method_of("DELETE"), Method::delete_);
     EXPECT_EQ(method_of("delete"), Method::other);
