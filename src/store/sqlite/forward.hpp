@@ -38,8 +38,9 @@ struct ResolvedRows {
     std::vector<std::string> unique_keys;
 };
 
-/// The packed form that stands in `forward.rows` (layout: store/sqlite/forward_view.hpp). Each kind of row is taken as a set: the
-/// same rows in any order, or some of them twice, give the same bytes. Compartments keep their order, views lose their value.
+/// The packed form that stands in `forward.rows` (layout: store/sqlite/forward_view.hpp). Each kind
+/// of row is taken as a set: the same rows in any order, or some of them twice, give the same
+/// bytes. Compartments keep their order, views lose their value.
 std::string pack(const ResolvedRows& rows);
 /// Errors: `fault` when the bytes are damaged.
 Result<ResolvedRows> unpack(std::string_view bytes);
