@@ -8,9 +8,12 @@
 using namespace meridian;
 
 int main(int argc, char** argv) {
-    if (argc == 4 && std::string_view(argv[1]) == "--floor-server") return bench::run_floor_server(argv[2], argv[3]);
-    const std::pair<const char*, Result<void> (*)(bench::Stage&)> workloads[] = {{"import", bench::bench_import}, {"transaction", bench::bench_transaction}, {"read", bench::bench_read},
-                                                                                 {"crud", bench::bench_crud},     {"search", bench::bench_search},           {"export", bench::bench_export}};
+    if (argc == 4 && std::string_view(argv[1]) == "--floor-server")
+        return bench::run_floor_server(argv[2], argv[3]);
+    const std::pair<const char*, Result<void> (*)(bench::Stage&)> workloads[] = {
+        {"import", bench::bench_import}, {"transaction", bench::bench_transaction},
+        {"read", bench::bench_read},     {"crud", bench::bench_crud},
+        {"search", bench::bench_search}, {"export", bench::bench_export}};
     bench::Settings settings;
     std::vector<std::string> wanted;
     std::string kept_folder;
@@ -22,10 +25,14 @@ int main(int argc, char** argv) {
             settings.json = true;
         } else if (word == "--folder" && i + 1 < argc) {
             kept_folder = argv[++i];
-        } else if (std::any_of(std::begin(workloads), std::end(workloads), [&](const auto& workload) { return word == workload.first; })) {
+        } else if (std::any_of(std::begin(workloads), std::end(workloads),
+                               [&](const auto& workload) { return word == workload.first; })) {
             wanted.push_back(word);
         } else {
-            std::fprintf(stderr, "bench: there is no \"%s\"; known: import transaction read crud search export, --full, --json, --folder DIR\n", word.c_str());
+            std::fprintf(stderr,
+                         "bench: there is no \"%s\"; known: import transaction read crud search "
+                         "export, --full, --json, --folder DIR\n",
+                         word.c_str());
             return 2;
         }
     }
@@ -36,7 +43,8 @@ int main(int argc, char** argv) {
     bench::Stage stage(settings);
     int code = 0;
     for (const auto& [name, run] : workloads) {
-        if (!wanted.empty() && std::find(wanted.begin(), wanted.end(), name) == wanted.end()) continue;
+        if (!wanted.empty() && std::find(wanted.begin(), wanted.end(), name) == wanted.end())
+            continue;
         if (const auto done = run(stage); !done) {
             std::fprintf(stderr, "bench %s: %s\n", name, done.error().message.c_str());
             code = 1;

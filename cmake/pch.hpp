@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The one precompiled header: the standard library and fmt only, never a header of our own (they change).
+// The one precompiled header: the standard library and fmt only, never a header of our own (they
+// change).
 #pragma once
 
 #include <algorithm>

@@ -13,7 +13,8 @@ namespace {
 
 std::string trimmed(std::string_view text) {
     while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
-    while (!text.empty() && (text.back() == ' ' || text.back() == '\t' || text.back() == '\r')) text.remove_suffix(1);
+    while (!text.empty() && (text.back() == ' ' || text.back() == '\t' || text.back() == '\r'))
+        text.remove_suffix(1);
     return std::string(text);
 }
 
@@ -22,14 +23,16 @@ std::vector<std::string> parts_of(std::string_view line) {
     std::vector<std::string> parts;
     while (!line.empty()) {
         const std::size_t end = std::min(line.find("   "), line.size());
-        if (std::string part = trimmed(line.substr(0, end)); !part.empty()) parts.push_back(std::move(part));
+        if (std::string part = trimmed(line.substr(0, end)); !part.empty())
+            parts.push_back(std::move(part));
         line.remove_prefix(std::min(end + 3, line.size()));
     }
     return parts;
 }
 
 bool is_request(std::string_view line) {
-    for (const std::string_view method : {"GET ", "HEAD ", "POST ", "PUT ", "PATCH ", "DELETE ", "OPTIONS "}) {
+    for (const std::string_view method :
+         {"GET ", "HEAD ", "POST ", "PUT ", "PATCH ", "DELETE ", "OPTIONS "}) {
         if (line.starts_with(method)) return true;
     }
     return false;
@@ -48,7 +51,8 @@ Step read_request(const std::string& line, int number) {
             continue;
         }
         const std::size_t colon = parts[i].find(':');
-        step.headers.emplace_back(parts[i].substr(0, colon), trimmed(std::string_view(parts[i]).substr(colon + 1)));
+        step.headers.emplace_back(parts[i].substr(0, colon),
+                                  trimmed(std::string_view(parts[i]).substr(colon + 1)));
     }
     return step;
 }
@@ -58,7 +62,9 @@ using Variables = std::map<std::string, std::string>;
 std::string filled(std::string text, const Variables& variables) {
     for (const auto& [name, value] : variables) {
         const std::string placeholder = "{" + name + "}";
-        for (std::size_t at = text.find(placeholder); at != std::string::npos; at = text.find(placeholder, at + value.size())) text.replace(at, placeholder.size(), value);
+        for (std::size_t at = text.find(placeholder); at != std::string::npos;
+             at = text.find(placeholder, at + value.size()))
+            text.replace(at, placeholder.size(), value);
     }
     return text;
 }
@@ -69,7 +75,8 @@ const Json* place_in(const Json& root, std::string_view path) {
     while (!path.empty() && node != nullptr) {
         if (path.front() == '[') {
             const std::size_t end = path.find(']');
-            const auto index = static_cast<std::size_t>(std::stoul(std::string(path.substr(1, end - 1))));
+            const auto index =
+                static_cast<std::size_t>(std::stoul(std::string(path.substr(1, end - 1))));
             node = index < node->items().size() ? &node->items()[index] : nullptr;
             path.remove_prefix(end + 1);
         } else {
@@ -91,12 +98,17 @@ bool text_fits(std::string_view wanted, std::string_view found) {
 /// Where `found` does not hold what `wanted` asks for; empty when it does.
 std::string difference(const Json& wanted, const Json& found, const std::string& path) {
     if (wanted.is_string() && wanted.text() == "*") return {};
-    if (wanted.kind() != found.kind()) return fmt::format("{}: expected {}, found {}", path, to_text(wanted).substr(0, 200), to_text(found).substr(0, 200));
+    if (wanted.kind() != found.kind())
+        return fmt::format("{}: expected {}, found {}", path, to_text(wanted).substr(0, 200),
+                           to_text(found).substr(0, 200));
     if (wanted.is_object()) {
         for (const JsonMember& member : wanted.members()) {
             const Json* value = found.find(member.key);
             if (value == nullptr) return fmt::format("{}: there is no \"{}\"", path, member.key);
-            if (std::string inner = difference(member.value, *value, path + "." + std::string(member.key)); !inner.empty()) return inner;
+            if (std::string inner =
+                    difference(member.value, *value, path + "." + std::string(member.key));
+                !inner.empty())
+                return inner;
         }
         return {};
     }
@@ -104,33 +116,46 @@ std::string difference(const Json& wanted, const Json& found, const std::string&
         const auto items = wanted.items();
         const bool open_end = !items.empty() && items.back().text() == "...";
         const std::size_t count = items.size() - (open_end ? 1 : 0);
-        if (found.size() < count || (!open_end && found.size() != count)) return fmt::format("{}: expected {} items, found {}", path, count, found.size());
+        if (found.size() < count || (!open_end && found.size() != count))
+            return fmt::format("{}: expected {} items, found {}", path, count, found.size());
         for (std::size_t i = 0; i < count; ++i) {
-            if (std::string inner = difference(items[i], found.items()[i], fmt::format("{}[{}]", path, i)); !inner.empty()) return inner;
+            if (std::string inner =
+                    difference(items[i], found.items()[i], fmt::format("{}[{}]", path, i));
+                !inner.empty())
+                return inner;
         }
         return {};
     }
-    const bool fits = wanted.is_boolean() ? wanted.boolean() == found.boolean() : text_fits(wanted.text(), found.text());
-    return fits ? std::string() : fmt::format("{}: expected {}, found {}", path, to_text(wanted), to_text(found).substr(0, 300));
+    const bool fits = wanted.is_boolean() ? wanted.boolean() == found.boolean()
+                                          : text_fits(wanted.text(), found.text());
+    return fits ? std::string()
+                : fmt::format("{}: expected {}, found {}", path, to_text(wanted),
+                              to_text(found).substr(0, 300));
 }
 
 /// Checks one answer against one expectation; takes variables on the way.
 class Judge {
-   public:
-    Judge(const net::ClientAnswer& answer, Variables& variables) : answer_(answer), variables_(variables) {
-        if (auto document = JsonDocument::parse(answer.body)) document_ = std::make_unique<JsonDocument>(*std::move(document));
+ public:
+    Judge(const net::ClientAnswer& answer, Variables& variables)
+        : answer_(answer), variables_(variables) {
+        if (auto document = JsonDocument::parse(answer.body))
+            document_ = std::make_unique<JsonDocument>(*std::move(document));
     }
 
     std::string check(const std::string& expectation) {
         const std::string text = filled(expectation, variables_);
         if (text.starts_with("header ")) return check_header(text.substr(7));
         if (text.starts_with("absent ")) return check_absent(text.substr(7));
-        if (text.starts_with("text ")) return answer_.body.find(trimmed(text.substr(5))) != std::string::npos ? "" : fmt::format("the body does not contain \"{}\": {}", trimmed(text.substr(5)), answer_.body.substr(0, 400));
+        if (text.starts_with("text "))
+            return answer_.body.find(trimmed(text.substr(5))) != std::string::npos
+                       ? ""
+                       : fmt::format("the body does not contain \"{}\": {}",
+                                     trimmed(text.substr(5)), answer_.body.substr(0, 400));
         if (text.starts_with("let ")) return take(text.substr(4));
         return check_status(text);
     }
 
-   private:
+ private:
     std::string check_status(const std::string& text) {
         const std::size_t brace = text.find('{');
         std::string statuses = text.substr(0, brace);
@@ -140,7 +165,9 @@ class Judge {
             fits = fits || std::stoi(statuses.substr(at)) == answer_.status;
             at += 2;
         }
-        if (!fits) return fmt::format("expected {}, got {}: {}", trimmed(statuses), answer_.status, answer_.body.substr(0, 600));
+        if (!fits)
+            return fmt::format("expected {}, got {}: {}", trimmed(statuses), answer_.status,
+                               answer_.body.substr(0, 600));
         if (brace == std::string::npos) return {};
         const auto wanted = JsonDocument::parse(text.substr(brace));
         if (!wanted) return "the expectation is no JSON: " + wanted.error().message;
@@ -153,13 +180,17 @@ class Judge {
         const std::string name = text.substr(0, colon);
         const std::string wanted = trimmed(std::string_view(text).substr(colon + 1));
         const std::string found = answer_.headers.joined(name);
-        return text_fits(wanted, found) ? std::string() : fmt::format("header {}: expected {}, found \"{}\"", name, wanted, found);
+        return text_fits(wanted, found)
+                   ? std::string()
+                   : fmt::format("header {}: expected {}, found \"{}\"", name, wanted, found);
     }
 
     std::string check_absent(const std::string& place) {
         if (!document_) return {};
         const Json* node = place_in(document_->root(), trimmed(place));
-        return node == nullptr ? std::string() : fmt::format("{} should not be there: {}", place, to_text(*node).substr(0, 200));
+        return node == nullptr ? std::string()
+                               : fmt::format("{} should not be there: {}", place,
+                                             to_text(*node).substr(0, 200));
     }
 
     std::string take(const std::string& text) {
@@ -171,8 +202,10 @@ class Judge {
             return {};
         }
         const Json* node = document_ ? place_in(document_->root(), source) : nullptr;
-        if (node == nullptr) return fmt::format("there is no {} to take: {}", source, answer_.body.substr(0, 300));
-        variables_[name] = node->is_string() || node->is_number() ? std::string(node->text()) : to_text(*node);
+        if (node == nullptr)
+            return fmt::format("there is no {} to take: {}", source, answer_.body.substr(0, 300));
+        variables_[name] =
+            node->is_string() || node->is_number() ? std::string(node->text()) : to_text(*node);
         return {};
     }
 
@@ -181,7 +214,8 @@ class Judge {
     std::unique_ptr<JsonDocument> document_;
 };
 
-Result<net::ClientAnswer> send(const Step& step, const Variables& variables, const std::string& base_url) {
+Result<net::ClientAnswer> send(const Step& step, const Variables& variables,
+                               const std::string& base_url) {
     net::ClientRequest request;
     request.method = net::method_of(step.method);
     const std::string address = filled(step.address, variables);
@@ -192,30 +226,40 @@ Result<net::ClientAnswer> send(const Step& step, const Variables& variables, con
         request.headers.add(name, filled(value, variables));
         has_type = has_type || name == "Content-Type";
     }
-    if (!has_type && !request.body.empty()) request.headers.add("Content-Type", request.body.front() == '<' ? "application/fhir+xml" : "application/fhir+json");
+    if (!has_type && !request.body.empty())
+        request.headers.add("Content-Type", request.body.front() == '<' ? "application/fhir+xml"
+                                                                        : "application/fhir+json");
     net::Client client;
     return client.send(request);
 }
 
-std::string judge(const Step& step, const std::vector<net::ClientAnswer>& answers, Variables& variables) {
+std::string judge(const Step& step, const std::vector<net::ClientAnswer>& answers,
+                  Variables& variables) {
     for (const net::ClientAnswer& answer : answers) {
         Judge judge(answer, variables);
         for (const Expectation& expectation : step.expectations) {
-            if (std::string fault = judge.check(expectation.text); !fault.empty()) return fmt::format("line {}: {} {}: {}", expectation.line, step.method, filled(step.address, variables), fault);
+            if (std::string fault = judge.check(expectation.text); !fault.empty())
+                return fmt::format("line {}: {} {}: {}", expectation.line, step.method,
+                                   filled(step.address, variables), fault);
         }
     }
     return {};
 }
 
 std::string run_step(const Step& step, Variables& variables, const std::string& base_url) {
-    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(step.wait_seconds);
+    const auto deadline =
+        std::chrono::steady_clock::now() + std::chrono::seconds(step.wait_seconds);
     while (true) {
         std::vector<std::future<Result<net::ClientAnswer>>> running;
-        for (unsigned i = 0; i < step.times; ++i) running.push_back(std::async(std::launch::async, [&] { return send(step, variables, base_url); }));
+        for (unsigned i = 0; i < step.times; ++i)
+            running.push_back(
+                std::async(std::launch::async, [&] { return send(step, variables, base_url); }));
         std::vector<net::ClientAnswer> answers;
         for (auto& future : running) {
             auto answer = future.get();
-            if (!answer) return fmt::format("line {}: {} {}: {}", step.line, step.method, step.address, answer.error().message);
+            if (!answer)
+                return fmt::format("line {}: {} {}: {}", step.line, step.method, step.address,
+                                   answer.error().message);
             answers.push_back(*std::move(answer));
         }
         std::string fault = judge(step, answers, variables);
@@ -246,7 +290,8 @@ std::vector<Scenario> read_scenarios(const std::string& path, std::string& error
             steps.push_back(read_request(line, number));
             in_expectation = false;
         } else if (steps.empty()) {
-            error = fmt::format("{}:{}: expected a request such as GET /fhir/Patient", path, number);
+            error =
+                fmt::format("{}:{}: expected a request such as GET /fhir/Patient", path, number);
             return scenarios;
         } else if (line.starts_with("=> wait ")) {
             steps.back().wait_seconds = static_cast<unsigned>(std::stoul(line.substr(8)));
@@ -261,7 +306,9 @@ std::vector<Scenario> read_scenarios(const std::string& path, std::string& error
                 steps.back().body += trimmed(line);
             }
         } else {
-            error = fmt::format("{}:{}: is neither a request, an expectation nor an indented line: {}", path, number, line);
+            error =
+                fmt::format("{}:{}: is neither a request, an expectation nor an indented line: {}",
+                            path, number, line);
             return scenarios;
         }
     }

@@ -10,17 +10,23 @@
 ///     name  a conditional create never makes two
 ///     POST /fhir/Patient   If-None-Exist: identifier=urn:mrn|7   ×64 at once
 ///       {"resourceType":"Patient","identifier":[{"system":"urn:mrn","value":"7"}]}
-///     => 201 for all | 200 for all          (status, or several separated by '|'; "for all" of the repetitions)
-///     => 200 {"total": 1}                   (JSON subset: objects by members, arrays item by item, "*" = any value,
-///                                            "..." as last item = more may follow, "~text" = contains)
+///     => 201 for all | 200 for all          (status, or several separated by '|'; "for all" of the
+///     repetitions)
+///     => 200 {"total": 1}                   (JSON subset: objects by members, arrays item by item,
+///     "*" = any value,
+///                                            "..." as last item = more may follow, "~text" =
+///                                            contains)
 ///     => header ETag: W/"1"                 (exact; "~text" = contains)
 ///     => absent entry[0].resource.text      (no such place in the answer)
 ///     => text some words                    (the body contains them)
-///     => let id = id                        (takes a place of the answer, or "header Location", into {id})
-///     => wait 5 s                           (repeats the request above until it answers so, at most that long)
+///     => let id = id                        (takes a place of the answer, or "header Location",
+///     into {id})
+///     => wait 5 s                           (repeats the request above until it answers so, at
+///     most that long)
 ///
-/// Header fields follow the address, separated by three or more spaces. Indented lines are the body, or continue the expectation.
-/// {base} is the server's address. Each file runs on a server of its own.
+/// Header fields follow the address, separated by three or more spaces. Indented lines are the
+/// body, or continue the expectation. {base} is the server's address. Each file runs on a server of
+/// its own.
 namespace meridian::tests {
 
 struct Expectation {
@@ -47,7 +53,8 @@ struct Scenario {
 /// Reads the scenarios of one file; `error` says what is wrong with it.
 std::vector<Scenario> read_scenarios(const std::string& path, std::string& error);
 
-/// Runs a scenario against `base_url`. Empty when all is as expected, otherwise "line N: what was expected and what came".
+/// Runs a scenario against `base_url`. Empty when all is as expected, otherwise "line N: what was
+/// expected and what came".
 std::string run_scenario(const Scenario& scenario, const std::string& base_url);
 
 }  // namespace meridian::tests

@@ -20,14 +20,16 @@ TEST_P(ScenarioFile, AnswersAsWritten) {
     ServerProcess server;
     ASSERT_TRUE(server.is_running()) << server.output();
     for (const Scenario& scenario : scenarios) {
-        EXPECT_EQ(run_scenario(scenario, server.base_url()), "") << GetParam() << ": " << scenario.name;
+        EXPECT_EQ(run_scenario(scenario, server.base_url()), "")
+            << GetParam() << ": " << scenario.name;
     }
     EXPECT_EQ(server.stop(), 0) << server.output();
 }
 
 std::vector<std::string> files() {
     std::vector<std::string> found;
-    for (const auto& entry : std::filesystem::recursive_directory_iterator(std::filesystem::path(MERIDIAN_SOURCE_DIR) / "tests/scenarios")) {
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(
+             std::filesystem::path(MERIDIAN_SOURCE_DIR) / "tests/scenarios")) {
         if (entry.path().extension() == ".scn") found.push_back(entry.path().string());
     }
     std::sort(found.begin(), found.end());
@@ -36,7 +38,9 @@ std::vector<std::string> files() {
 
 std::string name_of(const ::testing::TestParamInfo<std::string>& info) {
     std::string name = std::filesystem::path(info.param).stem().string();
-    std::replace_if(name.begin(), name.end(), [](char c) { return std::isalnum(static_cast<unsigned char>(c)) == 0; }, '_');
+    std::replace_if(
+        name.begin(), name.end(),
+        [](char c) { return std::isalnum(static_cast<unsigned char>(c)) == 0; }, '_');
     return name;
 }
 

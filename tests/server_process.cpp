@@ -51,7 +51,8 @@ std::string make_temporary_folder() {
     return mkdtemp(name.data()) != nullptr ? name : std::string();
 }
 
-ServerProcess::ServerProcess(std::string folder, std::vector<std::string> further_arguments) : folder_(std::move(folder)) {
+ServerProcess::ServerProcess(std::string folder, std::vector<std::string> further_arguments)
+    : folder_(std::move(folder)) {
     if (folder_.empty()) {
         folder_ = make_temporary_folder();
         owns_folder_ = true;
@@ -79,7 +80,9 @@ ServerProcess::~ServerProcess() {
     if (owns_folder_) std::filesystem::remove_all(folder_);
 }
 
-std::string ServerProcess::output() const { return read_all(folder_ + "/server.log"); }
+std::string ServerProcess::output() const {
+    return read_all(folder_ + "/server.log");
+}
 
 bool ServerProcess::has_ended() {
     int status = 0;

@@ -9,11 +9,13 @@
 
 namespace meridian::tests {
 
-/// A real `meridian serve` on a free loopback port with a data folder of its own, stopped by process id.
+/// A real `meridian serve` on a free loopback port with a data folder of its own, stopped by
+/// process id.
 class ServerProcess {
-   public:
+ public:
     /// Starts the program; with an empty `folder` a temporary one is made and removed in the end.
-    explicit ServerProcess(std::string folder = {}, std::vector<std::string> further_arguments = {});
+    explicit ServerProcess(std::string folder = {},
+                           std::vector<std::string> further_arguments = {});
     ~ServerProcess();
     ServerProcess(const ServerProcess&) = delete;
     ServerProcess& operator=(const ServerProcess&) = delete;
@@ -30,7 +32,7 @@ class ServerProcess {
     /// kill -9 and wait.
     void kill();
 
-   private:
+ private:
     int wait();
     bool has_ended();
     std::string folder_;
@@ -42,7 +44,8 @@ class ServerProcess {
 /// A new empty folder below the system's temporary one.
 std::string make_temporary_folder();
 
-/// Runs the program with `arguments` to its end; returns the exit code and fills `output` (both streams) when wanted.
+/// Runs the program with `arguments` to its end; returns the exit code and fills `output` (both
+/// streams) when wanted.
 int run_program(const std::vector<std::string>& arguments, std::string* output = nullptr);
 
 }  // namespace meridian::tests

@@ -12,7 +12,8 @@
 #include "bench/load/load.hpp"
 #include "tests/server_process.hpp"
 
-/// What `./dev bench` measures: every figure is set in relation to a floor or a peer that ran in the same run on the same machine.
+/// What `./dev bench` measures: every figure is set in relation to a floor or a peer that ran in
+/// the same run on the same machine.
 namespace meridian::bench {
 
 /// One line of the report.
@@ -30,13 +31,13 @@ struct Row {
 struct Settings {
     bool full = false;
     bool json = false;
-    std::string folder;           ///< for stores and corpora; kept between workloads, removed in the end
+    std::string folder;  ///< for stores and corpora; kept between workloads, removed in the end
     std::uint64_t base_patients;  ///< of the store that reads and writes run on
 };
 
 /// The corpus and the store that the workloads share; made when first asked for.
 class Stage {
-   public:
+ public:
     explicit Stage(Settings settings) : settings_(std::move(settings)) {}
 
     const Settings& settings() const { return settings_; }
@@ -44,7 +45,8 @@ class Stage {
 
     /// NDJSON files of a region; made once per size.
     Result<std::string> corpus(std::uint64_t patients);
-    /// A store holding that region, loaded by `meridian import`; made once per size. `seconds`, `rss_mb`: of the load, when it ran now.
+    /// A store holding that region, loaded by `meridian import`; made once per size. `seconds`,
+    /// `rss_mb`: of the load, when it ran now.
     struct Load {
         std::string folder;
         std::int64_t resources = 0;
@@ -54,10 +56,11 @@ class Stage {
     Result<Load> store(std::uint64_t patients);
     /// A server on the base store.
     Result<std::unique_ptr<tests::ServerProcess>> serve();
-    /// Resources per second of floor A: one thread, simdjson, zstd, one bare SQLite insert per resource, fsync per 256.
+    /// Resources per second of floor A: one thread, simdjson, zstd, one bare SQLite insert per
+    /// resource, fsync per 256.
     Result<double> floor_a();
 
-   private:
+ private:
     Settings settings_;
     std::map<std::uint64_t, Load> stores_;
     std::optional<double> floor_a_;
@@ -66,7 +69,8 @@ class Stage {
 /// Resident memory of a process in MB; `peak` = the most it ever had.
 double resident_mb(pid_t process, bool peak);
 /// Runs a load and fails when calls failed.
-Result<load::Report> run_load(const load::Options& options, const load::Next& next, const load::OnReply& on_reply = {});
+Result<load::Report> run_load(const load::Options& options, const load::Next& next,
+                              const load::OnReply& on_reply = {});
 
 // --- workloads ---
 Result<void> bench_import(Stage& stage);
@@ -76,19 +80,20 @@ Result<void> bench_crud(Stage& stage);
 Result<void> bench_search(Stage& stage);
 Result<void> bench_export(Stage& stage);
 
-/// Server of a floor, run as a child of its own: `static FILE` answers the file's paths with its bodies, `rows FOLDER` writes and
-/// reads one bare row per request. Prints its port; serves until it is killed.
+/// Server of a floor, run as a child of its own: `static FILE` answers the file's paths with its
+/// bodies, `rows FOLDER` writes and reads one bare row per request. Prints its port; serves until
+/// it is killed.
 int run_floor_server(const std::string& kind, const std::string& argument);
 /// A started floor server.
 class FloorServer {
-   public:
+ public:
     FloorServer(const std::string& kind, const std::string& argument);
     ~FloorServer();
     FloorServer(const FloorServer&) = delete;
     FloorServer& operator=(const FloorServer&) = delete;
     std::uint16_t port() const { return port_; }
 
-   private:
+ private:
     pid_t process_ = -1;
     std::uint16_t port_ = 0;
 };

@@ -17,12 +17,14 @@ namespace {
 std::unordered_map<std::string, std::string> read_pairs(const std::string& path) {
     std::unordered_map<std::string, std::string> bodies;
     std::ifstream file(path);
-    for (std::string target, body; std::getline(file, target) && std::getline(file, body);) bodies.emplace(target, body);
+    for (std::string target, body; std::getline(file, target) && std::getline(file, body);)
+        bodies.emplace(target, body);
     return bodies;
 }
 
 net::Handler static_handler(const std::string& argument) {
-    auto bodies = std::make_shared<const std::unordered_map<std::string, std::string>>(read_pairs(argument));
+    auto bodies =
+        std::make_shared<const std::unordered_map<std::string, std::string>>(read_pairs(argument));
     return [bodies](const net::Request& request) {
         const auto found = bodies->find(std::string(request.path()));
         if (found == bodies->end()) return net::Response::text(404, "no such path\n");
@@ -48,12 +50,16 @@ net::Handler row_handler(store::Store& store) {
         if (is_new) id = new_ordered_uuid();
         change.identity = {type, id};
         change.fresh = is_new;
-        change.verb = request.method == net::Method::delete_ ? store::Verb::remove : store::Verb::update;
+        change.verb =
+            request.method == net::Method::delete_ ? store::Verb::remove : store::Verb::update;
         if (change.verb != store::Verb::remove) change.body = request.body;
         commit.changes.push_back(std::move(change));
         const auto receipt = store.commit(std::move(commit));
         if (!receipt) return net::Response::text(503, receipt.error().message);
-        net::Response response = net::Response::text(is_new ? 201 : change.verb == store::Verb::remove ? 204 : 200, request.body, "application/json");
+        net::Response response = net::Response::text(is_new                               ? 201
+                                                     : change.verb == store::Verb::remove ? 204
+                                                                                          : 200,
+                                                     request.body, "application/json");
         if (is_new) response.headers.add("Location", "/" + id);
         return response;
     };

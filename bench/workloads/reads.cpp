@@ -12,7 +12,8 @@ namespace meridian::bench {
 namespace {
 
 /// Ids of stored resources with their bodies, by walking a search.
-Result<std::vector<std::pair<std::string, std::string>>> sample(std::uint16_t port, std::size_t wanted) {
+Result<std::vector<std::pair<std::string, std::string>>> sample(std::uint16_t port,
+                                                                std::size_t wanted) {
     std::vector<std::pair<std::string, std::string>> found;
     net::Client client;
     for (const char* type : {"Observation", "Patient", "Encounter", "Condition"}) {
@@ -23,7 +24,9 @@ Result<std::vector<std::pair<std::string, std::string>>> sample(std::uint16_t po
             const auto answer = TRY(client.send(request));
             const JsonDocument page = TRY(JsonDocument::parse(answer.body));
             for (const Json& entry : page.root()["entry"].items()) {
-                found.emplace_back(fmt::format("/fhir/{}/{}", type, entry["resource"].string_at("id")), to_text(entry["resource"]));
+                found.emplace_back(
+                    fmt::format("/fhir/{}/{}", type, entry["resource"].string_at("id")),
+                    to_text(entry["resource"]));
                 ++taken;
             }
             url.clear();
@@ -35,7 +38,9 @@ Result<std::vector<std::pair<std::string, std::string>>> sample(std::uint16_t po
     return found;
 }
 
-Result<load::Report> run_reads(std::uint16_t port, const std::vector<std::pair<std::string, std::string>>& resources, std::chrono::milliseconds duration) {
+Result<load::Report> run_reads(std::uint16_t port,
+                               const std::vector<std::pair<std::string, std::string>>& resources,
+                               std::chrono::milliseconds duration) {
     std::mt19937_64 random(7);
     load::Options options;
     options.port = port;
@@ -66,7 +71,9 @@ Result<void> bench_read(Stage& stage) {
     }
     const auto report = TRY(run_reads(server->port(), resources, duration));
     const double rate = report.calls_per_second();
-    stage.report({"read", rate, "requests/s", floor, rate / floor, report.latency().percentile_ms(0.5), report.latency().percentile_ms(0.99), resident_mb(server->process(), false),
+    stage.report({"read", rate, "requests/s", floor, rate / floor,
+                  report.latency().percentile_ms(0.5), report.latency().percentile_ms(0.99),
+                  resident_mb(server->process(), false),
                   "64 connections against the same bytes served static"});
     return {};
 }
@@ -80,7 +87,9 @@ Result<void> bench_export(Stage& stage) {
     const double before = resident_mb(server->process(), false);
     const auto begun = std::chrono::steady_clock::now();
     const auto started = TRY(client.send(request));
-    if (started.status != 202) return fail(Category::fault, fmt::format("$export answered {}: {}", started.status, started.body));
+    if (started.status != 202)
+        return fail(Category::fault,
+                    fmt::format("$export answered {}: {}", started.status, started.body));
     request.url = started.headers.get("Content-Location");
     std::int64_t resources = 0;
     while (true) {
@@ -89,14 +98,19 @@ Result<void> bench_export(Stage& stage) {
             std::this_thread::sleep_for(std::chrono::milliseconds(20));
             continue;
         }
-        if (state.status != 200) return fail(Category::fault, fmt::format("the export ended with {}: {}", state.status, state.body));
+        if (state.status != 200)
+            return fail(Category::fault,
+                        fmt::format("the export ended with {}: {}", state.status, state.body));
         const JsonDocument manifest = TRY(JsonDocument::parse(state.body));
-        for (const Json& file : manifest.root()["output"].items()) resources += std::stoll(std::string(file["count"].text()));
+        for (const Json& file : manifest.root()["output"].items())
+            resources += std::stoll(std::string(file["count"].text()));
         break;
     }
-    const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count();
+    const double seconds =
+        std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count();
     const double grown = resident_mb(server->process(), false) - before;
-    stage.report({"export", static_cast<double>(resources) / seconds, "resources/s", 0, 0, 0, 0, grown, fmt::format("{} resources; rss is the growth", resources)});
+    stage.report({"export", static_cast<double>(resources) / seconds, "resources/s", 0, 0, 0, 0,
+                  grown, fmt::format("{} resources; rss is the growth", resources)});
     return {};
 }
 

@@ -19,18 +19,22 @@ namespace {
 
 struct Template {
     std::string id, kind, text;
-    bool answer_grows = false;  ///< counts and totals over the whole region: their work grows with it
+    bool answer_grows =
+        false;  ///< counts and totals over the whole region: their work grows with it
 };
 
 Result<std::vector<Template>> read_mix() {
-    const std::string path = std::string(MERIDIAN_SOURCE_DIR) + "/../shared/data/bench/search-mix.tsv";
+    const std::string path =
+        std::string(MERIDIAN_SOURCE_DIR) + "/../shared/data/bench/search-mix.tsv";
     std::ifstream file(path);
     std::vector<Template> mix;
     for (std::string line; std::getline(file, line);) {
         if (line.empty() || line[0] == '#') continue;
         const std::size_t first = line.find('\t'), second = line.find('\t', first + 1);
-        Template one{line.substr(0, first), line.substr(first + 1, second - first - 1), line.substr(second + 5), false};
-        if (const std::size_t comma = one.text.find(", then"); comma != std::string::npos) one.text.resize(comma);
+        Template one{line.substr(0, first), line.substr(first + 1, second - first - 1),
+                     line.substr(second + 5), false};
+        if (const std::size_t comma = one.text.find(", then"); comma != std::string::npos)
+            one.text.resize(comma);
         one.answer_grows = one.kind == "count" || one.kind == "total";
         mix.push_back(std::move(one));
     }
@@ -40,45 +44,61 @@ Result<std::vector<Template>> read_mix() {
 
 /// What the placeholders of the mix may stand for, taken from what the store holds.
 struct Samples {
-    std::vector<std::array<std::string, 4>> patients;  ///< id, identifier system, value, family | given below
+    std::vector<std::array<std::string, 4>>
+        patients;  ///< id, identifier system, value, family | given below
     std::vector<std::string> families, givens, years;
-    std::vector<std::array<std::string, 5>> labs;      ///< code, value, unit, date, patient
+    std::vector<std::array<std::string, 5>> labs;  ///< code, value, unit, date, patient
     std::vector<std::string> icd10, types, procedures, value_sets;
 };
 
 class Sampler {
-   public:
+ public:
     explicit Sampler(std::uint16_t port) : port_(port) {}
 
     Result<Samples> take() {
         TRY(each("/fhir/Patient?_count=1000", [&](const Json& r) {
             const Json& identifier = r["identifier"].items()[0];
-            samples_.patients.push_back({std::string(r.string_at("id")), std::string(identifier.string_at("system")), std::string(identifier.string_at("value")), ""});
+            samples_.patients.push_back({std::string(r.string_at("id")),
+                                         std::string(identifier.string_at("system")),
+                                         std::string(identifier.string_at("value")), ""});
             const Json& name = r["name"].items()[0];
             samples_.families.emplace_back(name.string_at("family"));
-            samples_.givens.emplace_back(name["given"].size() > 0 ? name["given"].items()[0].text() : std::string_view());
+            samples_.givens.emplace_back(name["given"].size() > 0 ? name["given"].items()[0].text()
+                                                                  : std::string_view());
             samples_.years.emplace_back(r.string_at("birthDate").substr(0, 4));
         }));
         TRY(each("/fhir/Observation?category=laboratory&_count=1000", [&](const Json& r) {
             if (!r["valueQuantity"].is_object()) return;
-            samples_.labs.push_back({std::string(r["code"]["coding"].items()[0].string_at("code")), std::string(r["valueQuantity"]["value"].text()), std::string(r["valueQuantity"].string_at("code")),
-                                     std::string(r.string_at("effectiveDateTime").substr(0, 10)), std::string(r["subject"].string_at("reference").substr(8))});
+            samples_.labs.push_back({std::string(r["code"]["coding"].items()[0].string_at("code")),
+                                     std::string(r["valueQuantity"]["value"].text()),
+                                     std::string(r["valueQuantity"].string_at("code")),
+                                     std::string(r.string_at("effectiveDateTime").substr(0, 10)),
+                                     std::string(r["subject"].string_at("reference").substr(8))});
         }));
-        TRY(each("/fhir/Condition?_count=1000", [&](const Json& r) { samples_.icd10.emplace_back(r["code"]["coding"].items()[0].string_at("code")); }));
+        TRY(each("/fhir/Condition?_count=1000", [&](const Json& r) {
+            samples_.icd10.emplace_back(r["code"]["coding"].items()[0].string_at("code"));
+        }));
         TRY(each("/fhir/Encounter?_count=500", [&](const Json& r) {
-            if (r["type"].size() > 0) samples_.types.emplace_back(r["type"].items()[0]["coding"].items()[0].string_at("code"));
+            if (r["type"].size() > 0)
+                samples_.types.emplace_back(
+                    r["type"].items()[0]["coding"].items()[0].string_at("code"));
         }));
-        TRY(each("/fhir/Procedure?_count=500", [&](const Json& r) { samples_.procedures.emplace_back(r["code"]["coding"].items()[0].string_at("code")); }));
-        TRY(each("/fhir/ValueSet?_count=10", [&](const Json& r) { samples_.value_sets.emplace_back(r.string_at("url")); }));
+        TRY(each("/fhir/Procedure?_count=500", [&](const Json& r) {
+            samples_.procedures.emplace_back(r["code"]["coding"].items()[0].string_at("code"));
+        }));
+        TRY(each("/fhir/ValueSet?_count=10",
+                 [&](const Json& r) { samples_.value_sets.emplace_back(r.string_at("url")); }));
         return std::move(samples_);
     }
 
-   private:
+ private:
     Result<void> each(const std::string& path, const std::function<void(const Json&)>& use) {
         net::ClientRequest request;
         request.url = fmt::format("http://127.0.0.1:{}{}", port_, path);
         const auto answer = TRY(client_.send(request));
-        if (answer.status != 200) return fail(Category::fault, fmt::format("{} answered {}: {}", path, answer.status, answer.body.substr(0, 300)));
+        if (answer.status != 200)
+            return fail(Category::fault, fmt::format("{} answered {}: {}", path, answer.status,
+                                                     answer.body.substr(0, 300)));
         const JsonDocument page = TRY(JsonDocument::parse(answer.body));
         for (const Json& entry : page.root()["entry"].items()) use(entry["resource"]);
         return {};
@@ -90,7 +110,7 @@ class Sampler {
 };
 
 class Filler {
-   public:
+ public:
     explicit Filler(const Samples& samples) : samples_(samples) {}
 
     /// The request path of a template with every placeholder filled at random.
@@ -112,7 +132,8 @@ class Filler {
             std::string value;
             if (name == "patient") value = of_lab ? lab[4] : patient[0];
             if (name == "system") value = patient[1];
-            if (name == "value") value = text.find("{system}") != std::string::npos ? patient[2] : lab[1];
+            if (name == "value")
+                value = text.find("{system}") != std::string::npos ? patient[2] : lab[1];
             if (name == "family-prefix-2") value = pick(samples_.families).substr(0, 3);
             if (name == "family") value = pick(samples_.families);
             if (name == "given") value = pick(samples_.givens);
@@ -131,20 +152,22 @@ class Filler {
             if (name == "recent") value = to_text(Instant{now().milliseconds - 3'600'000});
             out += percent_encode(value, ":/");
         }
-        // The quantity's separators are part of the template: '|' and '$' must not stand raw in a URL.
+        // The quantity's separators are part of the template: '|' and '$' must not stand raw in a
+        // URL.
         std::string encoded;
         for (const char c : out) encoded += c == '|' ? "%7C" : c == ' ' ? "%20" : std::string(1, c);
         return "/fhir" + encoded;
     }
 
-   private:
+ private:
     template <class T>
     const T& pick(const std::vector<T>& from) {
         static const T nothing{};
         return from.empty() ? nothing : from[random_() % from.size()];
     }
     static std::string next_month(const std::string& date) {
-        int year = std::atoi(date.substr(0, 4).c_str()), month = std::atoi(date.substr(5, 2).c_str()) + 1;
+        int year = std::atoi(date.substr(0, 4).c_str()),
+            month = std::atoi(date.substr(5, 2).c_str()) + 1;
         if (month > 12) {
             month = 1;
             ++year;
@@ -156,10 +179,12 @@ class Filler {
 };
 
 /// Latencies of every query at half of the mix's maximum rate.
-Result<std::vector<load::Figures>> run_mix(Stage& stage, const std::vector<Template>& mix, std::uint64_t patients, double& maximum) {
+Result<std::vector<load::Figures>> run_mix(Stage& stage, const std::vector<Template>& mix,
+                                           std::uint64_t patients, double& maximum) {
     const Stage::Load store = TRY(stage.store(patients));
     tests::ServerProcess server(store.folder);
-    if (!server.is_running()) return fail(Category::fault, "the server did not start: " + server.output());
+    if (!server.is_running())
+        return fail(Category::fault, "the server did not start: " + server.output());
     const Samples samples = TRY(Sampler(server.port()).take());
     Filler filler(samples);
     std::size_t turn = 0;
@@ -187,24 +212,32 @@ Result<std::vector<load::Figures>> run_mix(Stage& stage, const std::vector<Templ
 Result<void> bench_search(Stage& stage) {
     const auto mix = TRY(read_mix());
     const std::uint64_t large = stage.settings().full ? 20'000 : stage.settings().base_patients;
-    const std::uint64_t small = stage.settings().full ? 1'000 : std::max<std::uint64_t>(20, large / 8);
+    const std::uint64_t small =
+        stage.settings().full ? 1'000 : std::max<std::uint64_t>(20, large / 8);
     double small_maximum = 0, large_maximum = 0;
     const auto small_kinds = TRY(run_mix(stage, mix, small, small_maximum));
     const auto large_kinds = TRY(run_mix(stage, mix, large, large_maximum));
     double worst_growth = 0, worst_p99 = 0;
     std::string worst;
     for (std::size_t i = 0; i < mix.size(); ++i) {
-        const double p99 = large_kinds[i].latency.percentile_ms(0.99), before = small_kinds[i].latency.percentile_ms(0.99);
+        const double p99 = large_kinds[i].latency.percentile_ms(0.99),
+                     before = small_kinds[i].latency.percentile_ms(0.99);
         const double growth = before > 0 ? p99 / before : 0;
-        if (!stage.settings().json) stage.report({"search " + mix[i].id, 0, mix[i].kind, before, growth, large_kinds[i].latency.percentile_ms(0.5), p99, 0, "floor = p99 on the small region"});
+        if (!stage.settings().json)
+            stage.report({"search " + mix[i].id, 0, mix[i].kind, before, growth,
+                          large_kinds[i].latency.percentile_ms(0.5), p99, 0,
+                          "floor = p99 on the small region"});
         worst_p99 = std::max(worst_p99, p99);
         if (!mix[i].answer_grows && growth > worst_growth) {
             worst_growth = growth;
             worst = mix[i].id;
         }
     }
-    stage.report({"search", large_maximum, "requests/s", small_maximum, worst_growth, 0, worst_p99, 0,
-                  fmt::format("{} against {} patients; ratio = worst growth of p99 ({}); floor = requests/s on the small region", large, small, worst)});
+    stage.report({"search", large_maximum, "requests/s", small_maximum, worst_growth, 0, worst_p99,
+                  0,
+                  fmt::format("{} against {} patients; ratio = worst growth of p99 ({}); floor = "
+                              "requests/s on the small region",
+                              large, small, worst)});
     return {};
 }
 

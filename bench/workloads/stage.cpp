@@ -28,23 +28,32 @@ double resident_mb(pid_t process, bool peak) {
     return 0;
 }
 
-Result<load::Report> run_load(const load::Options& options, const load::Next& next, const load::OnReply& on_reply) {
+Result<load::Report> run_load(const load::Options& options, const load::Next& next,
+                              const load::OnReply& on_reply) {
     load::Report report = TRY(load::run(options, next, on_reply));
     if (report.failed() == 0) return report;
     std::string first;
     for (const load::Figures& figures : report.kinds) {
         if (first.empty()) first = figures.first_failure;
     }
-    return fail(Category::fault, fmt::format("{} of {} calls failed, the first with: {}", report.failed(), report.failed() + report.succeeded(), first));
+    return fail(Category::fault,
+                fmt::format("{} of {} calls failed, the first with: {}", report.failed(),
+                            report.failed() + report.succeeded(), first));
 }
 
 void Stage::report(const Row& row) {
     if (settings_.json) {
-        std::printf(R"({"workload":"%s","value":%.1f,"unit":"%s","floor":%.1f,"ratio":%.3f,"p50_ms":%.3f,"p99_ms":%.3f,"rss_mb":%.1f})" "\n", row.workload.c_str(), row.value, row.unit.c_str(), row.floor, row.ratio, row.p50_ms,
-                    row.p99_ms, row.rss_mb);
+        std::printf(
+            R"({"workload":"%s","value":%.1f,"unit":"%s","floor":%.1f,"ratio":%.3f,"p50_ms":%.3f,"p99_ms":%.3f,"rss_mb":%.1f})"
+            "\n",
+            row.workload.c_str(), row.value, row.unit.c_str(), row.floor, row.ratio, row.p50_ms,
+            row.p99_ms, row.rss_mb);
     } else {
-        std::printf("%-24s %12.1f %-12s floor %10.1f  ratio %6.3f  p50 %8.3f ms  p99 %8.3f ms  rss %7.1f MB  %s\n", row.workload.c_str(), row.value, row.unit.c_str(), row.floor, row.ratio, row.p50_ms, row.p99_ms, row.rss_mb,
-                    row.note.c_str());
+        std::printf(
+            "%-24s %12.1f %-12s floor %10.1f  ratio %6.3f  p50 %8.3f ms  p99 %8.3f ms  rss %7.1f "
+            "MB  %s\n",
+            row.workload.c_str(), row.value, row.unit.c_str(), row.floor, row.ratio, row.p50_ms,
+            row.p99_ms, row.rss_mb, row.note.c_str());
     }
     std::fflush(stdout);
 }
@@ -73,7 +82,8 @@ Result<Stage::Load> Stage::store(std::uint64_t patients) {
     getrusage(RUSAGE_CHILDREN, &after);
     load.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count();
     load.rss_mb = static_cast<double>(after.ru_maxrss) / 1024;
-    if (code != 0) return fail(Category::fault, fmt::format("the import ended with {}: {}", code, output));
+    if (code != 0)
+        return fail(Category::fault, fmt::format("the import ended with {}: {}", code, output));
     const std::size_t at = output.find(" resources loaded");
     const std::size_t line = output.rfind('\n', at);
     load.resources = std::stoll(output.substr(line == std::string::npos ? 0 : line + 1));
@@ -84,7 +94,8 @@ Result<Stage::Load> Stage::store(std::uint64_t patients) {
 Result<std::unique_ptr<tests::ServerProcess>> Stage::serve() {
     const Load base = TRY(store(settings_.base_patients));
     auto server = std::make_unique<tests::ServerProcess>(base.folder);
-    if (!server->is_running()) return fail(Category::fault, "the server did not start: " + server->output());
+    if (!server->is_running())
+        return fail(Category::fault, "the server did not start: " + server->output());
     return server;
 }
 
@@ -96,7 +107,9 @@ Result<double> Stage::floor_a() {
     store::sqlite::DatabaseOptions options;
     options.create = true;
     auto database = TRY(store::sqlite::Database::open(path, options));
-    TRY(database->execute("PRAGMA page_size=8192; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; CREATE TABLE body(rid INTEGER PRIMARY KEY, json BLOB NOT NULL)"));
+    TRY(database->execute(
+        "PRAGMA page_size=8192; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; CREATE TABLE "
+        "body(rid INTEGER PRIMARY KEY, json BLOB NOT NULL)"));
     simdjson::dom::parser parser;
     std::string packed(1u << 20, '\0');
     std::int64_t count = 0;
@@ -107,9 +120,11 @@ Result<double> Stage::floor_a() {
         if (entry.path().extension() != ".ndjson") continue;
         std::ifstream file(entry.path());
         for (std::string line; count < enough && std::getline(file, line);) {
-            if (parser.parse(line).error() != simdjson::SUCCESS) return fail(Category::fault, "the corpus is no JSON");
+            if (parser.parse(line).error() != simdjson::SUCCESS)
+                return fail(Category::fault, "the corpus is no JSON");
             packed.resize(ZSTD_compressBound(line.size()));
-            const std::size_t size = ZSTD_compress(packed.data(), packed.size(), line.data(), line.size(), 1);
+            const std::size_t size =
+                ZSTD_compress(packed.data(), packed.size(), line.data(), line.size(), 1);
             auto insert = TRY(database->prepare("INSERT INTO body(rid, json) VALUES(?, ?)"));
             insert.bind(1, ++count).bind_blob(2, std::string_view(packed.data(), size));
             TRY(insert.run());
@@ -117,7 +132,8 @@ Result<double> Stage::floor_a() {
         }
     }
     TRY(database->execute("COMMIT"));
-    const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count();
+    const double seconds =
+        std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count();
     database.reset();
     for (const char* suffix : {"", "-wal", "-shm"}) fs::remove(path + suffix);
     floor_a_ = static_cast<double>(count) / seconds;
@@ -130,7 +146,8 @@ FloorServer::FloorServer(const std::string& kind, const std::string& argument) {
     process_ = fork();
     if (process_ == 0) {
         dup2(pipe_ends[1], STDOUT_FILENO);
-        execl("/proc/self/exe", "meridian_bench", "--floor-server", kind.c_str(), argument.c_str(), static_cast<char*>(nullptr));
+        execl("/proc/self/exe", "meridian_bench", "--floor-server", kind.c_str(), argument.c_str(),
+              static_cast<char*>(nullptr));
         _exit(127);
     }
     close(pipe_ends[1]);

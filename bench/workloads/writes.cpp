@@ -12,12 +12,13 @@ namespace {
 
 /// Bundles of PUT entries, at most `entries_max` each, one patient after the other.
 class BundleSink final : public generate::Sink {
-   public:
+ public:
     explicit BundleSink(std::size_t entries_max) : entries_max_(entries_max) {}
     Result<void> resource(const generate::Item& item) override {
         if (count_ == 0) text_ = R"({"resourceType":"Bundle","type":"transaction","entry":[)";
         if (count_ > 0) text_ += ',';
-        text_ += fmt::format(R"({{"resource":{},"request":{{"method":"PUT","url":"{}/{}"}}}})", item.json, item.type, item.id);
+        text_ += fmt::format(R"({{"resource":{},"request":{{"method":"PUT","url":"{}/{}"}}}})",
+                             item.json, item.type, item.id);
         if (++count_ == entries_max_) finish();
         return {};
     }
@@ -28,13 +29,15 @@ class BundleSink final : public generate::Sink {
     }
     std::vector<std::pair<std::string, std::size_t>> bundles;
 
-   private:
+ private:
     std::size_t entries_max_;
     std::size_t count_ = 0;
     std::string text_;
 };
 
-pid_t process_at(const tests::ServerProcess& server) { return server.process(); }
+pid_t process_at(const tests::ServerProcess& server) {
+    return server.process();
+}
 
 }  // namespace
 
@@ -42,7 +45,8 @@ Result<void> bench_import(Stage& stage) {
     const Stage::Load load = TRY(stage.store(stage.settings().base_patients));
     const double floor = TRY(stage.floor_a());
     const double rate = static_cast<double>(load.resources) / load.seconds;
-    stage.report({"import", rate, "resources/s", floor, rate / floor, 0, 0, load.rss_mb, fmt::format("{} resources, all indexes", load.resources)});
+    stage.report({"import", rate, "resources/s", floor, rate / floor, 0, 0, load.rss_mb,
+                  fmt::format("{} resources, all indexes", load.resources)});
     return {};
 }
 
@@ -54,7 +58,8 @@ Result<void> bench_transaction(Stage& stage) {
     options.patients = stage.settings().base_patients + more;
     const auto region = TRY(generate::Region::create(options));
     BundleSink sink(100);
-    for (std::uint64_t patient = stage.settings().base_patients + 1; patient <= options.patients; ++patient) {
+    for (std::uint64_t patient = stage.settings().base_patients + 1; patient <= options.patients;
+         ++patient) {
         TRY(region.patient(patient, sink));
         sink.finish();
     }
@@ -74,10 +79,13 @@ Result<void> bench_transaction(Stage& stage) {
         ++next;
         return true;
     }));
-    const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count();
+    const double seconds =
+        std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count();
     const double rate = static_cast<double>(resources) / seconds;
     const auto latency = report.latency();
-    stage.report({"transaction", rate, "resources/s", floor, rate / floor, latency.percentile_ms(0.5), latency.percentile_ms(0.99), resident_mb(process_at(*server), false),
+    stage.report({"transaction", rate, "resources/s", floor, rate / floor,
+                  latency.percentile_ms(0.5), latency.percentile_ms(0.99),
+                  resident_mb(process_at(*server), false),
                   fmt::format("{} bundles of up to 100 on 8 connections", sink.bundles.size())});
     return {};
 }
@@ -85,25 +93,63 @@ Result<void> bench_transaction(Stage& stage) {
 namespace {
 
 /// Small resources of nine types that refer to each other.
-std::string crud_body(std::size_t type, const std::string& id, unsigned connection, unsigned version) {
-    static constexpr const char* types[] = {"Organization", "Practitioner", "Patient", "Encounter", "Condition", "Observation", "MedicationRequest", "Procedure", "DiagnosticReport"};
-    const std::string subject = fmt::format(R"("subject":{{"reference":"Patient/crud-{}"}})", connection);
-    const std::string begin = fmt::format(R"({{"resourceType":"{}"{},)", types[type], id.empty() ? "" : fmt::format(R"(,"id":"{}")", id));
+std::string crud_body(std::size_t type, const std::string& id, unsigned connection,
+                      unsigned version) {
+    static constexpr const char* types[] = {
+        "Organization", "Practitioner",      "Patient",   "Encounter",       "Condition",
+        "Observation",  "MedicationRequest", "Procedure", "DiagnosticReport"};
+    const std::string subject =
+        fmt::format(R"("subject":{{"reference":"Patient/crud-{}"}})", connection);
+    const std::string begin = fmt::format(R"({{"resourceType":"{}"{},)", types[type],
+                                          id.empty() ? "" : fmt::format(R"(,"id":"{}")", id));
     switch (type) {
-        case 0: return begin + fmt::format(R"("name":"Hospital {}","active":true}})", version);
-        case 1: return begin + fmt::format(R"("name":[{{"family":"Wang","given":["D{}"]}}],"active":true}})", version);
-        case 2: return begin + fmt::format(R"("identifier":[{{"system":"urn:bench","value":"{}"}}],"name":[{{"family":"Li","given":["V{}"]}}],"gender":"female","birthDate":"1960-02-03"}})", connection, version);
-        case 3: return begin + subject + fmt::format(R"(,"status":"finished","class":{{"system":"http://terminology.hl7.org/CodeSystem/v3-ActCode","code":"AMB"}},"period":{{"start":"2024-01-{:02}T08:00:00Z"}}}})", version % 28 + 1);
-        case 4: return begin + subject + fmt::format(R"(,"code":{{"coding":[{{"system":"http://hl7.org/fhir/sid/icd-10","code":"N18.{}"}}]}},"recordedDate":"2024-02-01"}})", version % 6);
+        case 0:
+            return begin + fmt::format(R"("name":"Hospital {}","active":true}})", version);
+        case 1:
+            return begin +
+                   fmt::format(R"("name":[{{"family":"Wang","given":["D{}"]}}],"active":true}})",
+                               version);
+        case 2:
+            return begin +
+                   fmt::format(
+                       R"("identifier":[{{"system":"urn:bench","value":"{}"}}],"name":[{{"family":"Li","given":["V{}"]}}],"gender":"female","birthDate":"1960-02-03"}})",
+                       connection, version);
+        case 3:
+            return begin + subject +
+                   fmt::format(
+                       R"(,"status":"finished","class":{{"system":"http://terminology.hl7.org/CodeSystem/v3-ActCode","code":"AMB"}},"period":{{"start":"2024-01-{:02}T08:00:00Z"}}}})",
+                       version % 28 + 1);
+        case 4:
+            return begin + subject +
+                   fmt::format(
+                       R"(,"code":{{"coding":[{{"system":"http://hl7.org/fhir/sid/icd-10","code":"N18.{}"}}]}},"recordedDate":"2024-02-01"}})",
+                       version % 6);
         case 5:
-            return begin + subject + fmt::format(R"(,"status":"final","code":{{"coding":[{{"system":"http://loinc.org","code":"2160-0"}}]}},"effectiveDateTime":"2024-03-01T08:00:00Z","valueQuantity":{{"value":{}.5,"unit":"umol/L","system":"http://unitsofmeasure.org","code":"umol/L"}}}})", 80 + version % 40);
-        case 6: return begin + subject + fmt::format(R"(,"status":"active","intent":"order","medicationCodeableConcept":{{"text":"drug {}"}},"authoredOn":"2024-03-02"}})", version);
-        case 7: return begin + subject + fmt::format(R"(,"status":"completed","code":{{"text":"procedure {}"}},"performedDateTime":"2024-03-03"}})", version);
-        default: return begin + subject + fmt::format(R"(,"status":"final","code":{{"text":"report {}"}},"effectiveDateTime":"2024-03-04"}})", version);
+            return begin + subject +
+                   fmt::format(
+                       R"(,"status":"final","code":{{"coding":[{{"system":"http://loinc.org","code":"2160-0"}}]}},"effectiveDateTime":"2024-03-01T08:00:00Z","valueQuantity":{{"value":{}.5,"unit":"umol/L","system":"http://unitsofmeasure.org","code":"umol/L"}}}})",
+                       80 + version % 40);
+        case 6:
+            return begin + subject +
+                   fmt::format(
+                       R"(,"status":"active","intent":"order","medicationCodeableConcept":{{"text":"drug {}"}},"authoredOn":"2024-03-02"}})",
+                       version);
+        case 7:
+            return begin + subject +
+                   fmt::format(
+                       R"(,"status":"completed","code":{{"text":"procedure {}"}},"performedDateTime":"2024-03-03"}})",
+                       version);
+        default:
+            return begin + subject +
+                   fmt::format(
+                       R"(,"status":"final","code":{{"text":"report {}"}},"effectiveDateTime":"2024-03-04"}})",
+                       version);
     }
 }
 
-constexpr const char* crud_types[] = {"Organization", "Practitioner", "Patient", "Encounter", "Condition", "Observation", "MedicationRequest", "Procedure", "DiagnosticReport"};
+constexpr const char* crud_types[] = {"Organization",      "Practitioner", "Patient",
+                                      "Encounter",         "Condition",    "Observation",
+                                      "MedicationRequest", "Procedure",    "DiagnosticReport"};
 
 /// create, read, update, delete of one type after the other, each connection for itself.
 struct CrudState {
@@ -127,9 +173,11 @@ Result<load::Report> run_crud(std::uint16_t port, bool bare, std::chrono::millis
         static constexpr const char* methods[] = {"POST", "GET", "PUT", "DELETE"};
         call.kind = state.step;
         call.method = methods[state.step];
-        call.target = state.step == 0 ? (bare ? "/" : fmt::format("/fhir/{}", crud_types[type])) : state.location;
+        call.target = state.step == 0 ? (bare ? "/" : fmt::format("/fhir/{}", crud_types[type]))
+                                      : state.location;
         if (state.step == 0 || state.step == 2) {
-            const std::string id = state.step == 0 ? "" : state.location.substr(state.location.rfind('/') + 1);
+            const std::string id =
+                state.step == 0 ? "" : state.location.substr(state.location.rfind('/') + 1);
             call.body = crud_body(type, id, connection, state.round);
             call.headers = "Content-Type: application/fhir+json\r\n";
         }
@@ -139,8 +187,10 @@ Result<load::Report> run_crud(std::uint16_t port, bool bare, std::chrono::millis
         CrudState& state = states[connection];
         if (state.step == 0) {
             std::string location(reply.header("Location"));
-            if (const std::size_t at = location.find("/fhir/"); at != std::string::npos) location = location.substr(at);
-            if (const std::size_t at = location.find("/_history"); at != std::string::npos) location.resize(at);
+            if (const std::size_t at = location.find("/fhir/"); at != std::string::npos)
+                location = location.substr(at);
+            if (const std::size_t at = location.find("/_history"); at != std::string::npos)
+                location.resize(at);
             state.location = std::move(location);
         }
         if (++state.step == 4) {
@@ -154,7 +204,8 @@ Result<load::Report> run_crud(std::uint16_t port, bool bare, std::chrono::millis
 }  // namespace
 
 Result<void> bench_crud(Stage& stage) {
-    const std::chrono::milliseconds duration = std::chrono::seconds(stage.settings().full ? 60 : 10);
+    const std::chrono::milliseconds duration =
+        std::chrono::seconds(stage.settings().full ? 60 : 10);
     double floor = 0;
     {
         const FloorServer server("rows", stage.settings().folder + "/floor-b");
@@ -163,8 +214,11 @@ Result<void> bench_crud(Stage& stage) {
     auto server = TRY(stage.serve());
     const auto report = TRY(run_crud(server->port(), false, duration));
     const double rate = report.calls_per_second();
-    stage.report({"crud", rate, "requests/s", floor, rate / floor, report.latency().percentile_ms(0.5), report.latency().percentile_ms(0.99), resident_mb(process_at(*server), false),
-                  fmt::format("create p99 {:.1f} ms, 300 connections", report.kinds[0].latency.percentile_ms(0.99))});
+    stage.report({"crud", rate, "requests/s", floor, rate / floor,
+                  report.latency().percentile_ms(0.5), report.latency().percentile_ms(0.99),
+                  resident_mb(process_at(*server), false),
+                  fmt::format("create p99 {:.1f} ms, 300 connections",
+                              report.kinds[0].latency.percentile_ms(0.99))});
     return {};
 }
 

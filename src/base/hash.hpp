@@ -13,9 +13,12 @@ using Sha256 = std::array<unsigned char, 32>;
 /// SHA-256 (FIPS 180-4).
 Sha256 sha256(std::string_view data);
 std::string to_hex(std::string_view bytes);
-inline std::string to_hex(const Sha256& hash) { return to_hex({reinterpret_cast<const char*>(hash.data()), hash.size()}); }
+inline std::string to_hex(const Sha256& hash) {
+    return to_hex({reinterpret_cast<const char*>(hash.data()), hash.size()});
+}
 
-/// SipHash-2-4 with a 128-bit key: a short keyed hash that an outsider cannot steer into collisions.
+/// SipHash-2-4 with a 128-bit key: a short keyed hash that an outsider cannot steer into
+/// collisions.
 using SipKey = std::array<unsigned char, 16>;
 std::uint64_t siphash(std::string_view data, const SipKey& key);
 

@@ -38,7 +38,8 @@ unsigned days_in_month(int year, unsigned month);
 /// How much of a FHIR date, dateTime, instant or time was written.
 enum class DatePrecision : unsigned char { year, month, day, hour, minute, second, millisecond };
 
-/// A FHIR date, dateTime or instant as written: partial, with or without time zone (FHIR R4 §2.24.0.1).
+/// A FHIR date, dateTime or instant as written: partial, with or without time zone (FHIR R4
+/// §2.24.0.1).
 struct PartialDate {
     int year = 0;
     unsigned month = 1, day = 1, hour = 0, minute = 0, second = 0, millisecond = 0;
@@ -51,8 +52,9 @@ struct PartialDate {
     Instant upper(int default_zone_minutes = 0) const;
 };
 
-/// Parses YYYY, YYYY-MM, YYYY-MM-DD, or a date with time. Hour-minute without seconds is accepted (search values allow it).
-/// Errors: `incorrect` whose message says what is wrong, e.g. `"1987-13-02" is no date: month 13 (expected …)`. Blocking: never.
+/// Parses YYYY, YYYY-MM, YYYY-MM-DD, or a date with time. Hour-minute without seconds is accepted
+/// (search values allow it). Errors: `incorrect` whose message says what is wrong, e.g.
+/// `"1987-13-02" is no date: month 13 (expected …)`. Blocking: never.
 Result<PartialDate> parse_date(std::string_view text);
 
 }  // namespace meridian

@@ -13,12 +13,13 @@ namespace meridian {
 
 struct JsonMember;
 
-/// One node of a JSON document: 16 bytes, trivially copyable. Strings, numbers and children lie in the memory of the
-/// JsonDocument that made it (or that it was deep-copied into) and live as long as that document.
+/// One node of a JSON document: 16 bytes, trivially copyable. Strings, numbers and children lie in
+/// the memory of the JsonDocument that made it (or that it was deep-copied into) and live as long
+/// as that document.
 ///
 /// Numbers keep the text they were written with ("1.50" stays "1.50"), members keep their order.
 class Json {
-   public:
+ public:
     enum class Kind : std::uint8_t { null, boolean, number, string, array, object };
 
     constexpr Json() = default;
@@ -33,13 +34,16 @@ class Json {
 
     /// The boolean's value; false for every other kind.
     bool boolean() const { return kind_ == Kind::boolean && flag_; }
-    /// A string's characters (UTF-8, unescaped) or a number's digits as written; empty for every other kind.
+    /// A string's characters (UTF-8, unescaped) or a number's digits as written; empty for every
+    /// other kind.
     std::string_view text() const {
-        return kind_ == Kind::string || kind_ == Kind::number ? std::string_view(text_, size_) : std::string_view();
+        return kind_ == Kind::string || kind_ == Kind::number ? std::string_view(text_, size_)
+                                                              : std::string_view();
     }
     /// An array's items; empty for every other kind.
     std::span<const Json> items() const {
-        return kind_ == Kind::array ? std::span<const Json>(items_, size_) : std::span<const Json>();
+        return kind_ == Kind::array ? std::span<const Json>(items_, size_)
+                                    : std::span<const Json>();
     }
     /// An object's members in written order; empty for every other kind.
     std::span<const JsonMember> members() const;
@@ -60,12 +64,13 @@ class Json {
     std::span<JsonMember> mutable_members();
     Json* find_mutable(std::string_view key);
 
-   private:
+ private:
     friend class JsonDocument;
     friend struct JsonBuilder;
     Kind kind_ = Kind::null;
     bool flag_ = false;
-    std::uint8_t capacity_power_ = 0;  ///< an edited container has room for 2^capacity_power_ nodes; 0: for exactly size_
+    std::uint8_t capacity_power_ =
+        0;  ///< an edited container has room for 2^capacity_power_ nodes; 0: for exactly size_
     std::uint32_t size_ = 0;
     union {
         const char* text_ = nullptr;
@@ -80,13 +85,14 @@ struct JsonMember {
     Json value;
 };
 
-/// Same content: members in any order, numbers compared by value with digits ignored beyond it (1.0 equals 1.00 is false:
-/// FHIR decimals differ by precision, so numbers are compared by their text).
+/// Same content: members in any order, numbers compared by value with digits ignored beyond it (1.0
+/// equals 1.00 is false: FHIR decimals differ by precision, so numbers are compared by their text).
 bool equal(const Json& left, const Json& right);
 
-/// Owns the memory of a JSON tree: an arena that only grows. Movable; not safe to edit from two threads, safe to read from many.
+/// Owns the memory of a JSON tree: an arena that only grows. Movable; not safe to edit from two
+/// threads, safe to read from many.
 class JsonDocument {
-   public:
+ public:
     JsonDocument();
     JsonDocument(JsonDocument&&) noexcept;
     JsonDocument& operator=(JsonDocument&&) noexcept;
@@ -94,9 +100,10 @@ class JsonDocument {
 
     /// Parses one JSON text (RFC 8259).
     ///
-    /// Errors: `incorrect` with the place for invalid syntax, invalid UTF-8, a key that stands twice in one object, trailing
-    /// characters, nesting deeper than limits::json_depth_max, a number longer than limits::number_length_max;
-    /// `too_large` beyond limits::json_bytes_max. Blocking: never.
+    /// Errors: `incorrect` with the place for invalid syntax, invalid UTF-8, a key that stands
+    /// twice in one object, trailing characters, nesting deeper than limits::json_depth_max, a
+    /// number longer than limits::number_length_max; `too_large` beyond limits::json_bytes_max.
+    /// Blocking: never.
     static Result<JsonDocument> parse(std::string_view text);
 
     const Json& root() const { return root_; }
@@ -115,9 +122,11 @@ class JsonDocument {
     /// A deep copy of a node of another document into this one.
     Json copy(const Json& other);
 
-    // --- editing; `object` and `array` must be nodes of this document, and references into them end with the next edit.
-    // A node is a handle: copies of one container share its children, so edit through the one in the tree only. ---
-    /// Sets or replaces a member; a new one goes to the end. `key` is copied. Returns the place of the value.
+    // --- editing; `object` and `array` must be nodes of this document, and references into them
+    // end with the next edit. A node is a handle: copies of one container share its children, so
+    // edit through the one in the tree only. ---
+    /// Sets or replaces a member; a new one goes to the end. `key` is copied. Returns the place of
+    /// the value.
     Json& set(Json& object, std::string_view key, Json value);
     /// Like set, but a new member goes to the front.
     Json& set_first(Json& object, std::string_view key, Json value);
@@ -130,7 +139,7 @@ class JsonDocument {
     /// Bytes held by this document's memory.
     std::size_t memory_bytes() const;
 
-   private:
+ private:
     friend struct JsonBuilder;
     struct Arena;
     std::unique_ptr<Arena> arena_;

@@ -16,7 +16,9 @@ int hex_value(char c) {
 
 /// Length of the well-formed UTF-8 sequence at `at`, 0 when there is none (Unicode 15 table 3-7).
 std::size_t utf8_sequence(std::string_view text, std::size_t at) {
-    const auto byte = [&](std::size_t i) { return at + i < text.size() ? static_cast<unsigned char>(text[at + i]) : 0u; };
+    const auto byte = [&](std::size_t i) {
+        return at + i < text.size() ? static_cast<unsigned char>(text[at + i]) : 0u;
+    };
     const auto continues = [&](std::size_t i) { return (byte(i) & 0xC0u) == 0x80u; };
     const unsigned lead = byte(0);
     if (lead < 0x80) return 1;
@@ -44,7 +46,8 @@ bool is_text(std::string_view text) {
 }
 
 bool is_unreserved(char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '.' || c == '_' || c == '~';
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
+           c == '.' || c == '_' || c == '~';
 }
 
 }  // namespace
@@ -59,7 +62,10 @@ Result<std::string> percent_decode(std::string_view text, bool plus_is_space) {
             const int high = i + 1 < text.size() ? hex_value(text[i + 1]) : -1;
             const int low = i + 2 < text.size() ? hex_value(text[i + 2]) : -1;
             if (high < 0 || low < 0) {
-                return fail(Category::incorrect, fmt::format("the '%' at character {} is not followed by two hexadecimal digits", i + 1));
+                return fail(
+                    Category::incorrect,
+                    fmt::format("the '%' at character {} is not followed by two hexadecimal digits",
+                                i + 1));
             }
             out += static_cast<char>(high * 16 + low);
             i += 2;
@@ -67,7 +73,9 @@ Result<std::string> percent_decode(std::string_view text, bool plus_is_space) {
             out += text[i];
         }
     }
-    if (!is_text(out)) return fail(Category::incorrect, "the decoded text is not valid UTF-8 or holds a zero byte");
+    if (!is_text(out))
+        return fail(Category::incorrect,
+                    "the decoded text is not valid UTF-8 or holds a zero byte");
     return out;
 }
 
@@ -95,11 +103,14 @@ Result<std::vector<std::pair<std::string, std::string>>> parse_query_string(std:
         text.remove_prefix(std::min(end + 1, text.size()));
         if (part.empty()) continue;
         if (parameters.size() == limits::search_parameters_max) {
-            return fail(Category::too_large, fmt::format("a query may have at most {} parameters", limits::search_parameters_max));
+            return fail(Category::too_large, fmt::format("a query may have at most {} parameters",
+                                                         limits::search_parameters_max));
         }
         const std::size_t equals = part.find('=');
         std::string name = TRY(percent_decode(part.substr(0, equals), true));
-        std::string value = equals == std::string_view::npos ? std::string() : TRY(percent_decode(part.substr(equals + 1), true));
+        std::string value = equals == std::string_view::npos
+                                ? std::string()
+                                : TRY(percent_decode(part.substr(equals + 1), true));
         parameters.emplace_back(std::move(name), std::move(value));
     }
     return parameters;

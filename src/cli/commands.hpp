@@ -7,7 +7,8 @@ namespace CLI {
 class App;
 }
 
-/// The sub-commands of `meridian`: each adds itself to the command line and sets what is to run. One .cpp per command.
+/// The sub-commands of `meridian`: each adds itself to the command line and sets what is to run.
+/// One .cpp per command.
 namespace meridian::cli {
 
 /// What a chosen sub-command does; returns the exit code.

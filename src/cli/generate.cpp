@@ -16,22 +16,27 @@ namespace meridian::cli {
 
 namespace {
 
-/// Feeds the generator's output straight into a record; the documents' facts go to a file beside it.
+/// Feeds the generator's output straight into a record; the documents' facts go to a file beside
+/// it.
 class RecordSink final : public generate::Sink {
-   public:
-    RecordSink(server::Loader& loader, std::ofstream& truth, Progress& progress, std::int64_t patients) : loader_(loader), truth_(truth), progress_(progress), patients_(patients) {}
+ public:
+    RecordSink(server::Loader& loader, std::ofstream& truth, Progress& progress,
+               std::int64_t patients)
+        : loader_(loader), truth_(truth), progress_(progress), patients_(patients) {}
 
     Result<void> resource(const generate::Item& item) override {
         TRY(loader_.add(std::string(item.json), ++number_));
-        if (number_ % 512 == 0) progress_.show(static_cast<std::int64_t>(item.patient), patients_, number_);
+        if (number_ % 512 == 0)
+            progress_.show(static_cast<std::int64_t>(item.patient), patients_, number_);
         return {};
     }
     Result<void> truth(std::string_view, std::string_view json) override {
         truth_ << json << '\n';
-        return truth_ ? Result<void>() : fail(Category::unavailable, "truth.ndjson cannot be written");
+        return truth_ ? Result<void>()
+                      : fail(Category::unavailable, "truth.ndjson cannot be written");
     }
 
-   private:
+ private:
     server::Loader& loader_;
     std::ofstream& truth_;
     Progress& progress_;
@@ -39,7 +44,8 @@ class RecordSink final : public generate::Sink {
     std::int64_t number_ = 0;
 };
 
-Result<int> generate_into_record(const generate::RegionOptions& options, const std::string& folder) {
+Result<int> generate_into_record(const generate::RegionOptions& options,
+                                 const std::string& folder) {
     server::RecordOptions record_options;
     record_options.data_folder = folder;
     record_options.bulk = true;
@@ -47,10 +53,13 @@ Result<int> generate_into_record(const generate::RegionOptions& options, const s
     std::ofstream truth(std::filesystem::path(folder) / "truth.ndjson");
     Progress progress("resources");
     server::Loader::Events events;
-    events.rejected = [](std::int64_t, const std::string& reason, const std::string& text) -> Result<void> {
-        return fail(Category::fault, fmt::format("a generated resource is not valid: {} in {}", reason, text.substr(0, 200)));
+    events.rejected = [](std::int64_t, const std::string& reason,
+                         const std::string& text) -> Result<void> {
+        return fail(Category::fault, fmt::format("a generated resource is not valid: {} in {}",
+                                                 reason, text.substr(0, 200)));
     };
-    server::Loader loader(*record.repository, fhir::Caller::system("generate"), 0, std::move(events));
+    server::Loader loader(*record.repository, fhir::Caller::system("generate"), 0,
+                          std::move(events));
     RecordSink sink(loader, truth, progress, static_cast<std::int64_t>(options.patients));
     TRY(generate::generate(options, sink));
     TRY(loader.finish());
@@ -66,24 +75,39 @@ void add_generate(CLI::App& app, Action& action) {
         std::string out, data;
     };
     auto arguments = std::make_shared<Arguments>();
-    CLI::App* command = app.add_subcommand("generate", "make a synthetic region: the same seed gives the same people, for ever");
-    command->add_option("--patients", arguments->options.patients, "number of patients; the first ten are the named cast")->capture_default_str();
+    CLI::App* command = app.add_subcommand(
+        "generate", "make a synthetic region: the same seed gives the same people, for ever");
+    command
+        ->add_option("--patients", arguments->options.patients,
+                     "number of patients; the first ten are the named cast")
+        ->capture_default_str();
     command->add_option("--seed", arguments->options.seed, "seed")->capture_default_str();
-    auto* out = command->add_option("--out", arguments->out, "folder for NDJSON files, one per type, and truth.ndjson");
-    auto* data = command->add_option("--data", arguments->data, "folder of a store to load the region into");
+    auto* out = command->add_option("--out", arguments->out,
+                                    "folder for NDJSON files, one per type, and truth.ndjson");
+    auto* data =
+        command->add_option("--data", arguments->data, "folder of a store to load the region into");
     out->excludes(data);
     command->callback([arguments, &action] {
         action = [arguments]() -> Result<int> {
-            if (!arguments->data.empty()) return generate_into_record(arguments->options, arguments->data);
-            if (arguments->out.empty()) return fail(Category::incorrect, "tell where to: --out FOLDER for files or --data FOLDER for a store");
+            if (!arguments->data.empty())
+                return generate_into_record(arguments->options, arguments->data);
+            if (arguments->out.empty())
+                return fail(Category::incorrect,
+                            "tell where to: --out FOLDER for files or --data FOLDER for a store");
             Progress progress("patients");
             const auto total = static_cast<std::int64_t>(arguments->options.patients);
-            const auto summary = TRY(generate::write_folder(arguments->options, arguments->out, [&](std::uint64_t patients) {
-                progress.show(static_cast<std::int64_t>(patients), total, static_cast<std::int64_t>(patients));
-            }));
+            const auto summary = TRY(generate::write_folder(
+                arguments->options, arguments->out, [&](std::uint64_t patients) {
+                    progress.show(static_cast<std::int64_t>(patients), total,
+                                  static_cast<std::int64_t>(patients));
+                }));
             progress.finish(total);
-            for (const auto& [type, count] : summary.resources) std::printf("%s\t%llu\n", type.c_str(), static_cast<unsigned long long>(count));
-            std::printf("%llu resources, %llu documents, %llu bytes\n", static_cast<unsigned long long>(summary.total), static_cast<unsigned long long>(summary.documents), static_cast<unsigned long long>(summary.bytes));
+            for (const auto& [type, count] : summary.resources)
+                std::printf("%s\t%llu\n", type.c_str(), static_cast<unsigned long long>(count));
+            std::printf("%llu resources, %llu documents, %llu bytes\n",
+                        static_cast<unsigned long long>(summary.total),
+                        static_cast<unsigned long long>(summary.documents),
+                        static_cast<unsigned long long>(summary.bytes));
             return done;
         };
     });

@@ -19,17 +19,27 @@ Result<JsonDocument> read_resource(const std::string& path) {
     server::TextFile file = TRY(server::TextFile::open(path == "-" ? "/dev/stdin" : path));
     const std::string text = TRY(file.rest());
     const std::size_t first = text.find_first_not_of(" \t\r\n\xEF\xBB\xBF");
-    auto document = first != std::string::npos && text[first] == '<' ? fhir::from_xml(text) : JsonDocument::parse(text);
-    if (!document) return fail(document.error().category, document.error().where.empty() ? document.error().message : document.error().where + ": " + document.error().message, path);
+    auto document = first != std::string::npos && text[first] == '<' ? fhir::from_xml(text)
+                                                                     : JsonDocument::parse(text);
+    if (!document)
+        return fail(document.error().category,
+                    document.error().where.empty()
+                        ? document.error().message
+                        : document.error().where + ": " + document.error().message,
+                    path);
     return document;
 }
 
 const char* word(Severity severity) {
     switch (severity) {
-        case Severity::fatal: return "fatal";
-        case Severity::error: return "error";
-        case Severity::warning: return "warning";
-        case Severity::information: return "information";
+        case Severity::fatal:
+            return "fatal";
+        case Severity::error:
+            return "error";
+        case Severity::warning:
+            return "warning";
+        case Severity::information:
+            return "information";
     }
     return "error";
 }
@@ -42,9 +52,11 @@ void add_fhirpath(CLI::App& app, Action& action) {
         std::string file;
     };
     auto arguments = std::make_shared<Arguments>();
-    CLI::App* command = app.add_subcommand("fhirpath", "evaluate a FHIRPath expression on a resource and print a JSON array");
+    CLI::App* command = app.add_subcommand(
+        "fhirpath", "evaluate a FHIRPath expression on a resource and print a JSON array");
     command->add_option("-e,--expression", arguments->expression, "the expression")->required();
-    command->add_option("FILE", arguments->file, "resource as JSON or XML; - for standard input")->required();
+    command->add_option("FILE", arguments->file, "resource as JSON or XML; - for standard input")
+        ->required();
     command->callback([arguments, &action] {
         action = [arguments]() -> Result<int> {
             const auto expression = TRY(fhir::path::Expression::compile(arguments->expression));
@@ -63,8 +75,10 @@ void add_fhirpath(CLI::App& app, Action& action) {
 
 void add_validate(CLI::App& app, Action& action) {
     auto files = std::make_shared<std::vector<std::string>>();
-    CLI::App* command = app.add_subcommand("validate", "check resources against FHIR R4; exit code 1 when one is invalid");
-    command->add_option("FILE", *files, "resources as JSON or XML; - for standard input")->required();
+    CLI::App* command = app.add_subcommand(
+        "validate", "check resources against FHIR R4; exit code 1 when one is invalid");
+    command->add_option("FILE", *files, "resources as JSON or XML; - for standard input")
+        ->required();
     command->callback([files, &action] {
         action = [files]() -> Result<int> {
             int code = done;
@@ -77,7 +91,9 @@ void add_validate(CLI::App& app, Action& action) {
                     issues.push_back({Severity::fatal, "structure", document.error().message, ""});
                 }
                 for (const Issue& issue : issues) {
-                    std::printf("%s: %s: %s%s%s\n", path.c_str(), word(issue.severity), issue.path.c_str(), issue.path.empty() ? "" : ": ", issue.message.c_str());
+                    std::printf("%s: %s: %s%s%s\n", path.c_str(), word(issue.severity),
+                                issue.path.c_str(), issue.path.empty() ? "" : ": ",
+                                issue.message.c_str());
                 }
                 if (fhir::has_errors(issues)) code = failed;
                 if (issues.empty()) std::printf("%s: valid\n", path.c_str());

@@ -19,7 +19,8 @@ void add_check(CLI::App& app, Action& action) {
         bool quick = false;
     };
     auto arguments = std::make_shared<Arguments>();
-    CLI::App* command = app.add_subcommand("check", "verify database, index, blobs and log; names the first bad record");
+    CLI::App* command = app.add_subcommand(
+        "check", "verify database, index, blobs and log; names the first bad record");
     command->add_option("--data", arguments->data, "folder of the store")->required();
     command->add_flag("--quick", arguments->quick, "structure only, not every page");
     command->callback([arguments, &action] {
@@ -27,11 +28,17 @@ void add_check(CLI::App& app, Action& action) {
             Progress progress("records");
             store::CheckOptions options;
             options.deep = !arguments->quick;
-            options.progress = [&](std::string_view part, std::int64_t now, std::int64_t total) { progress.show(now, total, now, std::string(part)); };
+            options.progress = [&](std::string_view part, std::int64_t now, std::int64_t total) {
+                progress.show(now, total, now, std::string(part));
+            };
             const auto report = TRY(store::check(arguments->data, fhir::body_reader(), options));
-            std::printf("%lld resources, %lld versions, %lld log entries, %lld index rows, %lld blobs: %lld problems\n", static_cast<long long>(report.resources),
-                        static_cast<long long>(report.versions), static_cast<long long>(report.log_entries), static_cast<long long>(report.index_rows),
-                        static_cast<long long>(report.blobs), static_cast<long long>(report.problems));
+            std::printf(
+                "%lld resources, %lld versions, %lld log entries, %lld index rows, %lld blobs: "
+                "%lld problems\n",
+                static_cast<long long>(report.resources), static_cast<long long>(report.versions),
+                static_cast<long long>(report.log_entries),
+                static_cast<long long>(report.index_rows), static_cast<long long>(report.blobs),
+                static_cast<long long>(report.problems));
             if (report.clean()) return done;
             std::fprintf(stderr, "meridian: the first problem: %s\n", report.first_problem.c_str());
             return failed;
@@ -44,13 +51,16 @@ void add_backup(CLI::App& app, Action& action) {
         std::string data, to;
     };
     auto arguments = std::make_shared<Arguments>();
-    CLI::App* command = app.add_subcommand("backup", "copy a consistent state into a new folder, also while a server writes");
+    CLI::App* command = app.add_subcommand(
+        "backup", "copy a consistent state into a new folder, also while a server writes");
     command->add_option("--data", arguments->data, "folder of the store")->required();
     command->add_option("DIR", arguments->to, "new folder for the backup")->required();
     command->callback([arguments, &action] {
         action = [arguments]() -> Result<int> {
-            const store::Position position = TRY(store::backup_folder(arguments->data, arguments->to));
-            std::printf("backed up to %s at position %lld\n", arguments->to.c_str(), static_cast<long long>(position));
+            const store::Position position =
+                TRY(store::backup_folder(arguments->data, arguments->to));
+            std::printf("backed up to %s at position %lld\n", arguments->to.c_str(),
+                        static_cast<long long>(position));
             return done;
         };
     });
@@ -61,14 +71,19 @@ void add_restore(CLI::App& app, Action& action) {
         std::string data, from;
     };
     auto arguments = std::make_shared<Arguments>();
-    CLI::App* command = app.add_subcommand("restore", "make a store out of a backup; its index is built anew");
-    command->add_option("--data", arguments->data, "folder for the store; must not hold one")->required();
+    CLI::App* command =
+        app.add_subcommand("restore", "make a store out of a backup; its index is built anew");
+    command->add_option("--data", arguments->data, "folder for the store; must not hold one")
+        ->required();
     command->add_option("DIR", arguments->from, "folder of the backup")->required();
     command->callback([arguments, &action] {
         action = [arguments]() -> Result<int> {
             Progress progress("resources");
-            const store::Position position = TRY(store::restore(arguments->from, arguments->data, fhir::body_reader(), [&](std::int64_t now, std::int64_t total) { progress.show(now, total, now); }));
-            std::printf("restored into %s up to position %lld\n", arguments->data.c_str(), static_cast<long long>(position));
+            const store::Position position = TRY(store::restore(
+                arguments->from, arguments->data, fhir::body_reader(),
+                [&](std::int64_t now, std::int64_t total) { progress.show(now, total, now); }));
+            std::printf("restored into %s up to position %lld\n", arguments->data.c_str(),
+                        static_cast<long long>(position));
             return done;
         };
     });
@@ -81,24 +96,28 @@ void add_reindex(CLI::App& app, Action& action) {
     };
     auto arguments = std::make_shared<Arguments>();
     arguments->record.create = false;
-    CLI::App* command = app.add_subcommand("reindex", "extract index rows anew; goes on where it was when interrupted");
+    CLI::App* command = app.add_subcommand(
+        "reindex", "extract index rows anew; goes on where it was when interrupted");
     command->add_option("--data", arguments->record.data_folder, "folder of the store")->required();
-    command->add_option("--param", arguments->param, "one parameter, e.g. Observation.code (default: all)");
+    command->add_option("--param", arguments->param,
+                        "one parameter, e.g. Observation.code (default: all)");
     command->callback([arguments, &action] {
         action = [arguments]() -> Result<int> {
             const server::OpenRecord record = TRY(server::open_record(arguments->record));
             Progress progress("resources");
             std::int64_t before = 0, last = 0;
             std::string type;
-            TRY(record.repository->reindex(arguments->param, [&](std::string_view now_type, std::int64_t now, std::int64_t total) {
-                if (type != now_type) {
-                    before += last;
-                    type = now_type;
-                }
-                last = now;
-                progress.show(now, total, before + now, type);
-                return true;
-            }));
+            TRY(record.repository->reindex(
+                arguments->param,
+                [&](std::string_view now_type, std::int64_t now, std::int64_t total) {
+                    if (type != now_type) {
+                        before += last;
+                        type = now_type;
+                    }
+                    last = now;
+                    progress.show(now, total, before + now, type);
+                    return true;
+                }));
             progress.finish(before + last);
             return done;
         };

@@ -18,14 +18,17 @@ std::string time_text(double seconds) {
 
 }  // namespace
 
-Progress::Progress(std::string unit) : unit_(std::move(unit)), terminal_(isatty(STDERR_FILENO) == 1) {}
+Progress::Progress(std::string unit)
+    : unit_(std::move(unit)), terminal_(isatty(STDERR_FILENO) == 1) {}
 
 Progress::~Progress() {
     if (drawn_) std::fputc('\n', stderr);
 }
 
-void Progress::show(std::int64_t done, std::int64_t total, std::int64_t count, const std::string& note) {
-    const auto pause = terminal_ ? std::chrono::milliseconds(100) : std::chrono::milliseconds(10'000);
+void Progress::show(std::int64_t done, std::int64_t total, std::int64_t count,
+                    const std::string& note) {
+    const auto pause =
+        terminal_ ? std::chrono::milliseconds(100) : std::chrono::milliseconds(10'000);
     const Clock::time_point time = Clock::now();
     if (shown_ == Clock::time_point{} && !terminal_) shown_ = begun_;
     if (time - shown_ < pause) return;
@@ -35,8 +38,10 @@ void Progress::show(std::int64_t done, std::int64_t total, std::int64_t count, c
     if (total > 0) {
         const double share = std::min(1.0, static_cast<double>(done) / static_cast<double>(total));
         const auto filled = static_cast<std::size_t>(share * 30);
-        line = fmt::format("[{}{}] {:3.0f} %  ", std::string(filled, '#'), std::string(30 - filled, '.'), share * 100);
-        if (share > 0.01) line += fmt::format("{} left, ", time_text(seconds() * (1 - share) / share));
+        line = fmt::format("[{}{}] {:3.0f} %  ", std::string(filled, '#'),
+                           std::string(30 - filled, '.'), share * 100);
+        if (share > 0.01)
+            line += fmt::format("{} left, ", time_text(seconds() * (1 - share) / share));
     }
     line += fmt::format("{} {}, {:.0f}/s", count, unit_, rate);
     if (!note.empty()) line += "  " + note.substr(note.size() > 40 ? note.size() - 40 : 0);
@@ -52,7 +57,9 @@ void Progress::show(std::int64_t done, std::int64_t total, std::int64_t count, c
 void Progress::finish(std::int64_t count) {
     if (drawn_) std::fputs("\r\033[K", stderr);
     drawn_ = false;
-    std::fprintf(stderr, "%lld %s in %s (%.0f/s)\n", static_cast<long long>(count), unit_.c_str(), time_text(seconds()).c_str(), static_cast<double>(count) / std::max(0.001, seconds()));
+    std::fprintf(stderr, "%lld %s in %s (%.0f/s)\n", static_cast<long long>(count), unit_.c_str(),
+                 time_text(seconds()).c_str(),
+                 static_cast<double>(count) / std::max(0.001, seconds()));
 }
 
 }  // namespace meridian::cli

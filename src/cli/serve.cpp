@@ -12,7 +12,8 @@ namespace meridian::cli {
 
 namespace {
 
-/// Waits for SIGINT or SIGTERM. The signals are blocked in every thread, so that only this wait sees them.
+/// Waits for SIGINT or SIGTERM. The signals are blocked in every thread, so that only this wait
+/// sees them.
 void wait_for_stop(const sigset_t& signals) {
     int signal = 0;
     sigwait(&signals, &signal);
@@ -28,12 +29,22 @@ void add_serve(CLI::App& app, Action& action) {
     };
     auto arguments = std::make_shared<Arguments>();
     CLI::App* command = app.add_subcommand("serve", "serve the record over HTTP");
-    command->add_option("--data", arguments->options.data_folder, "folder of the store; made when it is not there")->required();
-    command->add_option("--listen", arguments->listen, "address and port, loopback only until sign-in exists")->capture_default_str();
-    command->add_option("--workers", arguments->options.workers, "threads that answer requests; 0 = chosen by the machine");
-    command->add_option("--cache-mb", arguments->options.cache_megabytes, "page cache of the store")->capture_default_str();
-    command->add_option("--base-url", arguments->options.base_url, "public FHIR base, when a proxy stands in front");
-    command->set_config("--config", "", "file with these settings (TOML: listen = \"127.0.0.1:8080\")");
+    command
+        ->add_option("--data", arguments->options.data_folder,
+                     "folder of the store; made when it is not there")
+        ->required();
+    command
+        ->add_option("--listen", arguments->listen,
+                     "address and port, loopback only until sign-in exists")
+        ->capture_default_str();
+    command->add_option("--workers", arguments->options.workers,
+                        "threads that answer requests; 0 = chosen by the machine");
+    command->add_option("--cache-mb", arguments->options.cache_megabytes, "page cache of the store")
+        ->capture_default_str();
+    command->add_option("--base-url", arguments->options.base_url,
+                        "public FHIR base, when a proxy stands in front");
+    command->set_config("--config", "",
+                        "file with these settings (TOML: listen = \"127.0.0.1:8080\")");
     command->callback([arguments, &action] {
         action = [arguments]() -> Result<int> {
             TRY(server::read_listen_address(arguments->listen, arguments->options));
@@ -44,7 +55,8 @@ void add_serve(CLI::App& app, Action& action) {
             pthread_sigmask(SIG_BLOCK, &signals, nullptr);
             std::signal(SIGPIPE, SIG_IGN);
             auto application = TRY(server::Application::start(arguments->options));
-            std::printf("Meridian serves http://%s:%u (FHIR at /fhir)\n", arguments->options.address.c_str(), application->port());
+            std::printf("Meridian serves http://%s:%u (FHIR at /fhir)\n",
+                        arguments->options.address.c_str(), application->port());
             std::fflush(stdout);
             wait_for_stop(signals);
             application->stop();

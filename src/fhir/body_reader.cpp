@@ -16,9 +16,10 @@ Result<std::string> plain_json(const Cipher& cipher, const store::Stored& stored
     return TRY(store::decode(opened)).json;
 }
 
-/// The registry of the specification's parameters for one store's dictionaries, made once per store.
+/// The registry of the specification's parameters for one store's dictionaries, made once per
+/// store.
 class Registries {
-   public:
+ public:
     std::shared_ptr<const search::Parameters> of(store::Names& names) {
         const std::lock_guard lock(mutex_);
         if (names_ != &names) {
@@ -28,7 +29,7 @@ class Registries {
         return parameters_;
     }
 
-   private:
+ private:
     std::mutex mutex_;
     const store::Names* names_ = nullptr;
     std::shared_ptr<const search::Parameters> parameters_;
@@ -38,12 +39,16 @@ class Registries {
 
 store::BodyReader body_reader(std::shared_ptr<const Cipher> cipher) {
     store::BodyReader reader;
-    reader.hash = [cipher](const store::Stored& stored) -> Result<Sha256> { return sha256(TRY(plain_json(*cipher, stored))); };
+    reader.hash = [cipher](const store::Stored& stored) -> Result<Sha256> {
+        return sha256(TRY(plain_json(*cipher, stored)));
+    };
     auto registries = std::make_shared<Registries>();
-    reader.rows = [cipher, registries](const store::Stored& stored, store::Names& names) -> Result<store::Rows> {
+    reader.rows = [cipher, registries](const store::Stored& stored,
+                                       store::Names& names) -> Result<store::Rows> {
         const auto parameters = registries->of(names);
         const JsonDocument document = TRY(JsonDocument::parse(TRY(plain_json(*cipher, stored))));
-        return search::extract(*parameters, parameters->type_text(stored.type), document.root(), names);
+        return search::extract(*parameters, parameters->type_text(stored.type), document.root(),
+                               names);
     };
     return reader;
 }

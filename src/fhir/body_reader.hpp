@@ -8,7 +8,8 @@
 
 namespace meridian::fhir {
 
-/// What the store needs to know of bodies to verify or restore itself: their hashes and the rows they contribute today.
+/// What the store needs to know of bodies to verify or restore itself: their hashes and the rows
+/// they contribute today.
 store::BodyReader body_reader(std::shared_ptr<const Cipher> cipher = plain_cipher());
 
 }  // namespace meridian::fhir

@@ -6,22 +6,24 @@ namespace meridian::fhir {
 namespace {
 
 class PermitAll final : public AccessFilter {
-   public:
+ public:
     store::Condition visible(store::Name) const override { return store::Everything{}; }
     bool sees_everything() const override { return true; }
-    Result<void> allow_write(store::Verb, std::string_view, const Json*) const override { return {}; }
+    Result<void> allow_write(store::Verb, std::string_view, const Json*) const override {
+        return {};
+    }
     Result<void> allow_parameter(std::string_view, std::string_view) const override { return {}; }
 };
 
 class PlainCipher final : public Cipher {
-   public:
+ public:
     Result<std::string> seal(std::string_view, std::string bytes) const override { return bytes; }
     Result<std::string> open(std::string bytes) const override { return bytes; }
     bool is_plain() const override { return true; }
 };
 
 class QuietAudit final : public AuditSink {
-   public:
+ public:
     void record(const Caller&, const AuditRecord&) override {}
 };
 

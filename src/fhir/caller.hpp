@@ -12,31 +12,37 @@
 
 namespace meridian::fhir {
 
-/// What a caller may see and write. The Repository knows only this shape; trust/ fills it from policy, consent and labels.
-/// Implementations are immutable and safe to share between threads.
+/// What a caller may see and write. The Repository knows only this shape; trust/ fills it from
+/// policy, consent and labels. Implementations are immutable and safe to share between threads.
 class AccessFilter {
-   public:
+ public:
     virtual ~AccessFilter() = default;
-    /// The condition that a resource of `type` must satisfy to exist for this caller. ANDed into every hop of a search (match,
-    /// chain, _has, include), into reads by id, history, export and the conditions of writes.
+    /// The condition that a resource of `type` must satisfy to exist for this caller. ANDed into
+    /// every hop of a search (match, chain, _has, include), into reads by id, history, export and
+    /// the conditions of writes.
     virtual store::Condition visible(store::Name type) const = 0;
     /// True when visible() is Everything for all types: lets a read by id skip the check.
     virtual bool sees_everything() const = 0;
-    /// Whether the caller may write this version. `resource` is null for a deletion. Errors: `forbidden`, `not_found` where even
-    /// the existence must stay hidden.
-    virtual Result<void> allow_write(store::Verb verb, std::string_view type, const Json* resource) const = 0;
-    /// Whether the caller may search, sort or chain on a parameter. Errors: `forbidden`, with the same text for every value.
+    /// Whether the caller may write this version. `resource` is null for a deletion. Errors:
+    /// `forbidden`, `not_found` where even the existence must stay hidden.
+    virtual Result<void> allow_write(store::Verb verb, std::string_view type,
+                                     const Json* resource) const = 0;
+    /// Whether the caller may search, sort or chain on a parameter. Errors: `forbidden`, with the
+    /// same text for every value.
     virtual Result<void> allow_parameter(std::string_view type, std::string_view code) const = 0;
 };
 
 /// The filter that lets everything pass: used until policies exist, and by the system itself.
 std::shared_ptr<const AccessFilter> permit_all();
 
-/// Who asks, on whose behalf, for what purpose, and what they may see. Every call through the one door carries one.
+/// Who asks, on whose behalf, for what purpose, and what they may see. Every call through the one
+/// door carries one.
 struct Caller {
-    std::string actor;              ///< reference of the person or system, e.g. "Practitioner/7" or "Device/import"
-    std::string on_behalf_of{};     ///< reference of the patient or organisation acted for; may be empty
-    std::string organisation{};     ///< reference of the organisation the actor works in; may be empty
+    std::string
+        actor;  ///< reference of the person or system, e.g. "Practitioner/7" or "Device/import"
+    std::string
+        on_behalf_of{};  ///< reference of the patient or organisation acted for; may be empty
+    std::string organisation{};  ///< reference of the organisation the actor works in; may be empty
     std::string purpose = "TREAT";  ///< code of http://terminology.hl7.org/CodeSystem/v3-ActReason
     std::string request_id{};       ///< for logs and audit
     std::shared_ptr<const AccessFilter> access = permit_all();
@@ -45,9 +51,10 @@ struct Caller {
     static Caller system(std::string_view part);
 };
 
-/// Seals and opens stored bodies. trust/ encrypts per patient; the plain one leaves bytes as they are.
+/// Seals and opens stored bodies. trust/ encrypts per patient; the plain one leaves bytes as they
+/// are.
 class Cipher {
-   public:
+ public:
     virtual ~Cipher() = default;
     /// `patient` is the home patient's reference, empty for none.
     virtual Result<std::string> seal(std::string_view patient, std::string bytes) const = 0;
@@ -59,7 +66,8 @@ std::shared_ptr<const Cipher> plain_cipher();
 
 /// One thing that somebody did, for the audit.
 struct AuditRecord {
-    std::string_view interaction;  ///< read, vread, search, history, create, update, patch, delete, export, operation
+    std::string_view interaction;  ///< read, vread, search, history, create, update, patch, delete,
+                                   ///< export, operation
     std::string_view type;
     std::string_view id;
     std::string_view query;
@@ -67,29 +75,32 @@ struct AuditRecord {
 };
 /// Takes audit records; trust/ writes them into the log. The quiet one drops them.
 class AuditSink {
-   public:
+ public:
     virtual ~AuditSink() = default;
     virtual void record(const Caller& caller, const AuditRecord& record) = 0;
 };
 std::shared_ptr<AuditSink> quiet_audit();
 
-/// An inline view: a pure function of a resource version → rows, written in the same store transaction as the version itself.
-/// The rows of the version before are removed by the store.
+/// An inline view: a pure function of a resource version → rows, written in the same store
+/// transaction as the version itself. The rows of the version before are removed by the store.
 class InlineView {
-   public:
+ public:
     virtual ~InlineView() = default;
     virtual std::string_view name() const = 0;
-    virtual void rows(std::string_view type, const Json& resource, std::vector<std::pair<std::string, std::string>>& key_values) const = 0;
+    virtual void rows(std::string_view type, const Json& resource,
+                      std::vector<std::pair<std::string, std::string>>& key_values) const = 0;
 };
 
-/// A following view: reads the log from its own cursor on its own thread. What it writes back is keyed by (name, position), so a
-/// replay writes nothing twice.
+/// A following view: reads the log from its own cursor on its own thread. What it writes back is
+/// keyed by (name, position), so a replay writes nothing twice.
 class FollowingView {
-   public:
+ public:
     virtual ~FollowingView() = default;
     virtual std::string_view name() const = 0;
-    /// Handles entries in order. The cursor moves behind the last of them when this succeeds; on an error it is tried again.
-    virtual Result<void> follow(store::Snapshot& snapshot, std::span<const store::LogEntry> entries) = 0;
+    /// Handles entries in order. The cursor moves behind the last of them when this succeeds; on an
+    /// error it is tried again.
+    virtual Result<void> follow(store::Snapshot& snapshot,
+                                std::span<const store::LogEntry> entries) = 0;
 };
 
 }  // namespace meridian::fhir

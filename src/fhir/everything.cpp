@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// $everything of a patient, of all patients, of an encounter or of a group: a search over compartments with all references included.
+// $everything of a patient, of all patients, of an encounter or of a group: a search over
+// compartments with all references included.
 #include "base/limits.hpp"
 #include "fhir/store_repository.hpp"
 
@@ -25,13 +26,18 @@ Result<Wanted> read_parameters(const QueryParameters& parameters, bool lenient) 
         } else if (name == "end") {
             wanted.end = TRY(parse_date(value)).upper();
         } else if (!lenient) {
-            return fail(Category::incorrect, fmt::format("$everything does not know the parameter \"{}\": expected start, end, _since, _type or _count", name.substr(0, 40)), name);
+            return fail(Category::incorrect,
+                        fmt::format("$everything does not know the parameter \"{}\": expected "
+                                    "start, end, _since, _type or _count",
+                                    name.substr(0, 40)),
+                        name);
         }
     }
     return wanted;
 }
 
-/// Leaves out what has a clinical date of its own outside [start, end); what has none (an allergy, the patient) stays.
+/// Leaves out what has a clinical date of its own outside [start, end); what has none (an allergy,
+/// the patient) stays.
 store::Condition within_dates(const search::Parameters& parameters, const Wanted& wanted) {
     store::DateBox box;
     if (wanted.end) box.lo_below = wanted.end->milliseconds;
@@ -66,8 +72,12 @@ Result<store::AnyOf> member_compartments(const Json& group, store::Name patient_
     for (const Json& member : group["member"].items()) {
         const std::string_view reference = member["entity"].string_at("reference");
         if (!reference.starts_with("Patient/")) continue;
-        if (members.parts.size() == limits::conditional_matches_max) return fail(Category::too_large, fmt::format("$everything of a group takes at most {} patients: use $export", limits::conditional_matches_max));
-        members.parts.push_back(store::InCompartment{{patient_type, std::string(reference.substr(8))}});
+        if (members.parts.size() == limits::conditional_matches_max)
+            return fail(Category::too_large,
+                        fmt::format("$everything of a group takes at most {} patients: use $export",
+                                    limits::conditional_matches_max));
+        members.parts.push_back(
+            store::InCompartment{{patient_type, std::string(reference.substr(8))}});
     }
     return members;
 }
@@ -81,7 +91,9 @@ void narrow(store::Condition& where, store::Condition also) {
 
 }  // namespace
 
-Result<Page> StoreRepository::everything(const Caller& caller, std::string_view type, std::string_view id, const QueryParameters& parameters, const SearchOptions& options) {
+Result<Page> StoreRepository::everything(const Caller& caller, std::string_view type,
+                                         std::string_view id, const QueryParameters& parameters,
+                                         const SearchOptions& options) {
     auto snapshot = TRY(store_.snapshot());
     const auto registry = this->parameters();
     const Wanted wanted = TRY(read_parameters(parameters, options.lenient));
@@ -92,14 +104,20 @@ Result<Page> StoreRepository::everything(const Caller& caller, std::string_view 
 
     store::AnyOf members;
     QueryParameters asked = wanted.search;
-    const bool has_types = std::any_of(asked.begin(), asked.end(), [](const auto& parameter) { return parameter.first == "_type"; });
+    const bool has_types = std::any_of(asked.begin(), asked.end(), [](const auto& parameter) {
+        return parameter.first == "_type";
+    });
     if (!id.empty()) {
         const auto owner = TRY(find(*snapshot, caller, type, id));
-        if (!owner) return fail(Category::not_found, fmt::format("there is no {}/{}", type, id.substr(0, 64)));
-        if (owner->deleted()) return fail(Category::gone, fmt::format("{}/{} was deleted", type, id));
+        if (!owner)
+            return fail(Category::not_found,
+                        fmt::format("there is no {}/{}", type, id.substr(0, 64)));
+        if (owner->deleted())
+            return fail(Category::gone, fmt::format("{}/{} was deleted", type, id));
         if (type == "Group") {
             const Resource group = TRY(decode(*owner));
-            members = TRY(member_compartments(TRY(JsonDocument::parse(group.json)).root(), registry->type_name("Patient")));
+            members = TRY(member_compartments(TRY(JsonDocument::parse(group.json)).root(),
+                                              registry->type_name("Patient")));
             members.parts.push_back(store::HasId{registry->type_name("Group"), {std::string(id)}});
         } else {
             parse.compartment_type = type;
@@ -107,15 +125,20 @@ Result<Page> StoreRepository::everything(const Caller& caller, std::string_view 
         }
     }
     const bool in_compartment = !parse.compartment_type.empty();
-    if (!in_compartment && !has_types) asked.emplace_back("_type", patient_types() + (type == "Group" ? ",Group" : ""));
+    if (!in_compartment && !has_types)
+        asked.emplace_back("_type", patient_types() + (type == "Group" ? ",Group" : ""));
 
-    search::Query query = TRY(search::parse(*registry, store_.names(), in_compartment ? "*" : "", asked, parse));
+    search::Query query =
+        TRY(search::parse(*registry, store_.names(), in_compartment ? "*" : "", asked, parse));
     for (search::TypeFilter& filter : query.types) {
         if (type == "Group") {
             store::AnyOf copy;
             for (const store::Condition& part : members.parts) {
-                if (const auto* compartment = std::get_if<store::InCompartment>(&part.as_variant())) copy.parts.push_back(*compartment);
-                if (const auto* own = std::get_if<store::HasId>(&part.as_variant()); own != nullptr && filter.type == "Group") copy.parts.push_back(*own);
+                if (const auto* compartment = std::get_if<store::InCompartment>(&part.as_variant()))
+                    copy.parts.push_back(*compartment);
+                if (const auto* own = std::get_if<store::HasId>(&part.as_variant());
+                    own != nullptr && filter.type == "Group")
+                    copy.parts.push_back(*own);
             }
             narrow(filter.where, std::move(copy));
         }
@@ -124,8 +147,11 @@ Result<Page> StoreRepository::everything(const Caller& caller, std::string_view 
     // "…and any resource referenced from those" (the operation's definition).
     query.includes.push_back({.reverse = false, .iterate = false, .source_type = "*", .code = "*"});
     options_.audit->record(caller, {"operation", type, id, "$everything", true});
-    Page page = TRY(page_of(TRY(search::run({*snapshot, *registry, &cursors_, caller.actor, now()}, std::make_shared<const search::Query>(std::move(query))))));
-    page.self_path = id.empty() ? fmt::format("{}/$everything", type) : fmt::format("{}/{}/$everything", type, id);
+    Page page =
+        TRY(page_of(TRY(search::run({*snapshot, *registry, &cursors_, caller.actor, now()},
+                                    std::make_shared<const search::Query>(std::move(query))))));
+    page.self_path = id.empty() ? fmt::format("{}/$everything", type)
+                                : fmt::format("{}/{}/$everything", type, id);
     page.self.clear();
     return page;
 }

@@ -11,7 +11,9 @@ Followers::Followers(store::Store& store) : store_(store) {
     thread_ = std::thread([this] { run(); });
 }
 
-Followers::~Followers() { stop(); }
+Followers::~Followers() {
+    stop();
+}
 
 void Followers::stop() {
     {
@@ -44,7 +46,9 @@ void Followers::wake(store::Position last) {
 bool Followers::wait(store::Position position, unsigned milliseconds) {
     std::unique_lock lock(mutex_);
     return progressed_.wait_for(lock, std::chrono::milliseconds(milliseconds), [&] {
-        return stopping_ || std::all_of(followers_.begin(), followers_.end(), [&](const auto& f) { return f->has_cursor && f->next > position; });
+        return stopping_ || std::all_of(followers_.begin(), followers_.end(), [&](const auto& f) {
+                   return f->has_cursor && f->next > position;
+               });
     }) && !stopping_;
 }
 
@@ -54,7 +58,8 @@ void Followers::run() {
         {
             std::unique_lock lock(mutex_);
             const auto has_work = [&](const Follower& f) {
-                return (!f.has_cursor || f.next <= last_) && std::chrono::steady_clock::now() >= f.not_before;
+                return (!f.has_cursor || f.next <= last_) &&
+                       std::chrono::steady_clock::now() >= f.not_before;
             };
             const auto collect = [&] {
                 ready.clear();
@@ -64,7 +69,8 @@ void Followers::run() {
                 return stopping_ || !ready.empty();
             };
             // The pause bounds how long a view that failed waits for its next try.
-            wake_.wait_for(lock, std::chrono::milliseconds(limits::follow_pause_milliseconds), collect);
+            wake_.wait_for(lock, std::chrono::milliseconds(limits::follow_pause_milliseconds),
+                           collect);
             if (stopping_) return;
         }
         for (Follower* follower : ready) advance(*follower);
@@ -81,8 +87,10 @@ bool Followers::advance(Follower& follower) {
     }
     ++follower.failures;
     const unsigned exponent = std::min(follower.failures, 8u);
-    follower.not_before = std::chrono::steady_clock::now() + std::chrono::milliseconds(50u << exponent);
-    log::warning("a following view failed and will be tried again", {{"view", follower.view->name()}, {"error", more.error().message}});
+    follower.not_before =
+        std::chrono::steady_clock::now() + std::chrono::milliseconds(50u << exponent);
+    log::warning("a following view failed and will be tried again",
+                 {{"view", follower.view->name()}, {"error", more.error().message}});
     return false;
 }
 

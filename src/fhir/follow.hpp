@@ -12,10 +12,11 @@
 
 namespace meridian::fhir {
 
-/// Drives the following views: one thread that reads the log from each view's cursor, hands the entries over and moves the cursor.
-/// A view that fails is tried again with growing pauses; the others go on.
+/// Drives the following views: one thread that reads the log from each view's cursor, hands the
+/// entries over and moves the cursor. A view that fails is tried again with growing pauses; the
+/// others go on.
 class Followers {
-   public:
+ public:
     explicit Followers(store::Store& store);
     /// Stops after the batch in work.
     ~Followers();
@@ -23,11 +24,12 @@ class Followers {
     void add(std::shared_ptr<FollowingView> view);
     /// Tells that the log has grown. Cheap; called by the committer.
     void wake(store::Position last);
-    /// Waits until every view has handled all entries up to `position`, at most `milliseconds`. False when time ran out.
+    /// Waits until every view has handled all entries up to `position`, at most `milliseconds`.
+    /// False when time ran out.
     bool wait(store::Position position, unsigned milliseconds);
     void stop();
 
-   private:
+ private:
     struct Follower {
         std::shared_ptr<FollowingView> view;
         store::Position next = 0;

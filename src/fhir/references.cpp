@@ -9,9 +9,10 @@ namespace {
 
 enum class Place : unsigned char { reference, address, narrative };
 
-/// Visits every string of `resource` that can name another resource. Depth is bounded by the parser (limits::json_depth_max).
+/// Visits every string of `resource` that can name another resource. Depth is bounded by the parser
+/// (limits::json_depth_max).
 class Walker {
-   public:
+ public:
     using Visit = std::function<Result<void>(Place, Json&)>;
     explicit Walker(Visit visit) : visit_(std::move(visit)) {}
 
@@ -21,7 +22,7 @@ class Walker {
         return object(node, *type);
     }
 
-   private:
+ private:
     Result<void> object(Json& node, const Type& type) {
         const bool is_reference = type.name == "Reference";
         for (JsonMember& member : node.mutable_members()) {
@@ -60,7 +61,8 @@ class Walker {
 std::optional<std::string> rewritten(std::string_view text, const FullUrls& full_urls) {
     const std::size_t hash = text.find('#');
     std::string_view address = text.substr(0, hash);
-    const std::string_view fragment = hash == std::string_view::npos ? std::string_view() : text.substr(hash);
+    const std::string_view fragment =
+        hash == std::string_view::npos ? std::string_view() : text.substr(hash);
     std::string_view version;
     auto found = full_urls.find(std::string(address));
     if (found == full_urls.end()) {
@@ -103,7 +105,8 @@ std::optional<std::string> rewritten_narrative(std::string_view html, const Full
 
 bool is_conditional(std::string_view reference) {
     const std::size_t question = reference.find('?');
-    return question != std::string_view::npos && question > 0 && reference.substr(0, question).find(':') == std::string_view::npos;
+    return question != std::string_view::npos && question > 0 &&
+           reference.substr(0, question).find(':') == std::string_view::npos;
 }
 
 }  // namespace
@@ -111,15 +114,17 @@ bool is_conditional(std::string_view reference) {
 void rewrite_full_urls(JsonDocument& document, Json& resource, const FullUrls& full_urls) {
     if (full_urls.empty()) return;
     Walker walker([&](Place place, Json& node) -> Result<void> {
-        const auto text = place == Place::narrative ? rewritten_narrative(node.text(), full_urls) : rewritten(node.text(), full_urls);
+        const auto text = place == Place::narrative ? rewritten_narrative(node.text(), full_urls)
+                                                    : rewritten(node.text(), full_urls);
         if (text) node = document.string(*text);
         return {};
     });
     (void)walker.resource(resource);  // this visitor cannot fail
 }
 
-Result<void> resolve_conditional_references(JsonDocument& document, Json& resource,
-                                            const std::function<Result<std::string>(std::string_view)>& resolve) {
+Result<void> resolve_conditional_references(
+    JsonDocument& document, Json& resource,
+    const std::function<Result<std::string>(std::string_view)>& resolve) {
     Walker walker([&](Place place, Json& node) -> Result<void> {
         if (place != Place::reference || !is_conditional(node.text())) return {};
         const std::string answer = TRY(resolve(node.text()));
@@ -136,8 +141,9 @@ bool has_conditional_references(const Json& resource) {
         if (!item.is_string() && has_conditional_references(item)) return true;
     }
     for (const JsonMember& member : resource.members()) {
-        if (member.value.is_string() ? member.key == "reference" && is_conditional(member.value.text())
-                                     : has_conditional_references(member.value)) {
+        if (member.value.is_string()
+                ? member.key == "reference" && is_conditional(member.value.text())
+                : has_conditional_references(member.value)) {
             return true;
         }
     }

@@ -10,13 +10,18 @@ namespace meridian::fhir {
 
 namespace {
 
-std::string ready_key(std::string_view url) { return fmt::format("search-parameter-ready:{}", url); }
+std::string ready_key(std::string_view url) {
+    return fmt::format("search-parameter-ready:{}", url);
+}
 
 /// Extracts and replaces the rows of one stored version.
-Result<void> reindex_one(StoreRepository& repository, const search::Parameters& parameters, std::string_view type, const store::Stored& stored, std::span<const store::Name> params) {
+Result<void> reindex_one(StoreRepository& repository, const search::Parameters& parameters,
+                         std::string_view type, const store::Stored& stored,
+                         std::span<const store::Name> params) {
     const Resource resource = TRY(repository.decode(stored));
     const JsonDocument document = TRY(JsonDocument::parse(resource.json));
-    store::Rows rows = search::extract_only(parameters, type, document.root(), repository.store().names(), params);
+    store::Rows rows =
+        search::extract_only(parameters, type, document.root(), repository.store().names(), params);
     return repository.store().reindex(stored.rid, stored.version, params, std::move(rows));
 }
 
@@ -28,8 +33,11 @@ std::vector<store::Name> all_names(const search::Parameters& parameters, std::st
     return names;
 }
 
-/// Resources written while the walk went on may have been extracted just before the parameters changed: look at them once more.
-Result<void> catch_up(StoreRepository& repository, const search::Parameters& parameters, std::string_view type, store::Position from, std::span<const store::Name> params) {
+/// Resources written while the walk went on may have been extracted just before the parameters
+/// changed: look at them once more.
+Result<void> catch_up(StoreRepository& repository, const search::Parameters& parameters,
+                      std::string_view type, store::Position from,
+                      std::span<const store::Name> params) {
     const store::Name type_name = parameters.type_name(type);
     while (true) {
         auto snapshot = TRY(repository.store().snapshot());
@@ -37,16 +45,19 @@ Result<void> catch_up(StoreRepository& repository, const search::Parameters& par
         if (entries.empty()) return {};
         std::vector<store::Rid> rids;
         for (const store::LogEntry& entry : entries) {
-            if (entry.type == type_name && entry.verb != store::Verb::remove) rids.push_back(entry.rid);
+            if (entry.type == type_name && entry.verb != store::Verb::remove)
+                rids.push_back(entry.rid);
         }
-        for (const store::Stored& stored : TRY(snapshot->fetch(rids))) TRY(reindex_one(repository, parameters, type, stored, params));
+        for (const store::Stored& stored : TRY(snapshot->fetch(rids)))
+            TRY(reindex_one(repository, parameters, type, stored, params));
         from = entries.back().position + 1;
     }
 }
 
 }  // namespace
 
-Result<void> reindex_type(StoreRepository& repository, std::string_view job, std::string_view type, std::vector<store::Name> params,
+Result<void> reindex_type(StoreRepository& repository, std::string_view job, std::string_view type,
+                          std::vector<store::Name> params,
                           const std::function<bool(const ReindexProgress&)>& go_on) {
     const auto parameters = repository.parameters();
     const store::Name type_name = parameters->type_name(type);
@@ -55,7 +66,8 @@ Result<void> reindex_type(StoreRepository& repository, std::string_view job, std
 
     ReindexProgress progress{std::string(type), 0, 0};
     store::Rid after = 0;
-    if (const auto kept = TRY(repository.store().setting(key))) std::from_chars(kept->data(), kept->data() + kept->size(), after);
+    if (const auto kept = TRY(repository.store().setting(key)))
+        std::from_chars(kept->data(), kept->data() + kept->size(), after);
     auto first = TRY(repository.store().snapshot());
     const store::Position began = first->position();
     for (const store::TypeCount& count : TRY(first->counts())) {
@@ -65,7 +77,8 @@ Result<void> reindex_type(StoreRepository& repository, std::string_view job, std
 
     while (true) {
         auto snapshot = TRY(repository.store().snapshot());
-        const auto batch = TRY(snapshot->walk(type_name, snapshot->position(), after, limits::reindex_batch_resources));
+        const auto batch = TRY(snapshot->walk(type_name, snapshot->position(), after,
+                                              limits::reindex_batch_resources));
         snapshot.reset();
         if (batch.empty()) break;
         for (const store::Stored& stored : batch) {
@@ -74,21 +87,37 @@ Result<void> reindex_type(StoreRepository& repository, std::string_view job, std
         }
         progress.done += static_cast<std::int64_t>(batch.size());
         TRY(repository.store().save_setting(key, std::to_string(after)));
-        if (!go_on(progress)) return fail(Category::unavailable, "the reindex was stopped; it goes on where it was when it is started again");
+        if (!go_on(progress))
+            return fail(
+                Category::unavailable,
+                "the reindex was stopped; it goes on where it was when it is started again");
     }
     TRY(catch_up(repository, *parameters, type, began + 1, params));
     return repository.store().save_setting(key, "0");
 }
 
-Result<void> StoreRepository::reindex(std::string_view parameter, const std::function<bool(std::string_view, std::int64_t, std::int64_t)>& go_on) {
-    const auto tell = [&](const ReindexProgress& progress) { return go_on(progress.type, progress.done, progress.total); };
+Result<void> StoreRepository::reindex(
+    std::string_view parameter,
+    const std::function<bool(std::string_view, std::int64_t, std::int64_t)>& go_on) {
+    const auto tell = [&](const ReindexProgress& progress) {
+        return go_on(progress.type, progress.done, progress.total);
+    };
     if (parameter.empty()) {
-        for (const Type* type : definitions().resources()) TRY(reindex_type(*this, "all", type->name, {}, tell));
+        for (const Type* type : definitions().resources())
+            TRY(reindex_type(*this, "all", type->name, {}, tell));
         return {};
     }
     const std::size_t dot = parameter.find('.');
-    const search::Parameter* found = dot == std::string_view::npos ? nullptr : parameters()->find(parameter.substr(0, dot), parameter.substr(dot + 1));
-    if (found == nullptr) return fail(Category::incorrect, fmt::format("\"{}\" is no search parameter: expected Type.code, e.g. Observation.code", parameter.substr(0, 80)), "--param");
+    const search::Parameter* found =
+        dot == std::string_view::npos
+            ? nullptr
+            : parameters()->find(parameter.substr(0, dot), parameter.substr(dot + 1));
+    if (found == nullptr)
+        return fail(
+            Category::incorrect,
+            fmt::format("\"{}\" is no search parameter: expected Type.code, e.g. Observation.code",
+                        parameter.substr(0, 80)),
+            "--param");
     return reindex_type(*this, parameter, found->type, found->names(), tell);
 }
 
@@ -96,7 +125,9 @@ CustomParameters::CustomParameters(StoreRepository& repository) : repository_(re
     thread_ = std::thread([this] { run(); });
 }
 
-CustomParameters::~CustomParameters() { stop(); }
+CustomParameters::~CustomParameters() {
+    stop();
+}
 
 void CustomParameters::stop() {
     {
@@ -112,20 +143,23 @@ Result<void> CustomParameters::load() {
     store::Rid after = 0;
     while (true) {
         auto snapshot = TRY(repository_.store().snapshot());
-        const auto batch = TRY(snapshot->walk(type, snapshot->position(), after, limits::reindex_batch_resources));
+        const auto batch =
+            TRY(snapshot->walk(type, snapshot->position(), after, limits::reindex_batch_resources));
         if (batch.empty()) return {};
         for (const store::Stored& stored : batch) {
             after = stored.rid;
             const Resource resource = TRY(repository_.decode(stored));
             const JsonDocument document = TRY(JsonDocument::parse(resource.json));
             if (auto applied = apply(document.root()); !applied) {
-                log::warning("a stored SearchParameter is not used", {{"id", stored.id}, {"error", applied.error().message}});
+                log::warning("a stored SearchParameter is not used",
+                             {{"id", stored.id}, {"error", applied.error().message}});
             }
         }
     }
 }
 
-Result<void> CustomParameters::follow(store::Snapshot& snapshot, std::span<const store::LogEntry> entries) {
+Result<void> CustomParameters::follow(store::Snapshot& snapshot,
+                                      std::span<const store::LogEntry> entries) {
     const store::Name type = repository_.parameters()->type_name("SearchParameter");
     for (const store::LogEntry& entry : entries) {
         if (entry.type != type) continue;
@@ -133,18 +167,22 @@ Result<void> CustomParameters::follow(store::Snapshot& snapshot, std::span<const
             // The version before the deletion tells which url is meant.
             const auto before = TRY(snapshot.find_version({type, entry.id}, entry.version - 1));
             if (!before || before->deleted()) continue;
-            const JsonDocument document = TRY(JsonDocument::parse(TRY(repository_.decode(*before)).json));
+            const JsonDocument document =
+                TRY(JsonDocument::parse(TRY(repository_.decode(*before)).json));
             const std::string url(document.root().string_at("url"));
             TRY(repository_.set_parameters(repository_.parameters()->without(url).parameters));
             TRY(repository_.store().save_setting(ready_key(url), "0"));
             continue;
         }
         const auto stored = TRY(snapshot.find({type, entry.id}));
-        if (!stored || stored->deleted() || stored->version != entry.version) continue;  // a later entry tells more
-        const JsonDocument document = TRY(JsonDocument::parse(TRY(repository_.decode(*stored)).json));
+        if (!stored || stored->deleted() || stored->version != entry.version)
+            continue;  // a later entry tells more
+        const JsonDocument document =
+            TRY(JsonDocument::parse(TRY(repository_.decode(*stored)).json));
         TRY(repository_.store().save_setting(ready_key(document.root().string_at("url")), "0"));
         if (auto applied = apply(document.root()); !applied) {
-            log::warning("a SearchParameter is not used", {{"id", entry.id}, {"error", applied.error().message}});
+            log::warning("a SearchParameter is not used",
+                         {{"id", entry.id}, {"error", applied.error().message}});
         }
     }
     return {};
@@ -152,7 +190,8 @@ Result<void> CustomParameters::follow(store::Snapshot& snapshot, std::span<const
 
 Result<void> CustomParameters::apply(const Json& resource) {
     const std::string url(resource.string_at("url"));
-    const search::Parameters::Change change = TRY(repository_.parameters()->with(resource, repository_.store().names()));
+    const search::Parameters::Change change =
+        TRY(repository_.parameters()->with(resource, repository_.store().names()));
     auto parameters = change.parameters;
     const auto kept = TRY(repository_.store().setting(ready_key(url)));
     const bool is_ready = kept && *kept == "1";
@@ -177,7 +216,9 @@ void CustomParameters::run() {
             url = std::move(urls_.front());
             urls_.pop_front();
         }
-        if (auto done = index(url); !done) log::warning("indexing a SearchParameter stopped", {{"url", url}, {"error", done.error().message}});
+        if (auto done = index(url); !done)
+            log::warning("indexing a SearchParameter stopped",
+                         {{"url", url}, {"error", done.error().message}});
     }
 }
 
@@ -187,10 +228,11 @@ Result<void> CustomParameters::index(const std::string& url) {
     for (const Type* type : definitions().resources()) {
         const search::Parameter* parameter = parameters->find_url(type->name, url);
         if (parameter == nullptr) continue;
-        TRY(reindex_type(repository_, url, type->name, parameter->names(), [this](const ReindexProgress&) {
-            const std::lock_guard lock(mutex_);
-            return !stopping_;
-        }));
+        TRY(reindex_type(repository_, url, type->name, parameter->names(),
+                         [this](const ReindexProgress&) {
+                             const std::lock_guard lock(mutex_);
+                             return !stopping_;
+                         }));
     }
     TRY(repository_.store().save_setting(ready_key(url), "1"));
     TRY(repository_.set_parameters(repository_.parameters()->ready(url)));

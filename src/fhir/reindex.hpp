@@ -22,25 +22,29 @@ struct ReindexProgress {
     std::int64_t total = 0;
 };
 
-/// Extracts the rows of `params` anew (empty = all of the type) for every current resource of `type`, while others read and write.
-/// Resumable: the last row id that was handled is kept under a setting called `job`, and removed at the end.
-/// `go_on` is asked between batches; false stops with what was done kept. Errors: the store's. Blocking: long.
-Result<void> reindex_type(StoreRepository& repository, std::string_view job, std::string_view type, std::vector<store::Name> params,
+/// Extracts the rows of `params` anew (empty = all of the type) for every current resource of
+/// `type`, while others read and write. Resumable: the last row id that was handled is kept under a
+/// setting called `job`, and removed at the end. `go_on` is asked between batches; false stops with
+/// what was done kept. Errors: the store's. Blocking: long.
+Result<void> reindex_type(StoreRepository& repository, std::string_view job, std::string_view type,
+                          std::vector<store::Name> params,
                           const std::function<bool(const ReindexProgress&)>& go_on);
 
-/// Follows SearchParameter resources: a new or changed one is extracted from the next write on, then the resources that are already
-/// stored are indexed in the background, and only then it may be searched by.
+/// Follows SearchParameter resources: a new or changed one is extracted from the next write on,
+/// then the resources that are already stored are indexed in the background, and only then it may
+/// be searched by.
 class CustomParameters final : public FollowingView {
-   public:
+ public:
     explicit CustomParameters(StoreRepository& repository);
     ~CustomParameters() override;
     std::string_view name() const override { return "search-parameters"; }
-    Result<void> follow(store::Snapshot& snapshot, std::span<const store::LogEntry> entries) override;
+    Result<void> follow(store::Snapshot& snapshot,
+                        std::span<const store::LogEntry> entries) override;
     /// Reads all stored SearchParameters; those that were not fully indexed go on.
     Result<void> load();
     void stop();
 
-   private:
+ private:
     Result<void> apply(const Json& resource);
     void run();
     Result<void> index(const std::string& url);

@@ -72,9 +72,12 @@ void StoreRepository::add_inline_view(std::shared_ptr<const InlineView> view) {
     inline_views_.push_back(std::move(view));
 }
 
-void StoreRepository::add_following_view(std::shared_ptr<FollowingView> view) { followers_.add(std::move(view)); }
+void StoreRepository::add_following_view(std::shared_ptr<FollowingView> view) {
+    followers_.add(std::move(view));
+}
 
-search::ParseOptions StoreRepository::parse_options(const Caller& caller, std::string_view base_url) const {
+search::ParseOptions StoreRepository::parse_options(const Caller& caller,
+                                                    std::string_view base_url) const {
     search::ParseOptions options;
     options.base_url = base_url;
     options.now = now();
@@ -108,7 +111,9 @@ Result<Resource> StoreRepository::decode(const store::Stored& stored) {
     return resource;
 }
 
-Result<StoreRepository::Encoded> StoreRepository::encode(const Json& resource, std::string_view type, std::string_view id) {
+Result<StoreRepository::Encoded> StoreRepository::encode(const Json& resource,
+                                                         std::string_view type,
+                                                         std::string_view id) {
     Encoded encoded;
     StoredForm form = stored_form(resource, type, id);
     store::Change& change = encoded.change;
@@ -121,14 +126,16 @@ Result<StoreRepository::Encoded> StoreRepository::encode(const Json& resource, s
             std::vector<std::pair<std::string, std::string>> rows;
             view->rows(type, resource, rows);
             const store::Name name = store_.names().intern(store::NameKind::view, view->name());
-            for (auto& [key, value] : rows) change.rows.views.push_back({name, std::move(key), std::move(value)});
+            for (auto& [key, value] : rows)
+                change.rows.views.push_back({name, std::move(key), std::move(value)});
         }
     }
     change.body_hash = sha256(form.json);
     change.body = store::encode(type, form.json, form.stamp_at);
     if (!options_.cipher->is_plain()) {
         std::string patient;
-        if (!change.rows.compartments.empty()) patient = "Patient/" + change.rows.compartments.front().id;
+        if (!change.rows.compartments.empty())
+            patient = "Patient/" + change.rows.compartments.front().id;
         change.body = TRY(options_.cipher->seal(patient, std::move(change.body)));
     }
     encoded.json = std::move(form.json);
@@ -136,7 +143,8 @@ Result<StoreRepository::Encoded> StoreRepository::encode(const Json& resource, s
     return encoded;
 }
 
-Result<void> StoreRepository::check_visible(store::Snapshot& snapshot, const Caller& caller, const store::Stored& stored) {
+Result<void> StoreRepository::check_visible(store::Snapshot& snapshot, const Caller& caller,
+                                            const store::Stored& stored) {
     if (caller.access->sees_everything()) return {};
     store::Plan plan;
     plan.type = stored.type;
@@ -150,15 +158,21 @@ Result<void> StoreRepository::check_visible(store::Snapshot& snapshot, const Cal
     return {};
 }
 
-Result<std::optional<store::Stored>> StoreRepository::find(store::Snapshot& snapshot, const Caller& caller, std::string_view type, std::string_view id) {
+Result<std::optional<store::Stored>> StoreRepository::find(store::Snapshot& snapshot,
+                                                           const Caller& caller,
+                                                           std::string_view type,
+                                                           std::string_view id) {
     const store::Name type_name = parameters()->type_name(type);
-    if (type_name == 0) return fail(Category::not_found, fmt::format("\"{}\" is no FHIR R4 resource type", type.substr(0, 60)));
+    if (type_name == 0)
+        return fail(Category::not_found,
+                    fmt::format("\"{}\" is no FHIR R4 resource type", type.substr(0, 60)));
     auto stored = TRY(snapshot.find({type_name, std::string(id)}));
     if (stored && !stored->deleted()) TRY(check_visible(snapshot, caller, *stored));
     return stored;
 }
 
-Result<Resource> StoreRepository::read(const Caller& caller, std::string_view type, std::string_view id) {
+Result<Resource> StoreRepository::read(const Caller& caller, std::string_view type,
+                                       std::string_view id) {
     auto snapshot = TRY(store_.snapshot());
     const auto stored = TRY(find(*snapshot, caller, type, id));
     options_.audit->record(caller, {"read", type, id, {}, stored.has_value()});
@@ -167,13 +181,17 @@ Result<Resource> StoreRepository::read(const Caller& caller, std::string_view ty
     return decode(*stored);
 }
 
-Result<Resource> StoreRepository::read_version(const Caller& caller, std::string_view type, std::string_view id, store::Version version) {
+Result<Resource> StoreRepository::read_version(const Caller& caller, std::string_view type,
+                                               std::string_view id, store::Version version) {
     auto snapshot = TRY(store_.snapshot());
     const auto newest = TRY(find(*snapshot, caller, type, id));
     options_.audit->record(caller, {"vread", type, id, {}, newest.has_value()});
     if (!newest) return no_such(type, id);
-    auto stored = newest->version == version ? newest : TRY(snapshot->find_version({newest->type, newest->id}, version));
-    if (!stored) return fail(Category::not_found, fmt::format("{}/{} has no version {}", type, id, version));
+    auto stored = newest->version == version
+                      ? newest
+                      : TRY(snapshot->find_version({newest->type, newest->id}, version));
+    if (!stored)
+        return fail(Category::not_found, fmt::format("{}/{} has no version {}", type, id, version));
     if (stored->deleted()) return was_deleted(type, fmt::format("{}/_history/{}", id, version));
     return decode(*stored);
 }
@@ -188,18 +206,23 @@ Result<Page> StoreRepository::history(const Caller& caller, const HistoryRequest
     if (!request.type.empty()) scope.type = parameters()->type_name(request.type);
     scope.id = request.id;
     if (!request.id.empty()) {
-        if (!TRY(find(*snapshot, caller, request.type, request.id))) return no_such(request.type, request.id);
+        if (!TRY(find(*snapshot, caller, request.type, request.id)))
+            return no_such(request.type, request.id);
     }
     if (!request.cursor.empty()) {
-        const auto [end, error] = std::from_chars(request.cursor.data(), request.cursor.data() + request.cursor.size(), scope.before);
-        if (error != std::errc()) return fail(Category::gone, "this page link is not valid any more: start the history again");
+        const auto [end, error] = std::from_chars(
+            request.cursor.data(), request.cursor.data() + request.cursor.size(), scope.before);
+        if (error != std::errc())
+            return fail(Category::gone,
+                        "this page link is not valid any more: start the history again");
     }
     options_.audit->record(caller, {"history", request.type, request.id, {}, true});
 
     auto versions = TRY(snapshot->history(scope));
     Page page;
     page.is_history = true;
-    page.self_path = request.type + (request.id.empty() ? "" : "/" + request.id) + (request.type.empty() ? "_history" : "/_history");
+    page.self_path = request.type + (request.id.empty() ? "" : "/" + request.id) +
+                     (request.type.empty() ? "_history" : "/_history");
     if (request.cursor.empty()) {
         store::HistoryScope all = scope;
         all.limit = 0;
@@ -208,17 +231,23 @@ Result<Page> StoreRepository::history(const Caller& caller, const HistoryRequest
     const bool more = versions.size() > count;
     if (more) versions.resize(count);
     for (const store::Stored& stored : versions) {
-        if (!caller.access->sees_everything() && !check_visible(*snapshot, caller, stored)) continue;
+        if (!caller.access->sees_everything() && !check_visible(*snapshot, caller, stored))
+            continue;
         page.entries.push_back({TRY(decode(stored)), Page::Entry::Mode::match});
     }
     if (more) {
-        // A history only grows at its new end: the position below which to go on is all that a link must know.
-        QueryParameters next{{"h", request.type}, {"i", request.id}, {"b", std::to_string(versions.back().position)}, {"c", std::to_string(count)}};
+        // A history only grows at its new end: the position below which to go on is all that a link
+        // must know.
+        QueryParameters next{{"h", request.type},
+                             {"i", request.id},
+                             {"b", std::to_string(versions.back().position)},
+                             {"c", std::to_string(count)}};
         if (request.since) next.emplace_back("s", std::to_string(request.since->milliseconds));
         if (request.at) next.emplace_back("a", std::to_string(request.at->milliseconds));
         const std::string text = query_string(next);
         const Sha256 seal = hmac_sha256(history_key_, text);
-        page.next = "h." + base64url_encode(text) + "." + base64url_encode({reinterpret_cast<const char*>(seal.data()), 16});
+        page.next = "h." + base64url_encode(text) + "." +
+                    base64url_encode({reinterpret_cast<const char*>(seal.data()), 16});
     }
     return page;
 }
@@ -230,9 +259,12 @@ std::optional<HistoryRequest> open_history_cursor(std::string_view cursor, std::
     const std::size_t dot = cursor.rfind('.');
     std::string text;
     std::string seal;
-    if (dot < 2 || !base64url_decode(cursor.substr(2, dot - 2), text) || !base64url_decode(cursor.substr(dot + 1), seal)) return std::nullopt;
+    if (dot < 2 || !base64url_decode(cursor.substr(2, dot - 2), text) ||
+        !base64url_decode(cursor.substr(dot + 1), seal))
+        return std::nullopt;
     const Sha256 expected = hmac_sha256(key, text);
-    if (seal != std::string_view(reinterpret_cast<const char*>(expected.data()), 16)) return std::nullopt;
+    if (seal != std::string_view(reinterpret_cast<const char*>(expected.data()), 16))
+        return std::nullopt;
     const auto parts = parse_query_string(text);
     if (!parts) return std::nullopt;
     HistoryRequest request;
@@ -252,7 +284,8 @@ std::optional<HistoryRequest> open_history_cursor(std::string_view cursor, std::
 Result<Page> StoreRepository::page_of(search::Answer answer) {
     Page page;
     page.entries.reserve(answer.entries.size());
-    for (const search::Answer::Entry& entry : answer.entries) page.entries.push_back({TRY(decode(entry.stored)), entry.mode});
+    for (const search::Answer::Entry& entry : answer.entries)
+        page.entries.push_back({TRY(decode(entry.stored)), entry.mode});
     page.total = answer.total;
     page.self = std::move(answer.self);
     page.next = std::move(answer.next);
@@ -263,7 +296,9 @@ Result<Page> StoreRepository::page_of(search::Answer answer) {
     return page;
 }
 
-Result<Page> StoreRepository::search(const Caller& caller, std::string_view type, const QueryParameters& parameters, const SearchOptions& options) {
+Result<Page> StoreRepository::search(const Caller& caller, std::string_view type,
+                                     const QueryParameters& parameters,
+                                     const SearchOptions& options) {
     auto snapshot = TRY(store_.snapshot());
     const auto registry = this->parameters();
     const search::SnapshotTimeline timeline(*snapshot);
@@ -273,22 +308,30 @@ Result<Page> StoreRepository::search(const Caller& caller, std::string_view type
     parse.compartment_id = options.compartment_id;
     parse.count_only = options.count_only;
     parse.timeline = &timeline;
-    auto query = std::make_shared<const search::Query>(TRY(search::parse(*registry, store_.names(), type, parameters, parse)));
+    auto query = std::make_shared<const search::Query>(
+        TRY(search::parse(*registry, store_.names(), type, parameters, parse)));
     options_.audit->record(caller, {"search", type, {}, query->self, true});
-    Page page = TRY(page_of(TRY(search::run({*snapshot, *registry, &cursors_, caller.actor, now()}, query))));
-    page.self_path = options.compartment_type.empty() ? std::string(type) : fmt::format("{}/{}/{}", options.compartment_type, options.compartment_id, type);
+    Page page = TRY(
+        page_of(TRY(search::run({*snapshot, *registry, &cursors_, caller.actor, now()}, query))));
+    page.self_path =
+        options.compartment_type.empty()
+            ? std::string(type)
+            : fmt::format("{}/{}/{}", options.compartment_type, options.compartment_id, type);
     return page;
 }
 
 Result<Page> StoreRepository::next_page(const Caller& caller, std::string_view cursor) {
     if (cursor.starts_with("h.")) {
         const auto request = open_history_cursor(cursor, history_key_);
-        if (!request) return fail(Category::gone, "this page link is not valid any more: start the history again");
+        if (!request)
+            return fail(Category::gone,
+                        "this page link is not valid any more: start the history again");
         return history(caller, *request);
     }
     auto snapshot = TRY(store_.snapshot());
     const auto registry = parameters();
-    return page_of(TRY(search::run_page({*snapshot, *registry, &cursors_, caller.actor, now()}, cursor, *caller.access)));
+    return page_of(TRY(search::run_page({*snapshot, *registry, &cursors_, caller.actor, now()},
+                                        cursor, *caller.access)));
 }
 
 }  // namespace meridian::fhir

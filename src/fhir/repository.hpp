@@ -21,7 +21,8 @@ class ConceptSource;
 class Parameters;
 }  // namespace meridian::fhir::search
 
-/// The one door to the record. Nothing else writes to the store, and nothing reads resources around it.
+/// The one door to the record. Nothing else writes to the store, and nothing reads resources around
+/// it.
 namespace meridian::fhir {
 
 /// A resource version as a client sees it.
@@ -36,7 +37,8 @@ struct Resource {
     std::string json;  ///< complete, with meta.versionId and meta.lastUpdated; empty when deleted
 };
 
-using QueryParameters = std::vector<std::pair<std::string, std::string>>;  ///< decoded names and values, in order
+using QueryParameters =
+    std::vector<std::pair<std::string, std::string>>;  ///< decoded names and values, in order
 
 /// One write of a transaction.
 struct Operation {
@@ -44,22 +46,25 @@ struct Operation {
     Kind kind = Kind::create;
     std::string type;
     std::string id;  ///< empty for create and for conditional forms
-    /// Resource of create and update, patch document of the patch kinds: a node of `document`, which may hold other entries too.
+    /// Resource of create and update, patch document of the patch kinds: a node of `document`,
+    /// which may hold other entries too.
     Json resource{};
     std::shared_ptr<JsonDocument> document{};
-    /// Condition of a conditional form: If-None-Exist of a create, the search of PUT/PATCH/DELETE T?… .
+    /// Condition of a conditional form: If-None-Exist of a create, the search of PUT/PATCH/DELETE
+    /// T?… .
     std::optional<QueryParameters> condition;
     std::optional<store::Version> if_match;  ///< If-Match of update, patch and delete
     bool if_none_match_any = false;          ///< If-None-Match: * of an update: create only
     bool delete_many = false;                ///< conditional delete may remove several (capped)
-    std::string full_url{};                  ///< fullUrl of the bundle entry: references to it are rewritten
-    std::string where{};                     ///< place for error texts, e.g. "Bundle.entry[3]"
+    std::string full_url{};  ///< fullUrl of the bundle entry: references to it are rewritten
+    std::string where{};     ///< place for error texts, e.g. "Bundle.entry[3]"
 };
 
 struct OperationResult {
     enum class Effect : unsigned char { created, updated, unchanged, removed, nothing };
     Effect effect = Effect::nothing;
-    Resource resource;            ///< the version now current (its json filled when wanted); for removed: type, id, version
+    Resource resource;  ///< the version now current (its json filled when wanted); for removed:
+                        ///< type, id, version
     std::vector<Issue> warnings;  ///< findings of the validation below error
 };
 
@@ -71,9 +76,10 @@ struct Transaction {
 };
 
 struct SearchOptions {
-    bool lenient = false;      ///< Prefer: handling=lenient
-    std::string base_url;      ///< e.g. "http://127.0.0.1:8080/fhir": for links and absolute references
-    std::string compartment_type{}, compartment_id{};  ///< /Patient/7/Observation; type "*" as `type` for all
+    bool lenient = false;  ///< Prefer: handling=lenient
+    std::string base_url;  ///< e.g. "http://127.0.0.1:8080/fhir": for links and absolute references
+    std::string compartment_type{},
+        compartment_id{};  ///< /Patient/7/Observation; type "*" as `type` for all
     bool count_only = false;
 };
 
@@ -87,11 +93,12 @@ struct Page {
     bool is_history = false;
     std::optional<std::int64_t> total;
     std::string self_path;  ///< path below the base, e.g. "Patient" or "Patient/7/_history"
-    std::string self;   ///< query string of the parameters really used (without "?")
-    std::string next;   ///< opaque cursor for the next page; empty on the last
+    std::string self;       ///< query string of the parameters really used (without "?")
+    std::string next;       ///< opaque cursor for the next page; empty on the last
     std::string previous;
     std::vector<Issue> warnings;
-    /// Which elements to show: all, or as _summary/_elements ask. Applied to matches by the writer (rest), never to includes.
+    /// Which elements to show: all, or as _summary/_elements ask. Applied to matches by the writer
+    /// (rest), never to includes.
     enum class Summary : unsigned char { off, on, text, data, count } summary = Summary::off;
     std::vector<std::string> elements;
 };
@@ -99,55 +106,70 @@ struct Page {
 struct HistoryRequest {
     std::string type{}, id{};  ///< both empty = system
     std::optional<Instant> since{}, at{};
-    std::size_t count = 0;     ///< 0 = default
+    std::size_t count = 0;  ///< 0 = default
     std::string cursor{};
 };
 
 class Repository {
-   public:
+ public:
     struct Options {
         std::shared_ptr<const Cipher> cipher = plain_cipher();
         std::shared_ptr<AuditSink> audit = quiet_audit();
-        bool validate = true;              ///< structure, types, cardinality, references, required bindings on every write
+        bool validate =
+            true;  ///< structure, types, cardinality, references, required bindings on every write
         bool conditional_delete_many = false;
     };
     static Result<std::unique_ptr<Repository>> open(store::Store& store, Options options);
     virtual ~Repository() = default;
 
     /// The newest version. Errors: `not_found`; `gone` when it was deleted.
-    virtual Result<Resource> read(const Caller& caller, std::string_view type, std::string_view id) = 0;
-    virtual Result<Resource> read_version(const Caller& caller, std::string_view type, std::string_view id, store::Version version) = 0;
+    virtual Result<Resource> read(const Caller& caller, std::string_view type,
+                                  std::string_view id) = 0;
+    virtual Result<Resource> read_version(const Caller& caller, std::string_view type,
+                                          std::string_view id, store::Version version) = 0;
     virtual Result<Page> history(const Caller& caller, const HistoryRequest& request) = 0;
     /// `type` empty = system search (needs _type or a common parameter).
-    virtual Result<Page> search(const Caller& caller, std::string_view type, const QueryParameters& parameters, const SearchOptions& options) = 0;
+    virtual Result<Page> search(const Caller& caller, std::string_view type,
+                                const QueryParameters& parameters,
+                                const SearchOptions& options) = 0;
     /// The page behind a cursor of an earlier page. Errors: `gone` when it has expired.
     virtual Result<Page> next_page(const Caller& caller, std::string_view cursor) = 0;
     /// The patient's compartment (type, instance), an encounter's or a group's resources.
-    virtual Result<Page> everything(const Caller& caller, std::string_view type, std::string_view id, const QueryParameters& parameters, const SearchOptions& options) = 0;
+    virtual Result<Page> everything(const Caller& caller, std::string_view type,
+                                    std::string_view id, const QueryParameters& parameters,
+                                    const SearchOptions& options) = 0;
 
     /// All or nothing: one result per operation, in order. Errors name the operation (`where`).
-    virtual Result<std::vector<OperationResult>> commit(const Caller& caller, Transaction transaction) = 0;
+    virtual Result<std::vector<OperationResult>> commit(const Caller& caller,
+                                                        Transaction transaction) = 0;
 
-    /// One resource made ready for a bulk load: validated, extracted, sealed. `id` as in an update. Safe from many threads.
-    /// Errors: as commit.
-    virtual Result<store::Change> prepare(const Caller& caller, std::string_view type, std::string_view id, const Json& resource) = 0;
+    /// One resource made ready for a bulk load: validated, extracted, sealed. `id` as in an update.
+    /// Safe from many threads. Errors: as commit.
+    virtual Result<store::Change> prepare(const Caller& caller, std::string_view type,
+                                          std::string_view id, const Json& resource) = 0;
     /// Writes prepared resources in one commit.
-    virtual Result<store::Receipt> commit_prepared(const Caller& caller, std::vector<store::Change> changes) = 0;
+    virtual Result<store::Receipt> commit_prepared(const Caller& caller,
+                                                   std::vector<store::Change> changes) = 0;
 
-    /// Extracts index rows anew while others read and write: of one parameter ("Observation.code") or, when empty, of all.
-    /// Resumable. `go_on(type, done, total)` returns false to stop. Errors: `incorrect` for an unknown parameter. Blocking: long.
-    virtual Result<void> reindex(std::string_view parameter, const std::function<bool(std::string_view, std::int64_t, std::int64_t)>& go_on) = 0;
+    /// Extracts index rows anew while others read and write: of one parameter ("Observation.code")
+    /// or, when empty, of all. Resumable. `go_on(type, done, total)` returns false to stop. Errors:
+    /// `incorrect` for an unknown parameter. Blocking: long.
+    virtual Result<void> reindex(
+        std::string_view parameter,
+        const std::function<bool(std::string_view, std::int64_t, std::int64_t)>& go_on) = 0;
 
     virtual void add_inline_view(std::shared_ptr<const InlineView> view) = 0;
     virtual void add_following_view(std::shared_ptr<FollowingView> view) = 0;
-    /// Waits until the following views have handled everything up to `position`. False when the time ran out.
+    /// Waits until the following views have handled everything up to `position`. False when the
+    /// time ran out.
     virtual bool wait_for_views(store::Position position, unsigned milliseconds) = 0;
     /// The terminology behind :in, :not-in, :above and :below.
     virtual void set_concepts(std::shared_ptr<const search::ConceptSource> concepts) = 0;
     /// The search parameters now in force.
     virtual std::shared_ptr<const search::Parameters> parameters() const = 0;
     virtual store::Store& store() = 0;
-    /// Decodes a stored version for internal readers that hold a snapshot (export, following views).
+    /// Decodes a stored version for internal readers that hold a snapshot (export, following
+    /// views).
     virtual Result<Resource> decode(const store::Stored& stored) = 0;
 };
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// How a Transaction becomes one store commit: decide on a snapshot, write under the condition that the decision still holds, and
-// decide anew when it does not.
+// How a Transaction becomes one store commit: decide on a snapshot, write under the condition that
+// the decision still holds, and decide anew when it does not.
 #include "base/ids.hpp"
 #include "base/limits.hpp"
 #include "fhir/patch/fhirpath_patch.hpp"
@@ -18,7 +18,9 @@ namespace {
 using Kind = Operation::Kind;
 using Effect = OperationResult::Effect;
 
-bool is_patch(Kind kind) { return kind == Kind::patch_json || kind == Kind::patch_fhirpath; }
+bool is_patch(Kind kind) {
+    return kind == Kind::patch_json || kind == Kind::patch_fhirpath;
+}
 
 std::unexpected<Error> placed(Error error, const std::string& where) {
     if (!where.empty()) error.where = error.where.empty() ? where : where + "." + error.where;
@@ -28,30 +30,39 @@ std::unexpected<Error> placed(Error error, const std::string& where) {
 /// One operation on its way to a store change.
 struct Step {
     Operation* operation = nullptr;
-    Json resource{};                              ///< what will be written; a node of `document`
+    Json resource{};  ///< what will be written; a node of `document`
     std::shared_ptr<JsonDocument> document{};
     std::string id{};
-    bool writes = true;                           ///< false: the condition found that nothing is to be done
+    bool writes = true;  ///< false: the condition found that nothing is to be done
     bool removes = false;
     bool fresh = false;
     std::optional<store::Version> if_version{};
-    std::optional<store::Stored> existing{};      ///< matched by a conditional create
+    std::optional<store::Stored> existing{};  ///< matched by a conditional create
     StoreRepository::Encoded encoded{};
     std::vector<Issue> warnings{};
-    std::vector<std::string> also_removed{};      ///< further ids of a conditional delete of several
+    std::vector<std::string> also_removed{};  ///< further ids of a conditional delete of several
 };
 
-/// One try to carry a transaction out. A stale try is thrown away and made again on a newer snapshot.
+/// One try to carry a transaction out. A stale try is thrown away and made again on a newer
+/// snapshot.
 class Attempt {
-   public:
-    Attempt(StoreRepository& repository, const Caller& caller, Transaction& transaction, std::vector<std::string>& new_ids)
-        : repository_(repository), caller_(caller), transaction_(transaction), new_ids_(new_ids), parameters_(repository.parameters()) {}
+ public:
+    Attempt(StoreRepository& repository, const Caller& caller, Transaction& transaction,
+            std::vector<std::string>& new_ids)
+        : repository_(repository),
+          caller_(caller),
+          transaction_(transaction),
+          new_ids_(new_ids),
+          parameters_(repository.parameters()) {}
 
     Result<void> decide() {
-        const bool needs_snapshot = transaction_.resolve_conditional_references || !caller_.access->sees_everything() ||
-                                    std::any_of(transaction_.operations.begin(), transaction_.operations.end(), [](const Operation& operation) {
-                                        return operation.condition || operation.if_match || operation.if_none_match_any || is_patch(operation.kind);
-                                    });
+        const bool needs_snapshot =
+            transaction_.resolve_conditional_references || !caller_.access->sees_everything() ||
+            std::any_of(transaction_.operations.begin(), transaction_.operations.end(),
+                        [](const Operation& operation) {
+                            return operation.condition || operation.if_match ||
+                                   operation.if_none_match_any || is_patch(operation.kind);
+                        });
         if (needs_snapshot) {
             snapshot_ = TRY(repository_.store().snapshot());
             commit_.seen = snapshot_->position();
@@ -89,7 +100,7 @@ class Attempt {
         return results;
     }
 
-   private:
+ private:
     const std::string& where(const Step& step) const { return step.operation->where; }
 
     // --- which resource is meant, and what is to be done with it ---
@@ -100,18 +111,28 @@ class Attempt {
         step.resource = operation.resource;
         step.removes = operation.kind == Kind::remove;
         if (parameters_->type_name(operation.type) == 0) {
-            return placed({Category::not_found, fmt::format("\"{}\" is no FHIR R4 resource type", operation.type.substr(0, 60)), {}}, where(step));
+            return placed(
+                {Category::not_found,
+                 fmt::format("\"{}\" is no FHIR R4 resource type", operation.type.substr(0, 60)),
+                 {}},
+                where(step));
         }
         if (!step.removes && !is_patch(operation.kind)) {
             // Another try must not meet the edits of this one.
-            if (transaction_.resolve_conditional_references || operation.condition) step.resource = step.document->copy(operation.resource);
+            if (transaction_.resolve_conditional_references || operation.condition)
+                step.resource = step.document->copy(operation.resource);
             if (step.resource.string_at("resourceType") != operation.type) {
-                return placed({Category::incorrect, fmt::format("the resource is a {}; the address asks for a {}", step.resource.string_at("resourceType").substr(0, 60), operation.type), {}}, where(step));
+                return placed({Category::incorrect,
+                               fmt::format("the resource is a {}; the address asks for a {}",
+                                           step.resource.string_at("resourceType").substr(0, 60),
+                                           operation.type),
+                               {}},
+                              where(step));
             }
         }
-        Result<void> settled = operation.condition               ? settle_by_condition(step, index)
+        Result<void> settled = operation.condition              ? settle_by_condition(step, index)
                                : operation.kind == Kind::create ? settle_create(step, index)
-                                                                 : settle_by_id(step);
+                                                                : settle_by_id(step);
         if (!settled) return placed(std::move(settled).error(), where(step));
         return {};
     }
@@ -131,29 +152,44 @@ class Attempt {
     Result<void> settle_by_id(Step& step) {
         const Operation& operation = *step.operation;
         step.id = operation.id;
-        if (!is_fhir_id(step.id)) return fail(Category::incorrect, fmt::format("\"{}\" is no id: expected 1 to 64 of A-Z a-z 0-9 - .", step.id.substr(0, 64)));
+        if (!is_fhir_id(step.id))
+            return fail(Category::incorrect,
+                        fmt::format("\"{}\" is no id: expected 1 to 64 of A-Z a-z 0-9 - .",
+                                    step.id.substr(0, 64)));
         if (operation.kind == Kind::update) TRY(check_body_id(step));
-        const bool must_look = operation.if_match || operation.if_none_match_any || is_patch(operation.kind) || !caller_.access->sees_everything();
+        const bool must_look = operation.if_match || operation.if_none_match_any ||
+                               is_patch(operation.kind) || !caller_.access->sees_everything();
         if (!must_look) return {};
         const auto current = TRY(repository_.find(*snapshot_, caller_, operation.type, step.id));
         return settle_on_current(step, current);
     }
 
-    /// If-Match, If-None-Match and patches look at the current version and make it a condition of the commit.
+    /// If-Match, If-None-Match and patches look at the current version and make it a condition of
+    /// the commit.
     Result<void> settle_on_current(Step& step, const std::optional<store::Stored>& current) {
         const Operation& operation = *step.operation;
         const store::Version version = current && !current->deleted() ? current->version : 0;
         if (operation.if_match && *operation.if_match != version) {
-            return fail(Category::precondition, version == 0 ? fmt::format("{}/{} does not exist, If-Match asks for version {}", operation.type, step.id, *operation.if_match)
-                                                              : fmt::format("{}/{} is at version {}, not {}: read it again and repeat the change", operation.type, step.id, version, *operation.if_match));
+            return fail(
+                Category::precondition,
+                version == 0
+                    ? fmt::format("{}/{} does not exist, If-Match asks for version {}",
+                                  operation.type, step.id, *operation.if_match)
+                    : fmt::format(
+                          "{}/{} is at version {}, not {}: read it again and repeat the change",
+                          operation.type, step.id, version, *operation.if_match));
         }
         if (operation.if_none_match_any && version != 0) {
-            return fail(Category::precondition, fmt::format("{}/{} exists already", operation.type, step.id));
+            return fail(Category::precondition,
+                        fmt::format("{}/{} exists already", operation.type, step.id));
         }
         if (operation.if_match || operation.if_none_match_any) step.if_version = version;
         if (!is_patch(operation.kind)) return {};
-        if (!current) return fail(Category::not_found, fmt::format("there is no {}/{}", operation.type, step.id));
-        if (version == 0) return fail(Category::gone, fmt::format("{}/{} was deleted", operation.type, step.id));
+        if (!current)
+            return fail(Category::not_found,
+                        fmt::format("there is no {}/{}", operation.type, step.id));
+        if (version == 0)
+            return fail(Category::gone, fmt::format("{}/{} was deleted", operation.type, step.id));
         step.if_version = version;
         return apply_patch(step, *current);
     }
@@ -161,22 +197,33 @@ class Attempt {
     Result<void> check_body_id(Step& step) const {
         const std::string_view id = step.resource.string_at("id");
         if (id == step.id) return {};
-        return fail(Category::incorrect, id.empty() ? "the body of an update needs the id of the address" : fmt::format("the body's id \"{}\" is not the id of the address", id.substr(0, 64)), "id");
+        return fail(Category::incorrect,
+                    id.empty() ? "the body of an update needs the id of the address"
+                               : fmt::format("the body's id \"{}\" is not the id of the address",
+                                             id.substr(0, 64)),
+                    "id");
     }
 
     // --- conditional forms: FHIR R4 §3.1.0.8.1, §3.1.0.4.3, §3.1.0.7.1 ---
 
     Result<void> settle_by_condition(Step& step, std::size_t index) {
         Operation& operation = *step.operation;
-        const bool many = operation.kind == Kind::remove && (operation.delete_many || repository_.options().conditional_delete_many);
-        const auto plan = TRY(search::conditional_plan(*parameters_, repository_.store().names(), operation.type, *operation.condition,
-                                                       repository_.parse_options(caller_, {}), many ? limits::conditional_matches_max + 1 : 2));
+        const bool many = operation.kind == Kind::remove &&
+                          (operation.delete_many || repository_.options().conditional_delete_many);
+        const auto plan = TRY(
+            search::conditional_plan(*parameters_, repository_.store().names(), operation.type,
+                                     *operation.condition, repository_.parse_options(caller_, {}),
+                                     many ? limits::conditional_matches_max + 1 : 2));
         auto matches = TRY(search::conditional_matches(*snapshot_, *plan));
         if (matches.size() > 1 && !many) {
-            return fail(Category::precondition, fmt::format("several {} resources match the condition; it must select one", operation.type));
+            return fail(Category::precondition,
+                        fmt::format("several {} resources match the condition; it must select one",
+                                    operation.type));
         }
         if (matches.size() > limits::conditional_matches_max) {
-            return fail(Category::precondition, fmt::format("the condition selects more than {} resources: narrow it", limits::conditional_matches_max));
+            return fail(Category::precondition,
+                        fmt::format("the condition selects more than {} resources: narrow it",
+                                    limits::conditional_matches_max));
         }
         commit_.expectations.push_back({plan, matches});
         if (matches.empty()) return settle_unmatched(step, index);
@@ -189,31 +236,45 @@ class Attempt {
                 step.existing = std::move(found.front());
                 return {};
             case Kind::remove:
-                for (std::size_t i = 1; i < found.size(); ++i) step.also_removed.push_back(found[i].id);
+                for (std::size_t i = 1; i < found.size(); ++i)
+                    step.also_removed.push_back(found[i].id);
                 [[fallthrough]];
             case Kind::update: {
-                if (operation.kind == Kind::update && !step.resource.string_at("id").empty()) TRY(check_body_id(step));
+                if (operation.kind == Kind::update && !step.resource.string_at("id").empty())
+                    TRY(check_body_id(step));
                 return settle_on_current(step, found.front());
             }
-            default: return settle_on_current(step, found.front());
+            default:
+                return settle_on_current(step, found.front());
         }
     }
 
     Result<void> settle_unmatched(Step& step, std::size_t index) {
         const Operation& operation = *step.operation;
-        if (operation.if_match) return fail(Category::precondition, "nothing matches the condition, If-Match asks for a version");
+        if (operation.if_match)
+            return fail(Category::precondition,
+                        "nothing matches the condition, If-Match asks for a version");
         if (operation.kind == Kind::remove) {
             step.writes = false;
             return {};
         }
-        if (is_patch(operation.kind)) return fail(Category::not_found, fmt::format("no {} matches the condition", operation.type));
+        if (is_patch(operation.kind))
+            return fail(Category::not_found,
+                        fmt::format("no {} matches the condition", operation.type));
         const std::string_view id = step.resource.string_at("id");
         if (operation.kind == Kind::update && !id.empty()) {
             step.id = id;
-            if (!is_fhir_id(step.id)) return fail(Category::incorrect, fmt::format("\"{}\" is no id", step.id.substr(0, 64)), "id");
-            // R4 §3.1.0.4.3: no match and an id in the body is an update-as-create; a resource that has the id but does not match is a conflict.
-            const auto current = TRY(repository_.find(*snapshot_, caller_, operation.type, step.id));
-            if (current && !current->deleted()) return fail(Category::conflict, fmt::format("{}/{} exists and does not match the condition", operation.type, step.id));
+            if (!is_fhir_id(step.id))
+                return fail(Category::incorrect,
+                            fmt::format("\"{}\" is no id", step.id.substr(0, 64)), "id");
+            // R4 §3.1.0.4.3: no match and an id in the body is an update-as-create; a resource that
+            // has the id but does not match is a conflict.
+            const auto current =
+                TRY(repository_.find(*snapshot_, caller_, operation.type, step.id));
+            if (current && !current->deleted())
+                return fail(Category::conflict,
+                            fmt::format("{}/{} exists and does not match the condition",
+                                        operation.type, step.id));
             step.if_version = 0;
             return {};
         }
@@ -234,7 +295,8 @@ class Attempt {
             TRY(patch::apply_fhirpath_patch(*step.document, patch));
         }
         Json& root = step.document->root();
-        if (root.string_at("resourceType") != step.operation->type || root.string_at("id") != step.id) {
+        if (root.string_at("resourceType") != step.operation->type ||
+            root.string_at("id") != step.id) {
             return fail(Category::incorrect, "a patch may not change resourceType or id");
         }
         TRY(drop_stale_narrative(step, before));
@@ -242,14 +304,16 @@ class Attempt {
         return {};
     }
 
-    /// FHIR R4 §3.1.0.7: a patched resource must not keep a narrative that contradicts its data. A generated one that the patch
-    /// left alone is dropped; one that a person wrote ("additional") says more than the data and stays.
+    /// FHIR R4 §3.1.0.7: a patched resource must not keep a narrative that contradicts its data. A
+    /// generated one that the patch left alone is dropped; one that a person wrote ("additional")
+    /// says more than the data and stays.
     Result<void> drop_stale_narrative(Step& step, const Resource& before) {
         Json& root = step.document->root();
         const Json* text = root.find("text");
         if (text == nullptr || text->string_at("status") == "additional") return {};
         const JsonDocument old = TRY(JsonDocument::parse(before.json));
-        if (equal(*text, old.root()["text"]) && !equal(root, old.root())) step.document->remove(root, "text");
+        if (equal(*text, old.root()["text"]) && !equal(root, old.root()))
+            step.document->remove(root, "text");
         return {};
     }
 
@@ -259,13 +323,24 @@ class Attempt {
     Result<void> refuse_overlap() {
         std::unordered_set<std::string> identities;
         for (const Step& step : steps_) {
-            const auto add = [&](const std::string& id) { return id.empty() || identities.insert(step.operation->type + "/" + id).second; };
+            const auto add = [&](const std::string& id) {
+                return id.empty() || identities.insert(step.operation->type + "/" + id).second;
+            };
             bool alone = add(step.id);
             for (const std::string& id : step.also_removed) alone = add(id) && alone;
-            if (!alone) return placed({Category::incorrect, fmt::format("{}/{} is concerned by two entries of the transaction", step.operation->type, step.id), {}}, where(step));
+            if (!alone)
+                return placed({Category::incorrect,
+                               fmt::format("{}/{} is concerned by two entries of the transaction",
+                                           step.operation->type, step.id),
+                               {}},
+                              where(step));
             if (!step.operation->full_url.empty() && !step.removes) {
-                if (!full_urls_.emplace(step.operation->full_url, step.operation->type + "/" + step.id).second) {
-                    return placed({Category::incorrect, "two entries have the same fullUrl", "fullUrl"}, where(step));
+                if (!full_urls_
+                         .emplace(step.operation->full_url, step.operation->type + "/" + step.id)
+                         .second) {
+                    return placed(
+                        {Category::incorrect, "two entries have the same fullUrl", "fullUrl"},
+                        where(step));
                 }
             }
         }
@@ -276,15 +351,21 @@ class Attempt {
 
     Result<void> make_ready(Step& step) {
         rewrite_full_urls(*step.document, step.resource, full_urls_);
-        if (transaction_.resolve_conditional_references && has_conditional_references(step.resource)) {
-            auto resolved = resolve_conditional_references(*step.document, step.resource, [&](std::string_view reference) { return resolve(reference); });
+        if (transaction_.resolve_conditional_references &&
+            has_conditional_references(step.resource)) {
+            auto resolved = resolve_conditional_references(
+                *step.document, step.resource,
+                [&](std::string_view reference) { return resolve(reference); });
             if (!resolved) return placed(std::move(resolved).error(), where(step));
         }
         if (repository_.options().validate) TRY(validate(step));
-        auto allowed = caller_.access->allow_write(step.fresh ? store::Verb::create : store::Verb::update, step.operation->type, &step.resource);
+        auto allowed =
+            caller_.access->allow_write(step.fresh ? store::Verb::create : store::Verb::update,
+                                        step.operation->type, &step.resource);
         if (!allowed) return placed(std::move(allowed).error(), where(step));
         // The rows name the resource by its own id, whatever the client wrote there.
-        if (step.resource.string_at("id") != step.id) step.document->set(step.resource, "id", step.document->string(step.id));
+        if (step.resource.string_at("id") != step.id)
+            step.document->set(step.resource, "id", step.document->string(step.id));
         step.encoded = TRY(repository_.encode(step.resource, step.operation->type, step.id));
         return {};
     }
@@ -292,10 +373,15 @@ class Attempt {
     Result<std::string> resolve(std::string_view reference) {
         const auto parsed = TRY(search::parse_conditional_reference(reference));
         if (!parsed) return std::string(reference);
-        const auto plan = TRY(search::conditional_plan(*parameters_, repository_.store().names(), parsed->type, parsed->query, repository_.parse_options(caller_, {})));
+        const auto plan =
+            TRY(search::conditional_plan(*parameters_, repository_.store().names(), parsed->type,
+                                         parsed->query, repository_.parse_options(caller_, {})));
         auto matches = TRY(search::conditional_matches(*snapshot_, *plan));
         if (matches.size() != 1) {
-            return fail(Category::precondition, fmt::format("the conditional reference {} matches {}; it must select one", reference.substr(0, 80), matches.empty() ? "nothing" : "several resources"));
+            return fail(Category::precondition,
+                        fmt::format("the conditional reference {} matches {}; it must select one",
+                                    reference.substr(0, 80),
+                                    matches.empty() ? "nothing" : "several resources"));
         }
         const auto found = TRY(snapshot_->fetch(matches));
         if (found.empty()) return fail(Category::fault, "a match has no current version");
@@ -307,7 +393,11 @@ class Attempt {
         std::vector<Issue> issues;
         validate_structure(step.resource, issues);
         if (has_errors(issues)) {
-            Error error{Category::incorrect, fmt::format("the {} breaks {} rule{} of FHIR R4", step.operation->type, issues.size(), issues.size() == 1 ? "" : "s"), {}, nullptr};
+            Error error{Category::incorrect,
+                        fmt::format("the {} breaks {} rule{} of FHIR R4", step.operation->type,
+                                    issues.size(), issues.size() == 1 ? "" : "s"),
+                        {},
+                        nullptr};
             error.issues = std::make_shared<const std::vector<Issue>>(std::move(issues));
             return placed(std::move(error), where(step));
         }
@@ -327,7 +417,8 @@ class Attempt {
                 commit_.changes.push_back(std::move(change));
                 continue;
             }
-            auto allowed = caller_.access->allow_write(store::Verb::remove, step.operation->type, nullptr);
+            auto allowed =
+                caller_.access->allow_write(store::Verb::remove, step.operation->type, nullptr);
             if (!allowed) return placed(std::move(allowed).error(), where(step));
             gather_removal(step, step.id, step.if_version);
             for (const std::string& id : step.also_removed) gather_removal(step, id, std::nullopt);
@@ -335,7 +426,8 @@ class Attempt {
         return {};
     }
 
-    void gather_removal(const Step& step, const std::string& id, std::optional<store::Version> if_version) {
+    void gather_removal(const Step& step, const std::string& id,
+                        std::optional<store::Version> if_version) {
         store::Change change;
         change.verb = store::Verb::remove;
         change.identity = {parameters_->type_name(step.operation->type), id};
@@ -355,7 +447,8 @@ class Attempt {
         return {};
     }
 
-    void describe_written(const Step& step, const store::Receipt& receipt, const store::Written& written, OperationResult& result) const {
+    void describe_written(const Step& step, const store::Receipt& receipt,
+                          const store::Written& written, OperationResult& result) const {
         Resource& resource = result.resource;
         resource.type = step.operation->type;
         resource.id = step.id;
@@ -368,7 +461,9 @@ class Attempt {
             return;
         }
         result.effect = written.created ? Effect::created : Effect::updated;
-        if (transaction_.want_json) store::compose(step.encoded.json, step.encoded.stamp_at, written.version, receipt.at, resource.json);
+        if (transaction_.want_json)
+            store::compose(step.encoded.json, step.encoded.stamp_at, written.version, receipt.at,
+                           resource.json);
     }
 
     StoreRepository& repository_;
@@ -384,18 +479,24 @@ class Attempt {
 
 const char* audit_word(Kind kind) {
     switch (kind) {
-        case Kind::create: return "create";
-        case Kind::update: return "update";
-        case Kind::remove: return "delete";
-        default: return "patch";
+        case Kind::create:
+            return "create";
+        case Kind::update:
+            return "update";
+        case Kind::remove:
+            return "delete";
+        default:
+            return "patch";
     }
 }
 
 }  // namespace
 
-Result<std::vector<OperationResult>> StoreRepository::commit(const Caller& caller, Transaction transaction) {
+Result<std::vector<OperationResult>> StoreRepository::commit(const Caller& caller,
+                                                             Transaction transaction) {
     std::vector<std::string> new_ids(transaction.operations.size());
-    for (unsigned attempt_number = 0; attempt_number < limits::commit_retries_max; ++attempt_number) {
+    for (unsigned attempt_number = 0; attempt_number < limits::commit_retries_max;
+         ++attempt_number) {
         Attempt attempt(*this, caller, transaction, new_ids);
         TRY(attempt.decide());
         store::Receipt receipt;
@@ -403,19 +504,30 @@ Result<std::vector<OperationResult>> StoreRepository::commit(const Caller& calle
             receipt = TRY(store_.commit(attempt.take_commit()));
             if (receipt.stale) continue;
         }
-        for (const Operation& operation : transaction.operations) options_.audit->record(caller, {audit_word(operation.kind), operation.type, operation.id, {}, true});
+        for (const Operation& operation : transaction.operations)
+            options_.audit->record(
+                caller, {audit_word(operation.kind), operation.type, operation.id, {}, true});
         return attempt.results(receipt);
     }
-    return fail(Category::busy, "others kept changing the resources that this request depends on; try again");
+    return fail(Category::busy,
+                "others kept changing the resources that this request depends on; try again");
 }
 
-Result<store::Change> StoreRepository::prepare(const Caller& caller, std::string_view type, std::string_view id, const Json& resource) {
-    if (!is_fhir_id(id)) return fail(Category::incorrect, fmt::format("\"{}\" is no id: expected 1 to 64 of A-Z a-z 0-9 - .", id.substr(0, 64)), "id");
+Result<store::Change> StoreRepository::prepare(const Caller& caller, std::string_view type,
+                                               std::string_view id, const Json& resource) {
+    if (!is_fhir_id(id))
+        return fail(
+            Category::incorrect,
+            fmt::format("\"{}\" is no id: expected 1 to 64 of A-Z a-z 0-9 - .", id.substr(0, 64)),
+            "id");
     if (options_.validate) {
         std::vector<Issue> issues;
         validate_structure(resource, issues);
         if (has_errors(issues)) {
-            Error error{Category::incorrect, fmt::format("{}: {}", issues.front().path, issues.front().message), {}, nullptr};
+            Error error{Category::incorrect,
+                        fmt::format("{}: {}", issues.front().path, issues.front().message),
+                        {},
+                        nullptr};
             error.issues = std::make_shared<const std::vector<Issue>>(std::move(issues));
             return std::unexpected(std::move(error));
         }
@@ -432,7 +544,8 @@ Result<store::Change> StoreRepository::prepare(const Caller& caller, std::string
     return std::move(encoded.change);
 }
 
-Result<store::Receipt> StoreRepository::commit_prepared(const Caller& caller, std::vector<store::Change> changes) {
+Result<store::Receipt> StoreRepository::commit_prepared(const Caller& caller,
+                                                        std::vector<store::Change> changes) {
     store::Commit commit;
     commit.changes = std::move(changes);
     commit.actor = store_.names().intern(store::NameKind::actor, caller.actor);

@@ -16,25 +16,37 @@
 namespace meridian::fhir {
 
 class StoreRepository final : public Repository {
-   public:
+ public:
     StoreRepository(store::Store& store, Options options);
     ~StoreRepository() override;
     /// Loads the custom search parameters that are already stored.
     Result<void> start();
 
-    Result<Resource> read(const Caller& caller, std::string_view type, std::string_view id) override;
-    Result<Resource> read_version(const Caller& caller, std::string_view type, std::string_view id, store::Version version) override;
+    Result<Resource> read(const Caller& caller, std::string_view type,
+                          std::string_view id) override;
+    Result<Resource> read_version(const Caller& caller, std::string_view type, std::string_view id,
+                                  store::Version version) override;
     Result<Page> history(const Caller& caller, const HistoryRequest& request) override;
-    Result<Page> search(const Caller& caller, std::string_view type, const QueryParameters& parameters, const SearchOptions& options) override;
+    Result<Page> search(const Caller& caller, std::string_view type,
+                        const QueryParameters& parameters, const SearchOptions& options) override;
     Result<Page> next_page(const Caller& caller, std::string_view cursor) override;
-    Result<Page> everything(const Caller& caller, std::string_view type, std::string_view id, const QueryParameters& parameters, const SearchOptions& options) override;
-    Result<std::vector<OperationResult>> commit(const Caller& caller, Transaction transaction) override;
-    Result<store::Change> prepare(const Caller& caller, std::string_view type, std::string_view id, const Json& resource) override;
-    Result<store::Receipt> commit_prepared(const Caller& caller, std::vector<store::Change> changes) override;
-    Result<void> reindex(std::string_view parameter, const std::function<bool(std::string_view, std::int64_t, std::int64_t)>& go_on) override;
+    Result<Page> everything(const Caller& caller, std::string_view type, std::string_view id,
+                            const QueryParameters& parameters,
+                            const SearchOptions& options) override;
+    Result<std::vector<OperationResult>> commit(const Caller& caller,
+                                                Transaction transaction) override;
+    Result<store::Change> prepare(const Caller& caller, std::string_view type, std::string_view id,
+                                  const Json& resource) override;
+    Result<store::Receipt> commit_prepared(const Caller& caller,
+                                           std::vector<store::Change> changes) override;
+    Result<void> reindex(
+        std::string_view parameter,
+        const std::function<bool(std::string_view, std::int64_t, std::int64_t)>& go_on) override;
     void add_inline_view(std::shared_ptr<const InlineView> view) override;
     void add_following_view(std::shared_ptr<FollowingView> view) override;
-    bool wait_for_views(store::Position position, unsigned milliseconds) override { return followers_.wait(position, milliseconds); }
+    bool wait_for_views(store::Position position, unsigned milliseconds) override {
+        return followers_.wait(position, milliseconds);
+    }
     void set_concepts(std::shared_ptr<const search::ConceptSource> concepts) override;
     std::shared_ptr<const search::Parameters> parameters() const override;
     store::Store& store() override { return store_; }
@@ -51,13 +63,16 @@ class StoreRepository final : public Repository {
     };
     Result<Encoded> encode(const Json& resource, std::string_view type, std::string_view id);
     /// Errors: `not_found` when the caller's filter hides the resource.
-    Result<void> check_visible(store::Snapshot& snapshot, const Caller& caller, const store::Stored& stored);
-    /// The newest version that the caller may see; nothing when there is none. A deletion is returned too.
-    Result<std::optional<store::Stored>> find(store::Snapshot& snapshot, const Caller& caller, std::string_view type, std::string_view id);
+    Result<void> check_visible(store::Snapshot& snapshot, const Caller& caller,
+                               const store::Stored& stored);
+    /// The newest version that the caller may see; nothing when there is none. A deletion is
+    /// returned too.
+    Result<std::optional<store::Stored>> find(store::Snapshot& snapshot, const Caller& caller,
+                                              std::string_view type, std::string_view id);
     Resource describe(const store::Stored& stored) const;
     Result<void> set_parameters(std::shared_ptr<const search::Parameters> parameters);
 
-   private:
+ private:
     Result<Page> page_of(search::Answer answer);
 
     store::Store& store_;

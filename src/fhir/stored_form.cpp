@@ -5,9 +5,11 @@ namespace meridian::fhir {
 
 namespace {
 
-// FHIR R4 §2.26.3.1: the server overwrites meta.versionId and meta.lastUpdated; everything else in meta is the client's.
+// FHIR R4 §2.26.3.1: the server overwrites meta.versionId and meta.lastUpdated; everything else in
+// meta is the client's.
 bool is_stamped_by_server(std::string_view key) {
-    return key == "versionId" || key == "lastUpdated" || key == "_versionId" || key == "_lastUpdated";
+    return key == "versionId" || key == "lastUpdated" || key == "_versionId" ||
+           key == "_lastUpdated";
 }
 
 }  // namespace

@@ -14,39 +14,61 @@ struct Mapping {
 
 Mapping mapping_of(Category category) {
     switch (category) {
-        case Category::incorrect: return {400, "invalid"};
-        case Category::unauthenticated: return {401, "login"};
-        case Category::forbidden: return {403, "forbidden"};
-        case Category::not_found: return {404, "not-found"};
-        case Category::not_allowed: return {405, "not-supported"};
-        case Category::unacceptable: return {406, "not-supported"};
-        case Category::conflict: return {409, "conflict"};
-        case Category::gone: return {410, "deleted"};
-        case Category::precondition: return {412, "conflict"};
-        case Category::too_large: return {413, "too-long"};
-        case Category::unsupported_media: return {415, "not-supported"};
-        case Category::unprocessable: return {422, "processing"};
-        case Category::busy: return {503, "throttled"};
-        case Category::unsupported: return {501, "not-supported"};
-        case Category::unavailable: return {503, "transient"};
-        case Category::storage_full: return {507, "no-store"};
-        case Category::fault: return {500, "exception"};
+        case Category::incorrect:
+            return {400, "invalid"};
+        case Category::unauthenticated:
+            return {401, "login"};
+        case Category::forbidden:
+            return {403, "forbidden"};
+        case Category::not_found:
+            return {404, "not-found"};
+        case Category::not_allowed:
+            return {405, "not-supported"};
+        case Category::unacceptable:
+            return {406, "not-supported"};
+        case Category::conflict:
+            return {409, "conflict"};
+        case Category::gone:
+            return {410, "deleted"};
+        case Category::precondition:
+            return {412, "conflict"};
+        case Category::too_large:
+            return {413, "too-long"};
+        case Category::unsupported_media:
+            return {415, "not-supported"};
+        case Category::unprocessable:
+            return {422, "processing"};
+        case Category::busy:
+            return {503, "throttled"};
+        case Category::unsupported:
+            return {501, "not-supported"};
+        case Category::unavailable:
+            return {503, "transient"};
+        case Category::storage_full:
+            return {507, "no-store"};
+        case Category::fault:
+            return {500, "exception"};
     }
     return {500, "exception"};
 }
 
 const char* text_of(Severity severity) {
     switch (severity) {
-        case Severity::fatal: return "fatal";
-        case Severity::error: return "error";
-        case Severity::warning: return "warning";
-        case Severity::information: return "information";
+        case Severity::fatal:
+            return "fatal";
+        case Severity::error:
+            return "error";
+        case Severity::warning:
+            return "warning";
+        case Severity::information:
+            return "information";
     }
     return "error";
 }
 
 void write_issue(const Issue& issue, std::string& out) {
-    out += fmt::format(R"({{"severity":"{}","code":"{}","diagnostics":)", text_of(issue.severity), issue.code);
+    out += fmt::format(R"({{"severity":"{}","code":"{}","diagnostics":)", text_of(issue.severity),
+                       issue.code);
     write_string(issue.message, out);
     if (!issue.path.empty()) {
         out += R"(,"expression":[)";
@@ -58,7 +80,9 @@ void write_issue(const Issue& issue, std::string& out) {
 
 }  // namespace
 
-int status_of(Category category) { return mapping_of(category).status; }
+int status_of(Category category) {
+    return mapping_of(category).status;
+}
 
 std::string outcome_json(const std::vector<Issue>& issues) {
     std::string out = R"({"resourceType":"OperationOutcome","issue":[)";
@@ -76,14 +100,18 @@ std::string outcome_json(const Error& error) {
     if (error.issues && !error.issues->empty()) {
         if (error.where.empty()) return outcome_json(*error.issues);
         std::vector<Issue> placed = *error.issues;
-        for (Issue& issue : placed) issue.path = issue.path.empty() ? error.where : fmt::format("{}.{}", error.where, issue.path);
+        for (Issue& issue : placed)
+            issue.path =
+                issue.path.empty() ? error.where : fmt::format("{}.{}", error.where, issue.path);
         return outcome_json(placed);
     }
-    return outcome_json(std::vector<Issue>{{Severity::error, mapping_of(error.category).issue_code, error.message, error.where}});
+    return outcome_json(std::vector<Issue>{
+        {Severity::error, mapping_of(error.category).issue_code, error.message, error.where}});
 }
 
 std::string outcome_json(Severity severity, std::string_view code, std::string_view message) {
-    return outcome_json(std::vector<Issue>{{severity, std::string(code), std::string(message), ""}});
+    return outcome_json(
+        std::vector<Issue>{{severity, std::string(code), std::string(message), ""}});
 }
 
 Answer answer_of(const Error& error) {

@@ -13,7 +13,8 @@
 
 namespace meridian::rest {
 
-/// What an interaction answers, before it is written as JSON or XML over HTTP or as one entry of a batch.
+/// What an interaction answers, before it is written as JSON or XML over HTTP or as one entry of a
+/// batch.
 struct Answer {
     int status = 200;
     std::string json{};  ///< a resource as JSON text; empty for no body

@@ -14,7 +14,8 @@ Result<Arguments> Arguments::read(const Exchange& exchange, std::string_view bod
     made.document_ = exchange.has_resource ? exchange.document : TRY(parse_body(exchange));
     const Json& root = exchange.has_resource ? exchange.resource : made.document_->root();
     if (root.string_at("resourceType") != "Parameters") {
-        if (body_name.empty() || root.string_at("resourceType").empty()) return fail(Category::incorrect, "the body of this operation is a Parameters resource");
+        if (body_name.empty() || root.string_at("resourceType").empty())
+            return fail(Category::incorrect, "the body of this operation is a Parameters resource");
         made.arguments_.push_back({std::string(body_name), {}, {}, root});
         return made;
     }
@@ -24,7 +25,8 @@ Result<Arguments> Arguments::read(const Exchange& exchange, std::string_view bod
             if (member.key == "resource") argument.resource = member.value;
             if (!member.key.starts_with("value")) continue;
             argument.value = member.value;
-            argument.text = member.value.is_boolean() ? (member.value.boolean() ? "true" : "false") : std::string(member.value.text());
+            argument.text = member.value.is_boolean() ? (member.value.boolean() ? "true" : "false")
+                                                      : std::string(member.value.text());
         }
         made.arguments_.push_back(std::move(argument));
     }
@@ -65,7 +67,9 @@ Result<bool> Arguments::boolean(std::string_view name, bool otherwise) const {
     const Argument* found = find(name);
     if (found == nullptr || found->text.empty()) return otherwise;
     if (found->text == "true" || found->text == "false") return found->text == "true";
-    return fail(Category::incorrect, fmt::format("{} takes true or false, not \"{}\"", name, found->text.substr(0, 40)), std::string(name));
+    return fail(Category::incorrect,
+                fmt::format("{} takes true or false, not \"{}\"", name, found->text.substr(0, 40)),
+                std::string(name));
 }
 
 Result<std::optional<std::size_t>> Arguments::number(std::string_view name) const {
@@ -75,7 +79,10 @@ Result<std::optional<std::size_t>> Arguments::number(std::string_view name) cons
     const char* last = found->text.data() + found->text.size();
     const auto [end, error] = std::from_chars(found->text.data(), last, number);
     if (error != std::errc() || end != last || number > 2147483647) {
-        return fail(Category::incorrect, fmt::format("{} takes a whole number from 0 on, not \"{}\"", name, found->text.substr(0, 40)), std::string(name));
+        return fail(Category::incorrect,
+                    fmt::format("{} takes a whole number from 0 on, not \"{}\"", name,
+                                found->text.substr(0, 40)),
+                    std::string(name));
     }
     return std::optional(number);
 }
@@ -84,7 +91,10 @@ Result<void> Arguments::allow(std::string_view known) const {
     const std::string list = fmt::format(" {} ", known);
     for (const Argument& argument : arguments_) {
         if (list.find(" " + argument.name + " ") == std::string::npos) {
-            return fail(Category::incorrect, fmt::format("there is no parameter \"{}\" here; there are: {}", argument.name.substr(0, 60), known), argument.name.substr(0, 60));
+            return fail(Category::incorrect,
+                        fmt::format("there is no parameter \"{}\" here; there are: {}",
+                                    argument.name.substr(0, 60), known),
+                        argument.name.substr(0, 60));
         }
     }
     return {};

@@ -13,11 +13,12 @@
 
 namespace meridian::rest {
 
-/// The in-parameters of an operation, from a query string, a form, or a Parameters resource: https://hl7.org/fhir/R4/operations.html
+/// The in-parameters of an operation, from a query string, a form, or a Parameters resource:
+/// https://hl7.org/fhir/R4/operations.html
 class Arguments {
-   public:
-    /// Reads them. A body that is another resource than Parameters becomes the parameter `body_name`, when that is given.
-    /// Errors: `incorrect` for a body that is neither.
+ public:
+    /// Reads them. A body that is another resource than Parameters becomes the parameter
+    /// `body_name`, when that is given. Errors: `incorrect` for a body that is neither.
     static Result<Arguments> read(const Exchange& exchange, std::string_view body_name = {});
 
     bool has(std::string_view name) const { return find(name) != nullptr; }
@@ -35,7 +36,7 @@ class Arguments {
     /// Errors: `incorrect` for a parameter outside `known` (names separated by spaces).
     Result<void> allow(std::string_view known) const;
 
-   private:
+ private:
     struct Argument {
         std::string name;
         std::string text{};

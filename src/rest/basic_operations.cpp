@@ -7,7 +7,9 @@ namespace meridian::rest {
 
 namespace {
 
-bool reads(const Exchange& exchange) { return exchange.method == net::Method::get || exchange.method == net::Method::head; }
+bool reads(const Exchange& exchange) {
+    return exchange.method == net::Method::get || exchange.method == net::Method::head;
+}
 
 /// The parameter called `name` of a Parameters body, or null.
 const Json* parameter_in(const Json& parameters, std::string_view name) {
@@ -17,14 +19,21 @@ const Json* parameter_in(const Json& parameters, std::string_view name) {
     return nullptr;
 }
 
-std::string meta_answer(const Json& meta) { return fmt::format(R"({{"resourceType":"Parameters","parameter":[{{"name":"return","valueMeta":{}}}]}})", to_text(meta)); }
+std::string meta_answer(const Json& meta) {
+    return fmt::format(
+        R"({{"resourceType":"Parameters","parameter":[{{"name":"return","valueMeta":{}}}]}})",
+        to_text(meta));
+}
 
 /// $meta on an instance (https://hl7.org/fhir/R4/resource-operation-meta.html).
 Result<Answer> meta(Service& service, const Exchange& exchange) {
     if (exchange.path.size() < 3) {
-        return fail(Category::unsupported, "$meta for a type or the whole system would collect every tag in use: ask an instance");
+        return fail(
+            Category::unsupported,
+            "$meta for a type or the whole system would collect every tag in use: ask an instance");
     }
-    const fhir::Resource resource = TRY(service.repository().read(exchange.caller, exchange.path[0], exchange.path[1]));
+    const fhir::Resource resource =
+        TRY(service.repository().read(exchange.caller, exchange.path[0], exchange.path[1]));
     const JsonDocument document = TRY(JsonDocument::parse(resource.json));
     Answer answer;
     answer.json = meta_answer(document.root()["meta"]);
@@ -34,24 +43,32 @@ Result<Answer> meta(Service& service, const Exchange& exchange) {
 /// Profiles are the same by their text, codings by system and code.
 bool same_meta_item(const Json& left, const Json& right) {
     if (left.is_string()) return left.text() == right.text();
-    return left.string_at("system") == right.string_at("system") && left.string_at("code") == right.string_at("code");
+    return left.string_at("system") == right.string_at("system") &&
+           left.string_at("code") == right.string_at("code");
 }
 
 bool holds(const Json& list, const Json& item) {
-    return std::any_of(list.items().begin(), list.items().end(), [&](const Json& other) { return same_meta_item(item, other); });
+    return std::any_of(list.items().begin(), list.items().end(),
+                       [&](const Json& other) { return same_meta_item(item, other); });
 }
 
-/// Adds or removes profiles, tags and labels, and writes the resource as an update that expects the version it read.
+/// Adds or removes profiles, tags and labels, and writes the resource as an update that expects the
+/// version it read.
 Result<Answer> change_meta(Service& service, const Exchange& exchange, bool add) {
     const auto body = exchange.has_resource ? exchange.document : TRY(parse_body(exchange));
     const Json& parameters = exchange.has_resource ? exchange.resource : body->root();
     const Json* asked = parameter_in(parameters, "meta");
-    if (asked == nullptr || !(*asked)["valueMeta"].is_object()) return fail(Category::incorrect, "expected a parameter \"meta\" with a valueMeta", "Parameters.parameter");
-    const fhir::Resource resource = TRY(service.repository().read(exchange.caller, exchange.path[0], exchange.path[1]));
+    if (asked == nullptr || !(*asked)["valueMeta"].is_object())
+        return fail(Category::incorrect, "expected a parameter \"meta\" with a valueMeta",
+                    "Parameters.parameter");
+    const fhir::Resource resource =
+        TRY(service.repository().read(exchange.caller, exchange.path[0], exchange.path[1]));
     auto document = std::make_shared<JsonDocument>(TRY(JsonDocument::parse(resource.json)));
     Json& root = document->root();
     for (const std::string_view member : {"profile", "security", "tag"}) {
-        Json& kept_meta = root.find("meta") != nullptr ? *root.find_mutable("meta") : document->set(root, "meta", document->object());
+        Json& kept_meta = root.find("meta") != nullptr
+                              ? *root.find_mutable("meta")
+                              : document->set(root, "meta", document->object());
         Json merged = document->array();
         const Json& old = kept_meta[member];
         const Json& named = (*asked)["valueMeta"][member];
@@ -86,46 +103,93 @@ Result<Answer> change_meta(Service& service, const Exchange& exchange, bool add)
 /// Patient, Encounter and Group $everything. POST gives the parameters as a Parameters resource.
 Result<Answer> everything(Service& service, const Exchange& exchange) {
     fhir::QueryParameters parameters = exchange.parameters;
-    if (!reads(exchange) && (exchange.has_resource || (!exchange.body.empty() && exchange.content_type != "application/x-www-form-urlencoded"))) {
+    if (!reads(exchange) &&
+        (exchange.has_resource || (!exchange.body.empty() &&
+                                   exchange.content_type != "application/x-www-form-urlencoded"))) {
         const auto body = exchange.has_resource ? exchange.document : TRY(parse_body(exchange));
         const Json& root = exchange.has_resource ? exchange.resource : body->root();
         for (const Json& parameter : root["parameter"].items()) {
             for (const JsonMember& member : parameter.members()) {
-                if (member.key.starts_with("value")) parameters.emplace_back(std::string(parameter.string_at("name")), std::string(member.value.text()));
+                if (member.key.starts_with("value"))
+                    parameters.emplace_back(std::string(parameter.string_at("name")),
+                                            std::string(member.value.text()));
             }
         }
     }
     fhir::SearchOptions options;
     options.base_url = exchange.base_url;
     options.lenient = exchange.lenient;
-    const std::string_view id = exchange.path.size() > 2 ? std::string_view(exchange.path[1]) : std::string_view();
-    const fhir::Page page = TRY(service.repository().everything(exchange.caller, exchange.path[0], id, parameters, options));
+    const std::string_view id =
+        exchange.path.size() > 2 ? std::string_view(exchange.path[1]) : std::string_view();
+    const fhir::Page page = TRY(service.repository().everything(exchange.caller, exchange.path[0],
+                                                                id, parameters, options));
     Answer answer;
     answer.json = bundle_json(page, exchange.base_url);
     return answer;
 }
 
 Result<Answer> not_here_yet(Service&, const Exchange&) {
-    return fail(Category::unsupported, "this operation is known but not offered by this version of the server; docs/conformance.md lists what is");
+    return fail(Category::unsupported,
+                "this operation is known but not offered by this version of the server; "
+                "docs/conformance.md lists what is");
 }
 
 }  // namespace
 
 void add_basic_operations(Service& service) {
     const std::string base = "http://hl7.org/fhir/OperationDefinition/";
-    service.add_operation({.name = "meta", .on_instance = true, .definition = base + "Resource-meta", .run = meta});
-    service.add_operation({.name = "meta-add", .on_instance = true, .definition = base + "Resource-meta-add", .changes_state = true,
-                           .run = [](Service& s, const Exchange& e) { return change_meta(s, e, true); }});
-    service.add_operation({.name = "meta-delete", .on_instance = true, .definition = base + "Resource-meta-delete", .changes_state = true,
-                           .run = [](Service& s, const Exchange& e) { return change_meta(s, e, false); }});
-    service.add_operation({.name = "everything", .on_type = true, .on_instance = true, .types = {"Patient"}, .definition = base + "Patient-everything", .run = everything});
-    service.add_operation({.name = "everything", .on_instance = true, .types = {"Encounter"}, .definition = base + "Encounter-everything", .run = everything});
-    service.add_operation({.name = "everything", .on_instance = true, .types = {"Group"}, .definition = base + "Group-everything", .run = everything});
-    service.add_operation({.name = "lastn", .on_type = true, .types = {"Observation"}, .definition = base + "Observation-lastn", .run = last_n});
-    service.add_operation({.name = "graphql", .on_system = true, .on_instance = true, .definition = base + "Resource-graphql", .run = not_here_yet});
-    service.add_operation({.name = "match", .on_type = true, .types = {"Patient"}, .definition = base + "Patient-match", .run = not_here_yet});
+    service.add_operation(
+        {.name = "meta", .on_instance = true, .definition = base + "Resource-meta", .run = meta});
+    service.add_operation(
+        {.name = "meta-add",
+         .on_instance = true,
+         .definition = base + "Resource-meta-add",
+         .changes_state = true,
+         .run = [](Service& s, const Exchange& e) { return change_meta(s, e, true); }});
+    service.add_operation(
+        {.name = "meta-delete",
+         .on_instance = true,
+         .definition = base + "Resource-meta-delete",
+         .changes_state = true,
+         .run = [](Service& s, const Exchange& e) { return change_meta(s, e, false); }});
+    service.add_operation({.name = "everything",
+                           .on_type = true,
+                           .on_instance = true,
+                           .types = {"Patient"},
+                           .definition = base + "Patient-everything",
+                           .run = everything});
+    service.add_operation({.name = "everything",
+                           .on_instance = true,
+                           .types = {"Encounter"},
+                           .definition = base + "Encounter-everything",
+                           .run = everything});
+    service.add_operation({.name = "everything",
+                           .on_instance = true,
+                           .types = {"Group"},
+                           .definition = base + "Group-everything",
+                           .run = everything});
+    service.add_operation({.name = "lastn",
+                           .on_type = true,
+                           .types = {"Observation"},
+                           .definition = base + "Observation-lastn",
+                           .run = last_n});
+    service.add_operation({.name = "graphql",
+                           .on_system = true,
+                           .on_instance = true,
+                           .definition = base + "Resource-graphql",
+                           .run = not_here_yet});
+    service.add_operation({.name = "match",
+                           .on_type = true,
+                           .types = {"Patient"},
+                           .definition = base + "Patient-match",
+                           .run = not_here_yet});
     for (const char* name : {"viewdefinition-run", "viewdefinition-export", "sqlquery-run"}) {
-        service.add_operation({.name = name, .on_system = true, .definition = fmt::format("http://hl7.org/fhir/uv/sql-on-fhir/OperationDefinition/{}", name), .run = not_here_yet});
+        service.add_operation(
+            {.name = name,
+             .on_system = true,
+             .definition =
+                 fmt::format("http://hl7.org/fhir/uv/sql-on-fhir/OperationDefinition/{}", name),
+             .run = not_here_yet});
     }
 }
 

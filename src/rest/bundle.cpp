@@ -22,35 +22,52 @@ void write_links(const fhir::Page& page, std::string_view base_url, std::string&
     if (!page.self_path.empty()) self += "/" + page.self_path;
     if (!page.self.empty()) self += "?" + page.self;
     write_link("self", self, out);
-    if (!page.previous.empty()) write_link("previous", fmt::format("{}?_cursor={}", base_url, page.previous), out);
-    if (!page.next.empty()) write_link("next", fmt::format("{}?_cursor={}", base_url, page.next), out);
+    if (!page.previous.empty())
+        write_link("previous", fmt::format("{}?_cursor={}", base_url, page.previous), out);
+    if (!page.next.empty())
+        write_link("next", fmt::format("{}?_cursor={}", base_url, page.next), out);
     out += ']';
 }
 
 /// Bundle.entry.request and .response of a history (FHIR R4 §3.1.0.12.1).
 void write_history_parts(const fhir::Resource& resource, std::string& out) {
-    const char* method = resource.deleted ? "DELETE" : resource.verb == store::Verb::create ? "POST" : "PUT";
-    const std::string url = resource.verb == store::Verb::create ? resource.type : fmt::format("{}/{}", resource.type, resource.id);
-    out += fmt::format(R"("request":{{"method":"{}","url":"{}"}},"response":{{"status":"{}","etag":"W/\"{}\"","lastModified":"{}"}})", method, url,
-                       resource.deleted ? "204" : resource.verb == store::Verb::create ? "201" : "200", resource.version, to_text(resource.updated));
+    const char* method = resource.deleted                       ? "DELETE"
+                         : resource.verb == store::Verb::create ? "POST"
+                                                                : "PUT";
+    const std::string url = resource.verb == store::Verb::create
+                                ? resource.type
+                                : fmt::format("{}/{}", resource.type, resource.id);
+    out += fmt::format(
+        R"("request":{{"method":"{}","url":"{}"}},"response":{{"status":"{}","etag":"W/\"{}\"","lastModified":"{}"}})",
+        method, url,
+        resource.deleted                       ? "204"
+        : resource.verb == store::Verb::create ? "201"
+                                               : "200",
+        resource.version, to_text(resource.updated));
 }
 
 const char* mode_text(fhir::Page::Entry::Mode mode) {
     switch (mode) {
-        case fhir::Page::Entry::Mode::match: return "match";
-        case fhir::Page::Entry::Mode::include: return "include";
-        case fhir::Page::Entry::Mode::outcome: return "outcome";
+        case fhir::Page::Entry::Mode::match:
+            return "match";
+        case fhir::Page::Entry::Mode::include:
+            return "include";
+        case fhir::Page::Entry::Mode::outcome:
+            return "outcome";
     }
     return "match";
 }
 
-void write_entry(const fhir::Page::Entry& entry, const fhir::Page& page, std::string_view base_url, std::string& out) {
+void write_entry(const fhir::Page::Entry& entry, const fhir::Page& page, std::string_view base_url,
+                 std::string& out) {
     const fhir::Resource& resource = entry.resource;
     out += fmt::format(R"({{"fullUrl":"{}/{}/{}",)", base_url, resource.type, resource.id);
     if (!resource.deleted) {
-        const bool is_cut = entry.mode == fhir::Page::Entry::Mode::match && (page.summary != fhir::Page::Summary::off || !page.elements.empty());
+        const bool is_cut = entry.mode == fhir::Page::Entry::Mode::match &&
+                            (page.summary != fhir::Page::Summary::off || !page.elements.empty());
         out += R"("resource":)";
-        auto cut = is_cut ? fhir::subset(resource.json, page.summary, page.elements) : Result<std::string>(std::string());
+        auto cut = is_cut ? fhir::subset(resource.json, page.summary, page.elements)
+                          : Result<std::string>(std::string());
         out += is_cut && cut ? *cut : resource.json;
         out += ',';
     }
@@ -65,15 +82,19 @@ void write_entry(const fhir::Page::Entry& entry, const fhir::Page& page, std::st
 /// One entry of a batch-response or transaction-response.
 void write_response(const Answer& answer, std::string& out) {
     out += '{';
-    if (!answer.json.empty() && answer.status < 300) out += fmt::format(R"("resource":{},)", answer.json);
-    out += fmt::format(R"("response":{{"status":"{} {}")", answer.status, net::reason_phrase(answer.status));
+    if (!answer.json.empty() && answer.status < 300)
+        out += fmt::format(R"("resource":{},)", answer.json);
+    out += fmt::format(R"("response":{{"status":"{} {}")", answer.status,
+                       net::reason_phrase(answer.status));
     if (!answer.location.empty()) {
         out += R"(,"location":)";
         write_string(answer.location, out);
     }
     if (answer.version) out += fmt::format(R"(,"etag":"W/\"{}\"")", *answer.version);
-    if (answer.last_modified) out += fmt::format(R"(,"lastModified":"{}")", to_text(*answer.last_modified));
-    if (!answer.json.empty() && answer.status >= 300) out += fmt::format(R"(,"outcome":{})", answer.json);
+    if (answer.last_modified)
+        out += fmt::format(R"(,"lastModified":"{}")", to_text(*answer.last_modified));
+    if (!answer.json.empty() && answer.status >= 300)
+        out += fmt::format(R"(,"outcome":{})", answer.json);
     out += "}}";
 }
 
@@ -90,7 +111,9 @@ Answer bundle_of(std::string_view type, const std::vector<Answer>& answers) {
 }
 
 /// The request of one entry as an exchange of its own, with the outer one's caller and preferences.
-Result<Exchange> entry_exchange(const Exchange& outer, const std::shared_ptr<JsonDocument>& document, const Json& entry, const fhir::EntryRequest& request) {
+Result<Exchange> entry_exchange(const Exchange& outer,
+                                const std::shared_ptr<JsonDocument>& document, const Json& entry,
+                                const fhir::EntryRequest& request) {
     Exchange exchange;
     exchange.is_batch_entry = true;
     exchange.caller = outer.caller;
@@ -107,7 +130,9 @@ Result<Exchange> entry_exchange(const Exchange& outer, const std::shared_ptr<Jso
     }
     if (!exchange.path.empty() && exchange.path.back().empty()) exchange.path.pop_back();
     exchange.parameters = TRY(parse_query_string(request.query));
-    std::erase_if(exchange.parameters, [](const auto& parameter) { return parameter.first == "_format" || parameter.first == "_pretty"; });
+    std::erase_if(exchange.parameters, [](const auto& parameter) {
+        return parameter.first == "_format" || parameter.first == "_pretty";
+    });
     const Json& asked = entry["request"];
     exchange.if_match = asked.string_at("ifMatch");
     exchange.if_none_match = asked.string_at("ifNoneMatch");
@@ -123,22 +148,28 @@ Result<Exchange> entry_exchange(const Exchange& outer, const std::shared_ptr<Jso
 }
 
 /// FHIR R4 §3.1.0.11.1: entries of a batch are independent; each has its own status.
-Answer process_batch(Service& service, const Exchange& exchange, const std::shared_ptr<JsonDocument>& document) {
+Answer process_batch(Service& service, const Exchange& exchange,
+                     const std::shared_ptr<JsonDocument>& document) {
     std::vector<Answer> answers;
     const auto entries = document->root()["entry"].items();
     for (std::size_t i = 0; i < entries.size(); ++i) {
         const std::string where = fmt::format("Bundle.entry[{}]", i);
         auto answer = [&]() -> Result<Answer> {
-            const fhir::EntryRequest request = TRY(fhir::parse_entry_request(entries[i], exchange.base_url, where));
+            const fhir::EntryRequest request =
+                TRY(fhir::parse_entry_request(entries[i], exchange.base_url, where));
             const Exchange inner = TRY(entry_exchange(exchange, document, entries[i], request));
             // PATCH with a JSON Patch comes as a Binary; the bundle room knows how to take it out.
             if (inner.method == net::Method::patch) {
                 fhir::Transaction transaction;
-                transaction.operations.push_back(TRY(fhir::parse_entry_operation(document, entries[i], request, where)));
-                const auto results = TRY(service.repository().commit(exchange.caller, std::move(transaction)));
+                transaction.operations.push_back(
+                    TRY(fhir::parse_entry_operation(document, entries[i], request, where)));
+                const auto results =
+                    TRY(service.repository().commit(exchange.caller, std::move(transaction)));
                 return answer_of(results.front(), inner);
             }
-            if (inner.path.empty() && inner.method == net::Method::post) return fail(Category::incorrect, "a batch may not contain another bundle to process", where);
+            if (inner.path.empty() && inner.method == net::Method::post)
+                return fail(Category::incorrect,
+                            "a batch may not contain another bundle to process", where);
             return service.dispatch(inner);
         }();
         answers.push_back(answer ? *std::move(answer) : answer_of(answer.error()));
@@ -147,15 +178,18 @@ Answer process_batch(Service& service, const Exchange& exchange, const std::shar
 }
 
 /// FHIR R4 §3.1.0.11.2: all or nothing; reads see what the writes left.
-Result<Answer> process_transaction(Service& service, const Exchange& exchange, const std::shared_ptr<JsonDocument>& document) {
+Result<Answer> process_transaction(Service& service, const Exchange& exchange,
+                                   const std::shared_ptr<JsonDocument>& document) {
     fhir::ParsedTransaction parsed = TRY(fhir::parse_transaction(document, exchange.base_url));
     parsed.transaction.want_json = exchange.prefer_return == Return::representation;
     std::vector<Answer> answers(parsed.entry_count);
     Exchange written = exchange;
     if (written.prefer_return == Return::unset) written.prefer_return = Return::minimal;
     if (!parsed.transaction.operations.empty()) {
-        const auto results = TRY(service.repository().commit(exchange.caller, std::move(parsed.transaction)));
-        for (std::size_t i = 0; i < results.size(); ++i) answers[parsed.entry_of_operation[i]] = answer_of(results[i], written);
+        const auto results =
+            TRY(service.repository().commit(exchange.caller, std::move(parsed.transaction)));
+        for (std::size_t i = 0; i < results.size(); ++i)
+            answers[parsed.entry_of_operation[i]] = answer_of(results[i], written);
     }
     for (const auto& read : parsed.reads) {
         const Json& entry = document->root()["entry"].items()[read.entry];
@@ -163,7 +197,8 @@ Result<Answer> process_transaction(Service& service, const Exchange& exchange, c
         auto answer = service.dispatch(inner);
         if (!answer) {
             Error error = std::move(answer).error();
-            error.where = fmt::format("Bundle.entry[{}]{}{}", read.entry, error.where.empty() ? "" : ".", error.where);
+            error.where = fmt::format("Bundle.entry[{}]{}{}", read.entry,
+                                      error.where.empty() ? "" : ".", error.where);
             return std::unexpected(std::move(error));
         }
         answers[read.entry] = *std::move(answer);
@@ -176,8 +211,9 @@ Result<Answer> process_transaction(Service& service, const Exchange& exchange, c
 std::string bundle_json(const fhir::Page& page, std::string_view base_url) {
     std::string out;
     out.reserve(2048 * (page.entries.size() + 1));
-    out += fmt::format(R"({{"resourceType":"Bundle","id":"{}","meta":{{"lastUpdated":"{}"}},"type":"{}",)", new_uuid(), to_text(now()),
-                       page.is_history ? "history" : "searchset");
+    out += fmt::format(
+        R"({{"resourceType":"Bundle","id":"{}","meta":{{"lastUpdated":"{}"}},"type":"{}",)",
+        new_uuid(), to_text(now()), page.is_history ? "history" : "searchset");
     if (page.total) out += fmt::format(R"("total":{},)", *page.total);
     write_links(page, base_url, out);
     bool first = true;
@@ -191,7 +227,9 @@ std::string bundle_json(const fhir::Page& page, std::string_view base_url) {
     }
     if (!page.warnings.empty() && !page.is_history) {
         separate();
-        out += fmt::format(R"({{"fullUrl":"urn:uuid:{}","resource":{},"search":{{"mode":"outcome"}}}})", new_uuid(), outcome_json(page.warnings));
+        out += fmt::format(
+            R"({{"fullUrl":"urn:uuid:{}","resource":{},"search":{{"mode":"outcome"}}}})",
+            new_uuid(), outcome_json(page.warnings));
     }
     out += first ? "}" : "]}";
     return out;
@@ -201,12 +239,21 @@ Result<Answer> process_bundle(Service& service, const Exchange& exchange) {
     const auto document = exchange.has_resource ? exchange.document : TRY(parse_body(exchange));
     const Json& bundle = document->root();
     if (bundle.string_at("resourceType") != "Bundle") {
-        return fail(Category::incorrect, fmt::format("the base takes a Bundle of type batch or transaction, not a {}", bundle.string_at("resourceType", "body without resourceType").substr(0, 60)), "resourceType");
+        return fail(
+            Category::incorrect,
+            fmt::format(
+                "the base takes a Bundle of type batch or transaction, not a {}",
+                bundle.string_at("resourceType", "body without resourceType").substr(0, 60)),
+            "resourceType");
     }
     const std::string_view type = bundle.string_at("type");
     if (type == "batch") return process_batch(service, exchange, document);
     if (type == "transaction") return process_transaction(service, exchange, document);
-    return fail(Category::incorrect, fmt::format("a Bundle of type \"{}\" cannot be processed: expected batch or transaction", type.substr(0, 40)), "Bundle.type");
+    return fail(
+        Category::incorrect,
+        fmt::format("a Bundle of type \"{}\" cannot be processed: expected batch or transaction",
+                    type.substr(0, 40)),
+        "Bundle.type");
 }
 
 }  // namespace meridian::rest

@@ -11,15 +11,24 @@ namespace {
 
 const char* text_of(fhir::SearchType type) {
     switch (type) {
-        case fhir::SearchType::number: return "number";
-        case fhir::SearchType::date: return "date";
-        case fhir::SearchType::string: return "string";
-        case fhir::SearchType::token: return "token";
-        case fhir::SearchType::reference: return "reference";
-        case fhir::SearchType::composite: return "composite";
-        case fhir::SearchType::quantity: return "quantity";
-        case fhir::SearchType::uri: return "uri";
-        case fhir::SearchType::special: return "special";
+        case fhir::SearchType::number:
+            return "number";
+        case fhir::SearchType::date:
+            return "date";
+        case fhir::SearchType::string:
+            return "string";
+        case fhir::SearchType::token:
+            return "token";
+        case fhir::SearchType::reference:
+            return "reference";
+        case fhir::SearchType::composite:
+            return "composite";
+        case fhir::SearchType::quantity:
+            return "quantity";
+        case fhir::SearchType::uri:
+            return "uri";
+        case fhir::SearchType::special:
+            return "special";
     }
     return "special";
 }
@@ -43,8 +52,11 @@ void write_list(std::string_view name, const Range& items, std::string& out, Wri
 }
 
 void write_operation(const Operation& operation, std::string& out) {
-    out += fmt::format(R"({{"name":"{}","definition":"{}"}})", operation.name,
-                       operation.definition.empty() ? fmt::format("http://hl7.org/fhir/OperationDefinition/Resource-{}", operation.name) : operation.definition);
+    out += fmt::format(
+        R"({{"name":"{}","definition":"{}"}})", operation.name,
+        operation.definition.empty()
+            ? fmt::format("http://hl7.org/fhir/OperationDefinition/Resource-{}", operation.name)
+            : operation.definition);
 }
 
 void write_search_parameter(const fhir::search::Parameter& parameter, std::string& out) {
@@ -57,45 +69,71 @@ void write_search_parameter(const fhir::search::Parameter& parameter, std::strin
     out += '}';
 }
 
-void write_resource(Service& service, const fhir::search::Parameters& parameters, std::string_view type, std::string& out) {
-    static constexpr std::string_view interactions[] = {"read",   "vread",  "update", "patch", "delete", "history-instance", "history-type",
-                                                        "create", "search-type"};
-    out += fmt::format(R"({{"type":"{0}","profile":"http://hl7.org/fhir/StructureDefinition/{0}")", type);
-    write_list("interaction", interactions, out, [&](std::string_view code) { out += fmt::format(R"({{"code":"{}"}})", code); });
-    out += R"(,"versioning":"versioned-update","readHistory":true,"updateCreate":true,"conditionalCreate":true,"conditionalRead":"full-support",)"
-           R"("conditionalUpdate":true,"conditionalDelete":"single","referencePolicy":["literal","logical","local"])";
+void write_resource(Service& service, const fhir::search::Parameters& parameters,
+                    std::string_view type, std::string& out) {
+    static constexpr std::string_view interactions[] = {
+        "read",         "vread",  "update",     "patch", "delete", "history-instance",
+        "history-type", "create", "search-type"};
+    out += fmt::format(R"({{"type":"{0}","profile":"http://hl7.org/fhir/StructureDefinition/{0}")",
+                       type);
+    write_list("interaction", interactions, out,
+               [&](std::string_view code) { out += fmt::format(R"({{"code":"{}"}})", code); });
+    out +=
+        R"(,"versioning":"versioned-update","readHistory":true,"updateCreate":true,"conditionalCreate":true,"conditionalRead":"full-support",)"
+        R"("conditionalUpdate":true,"conditionalDelete":"single","referencePolicy":["literal","logical","local"])";
     const auto list = parameters.list(type);
     write_list("searchInclude", list, out, [&](const fhir::search::Parameter* parameter) {
-        if (parameter->kind == fhir::SearchType::reference) out += fmt::format(R"("{}:{}")", type, parameter->code);
+        if (parameter->kind == fhir::SearchType::reference)
+            out += fmt::format(R"("{}:{}")", type, parameter->code);
     });
-    write_list("searchRevInclude", parameters.list("Provenance"), out, [&](const fhir::search::Parameter* parameter) {
-        if (parameter->kind == fhir::SearchType::reference && parameter->can_lead_to(type)) out += fmt::format(R"("Provenance:{}")", parameter->code);
+    write_list(
+        "searchRevInclude", parameters.list("Provenance"), out,
+        [&](const fhir::search::Parameter* parameter) {
+            if (parameter->kind == fhir::SearchType::reference && parameter->can_lead_to(type))
+                out += fmt::format(R"("Provenance:{}")", parameter->code);
+        });
+    write_list("searchParam", list, out, [&](const fhir::search::Parameter* parameter) {
+        write_search_parameter(*parameter, out);
     });
-    write_list("searchParam", list, out, [&](const fhir::search::Parameter* parameter) { write_search_parameter(*parameter, out); });
     write_list("operation", service.operations(), out, [&](const Operation& operation) {
-        const bool fits = operation.types.empty() || std::find(operation.types.begin(), operation.types.end(), type) != operation.types.end();
+        const bool fits = operation.types.empty() ||
+                          std::find(operation.types.begin(), operation.types.end(), type) !=
+                              operation.types.end();
         if (fits && (operation.on_type || operation.on_instance)) write_operation(operation, out);
     });
-    if (const auto added = service.capabilities().find(fmt::format("resource.{}", type)); added != service.capabilities().end()) out += "," + added->second;
+    if (const auto added = service.capabilities().find(fmt::format("resource.{}", type));
+        added != service.capabilities().end())
+        out += "," + added->second;
     out += '}';
 }
 
 std::string statement(Service& service, const Exchange& exchange) {
     const auto parameters = service.repository().parameters();
-    std::string out = R"({"resourceType":"CapabilityStatement","status":"active","date":"2026-11-22","publisher":"Meridian","kind":"instance",)"
-                      R"("fhirVersion":"4.0.1","format":["application/fhir+json","application/fhir+xml","json","xml"],)"
-                      R"("patchFormat":["application/json-patch+json","application/fhir+json","application/fhir+xml"],)";
-    out += fmt::format(R"("software":{{"name":"Meridian","version":"{}"}},"implementation":{{"description":"Meridian FHIR R4 server","url":)", service.options().software_version);
+    std::string out =
+        R"({"resourceType":"CapabilityStatement","status":"active","date":"2026-11-22","publisher":"Meridian","kind":"instance",)"
+        R"("fhirVersion":"4.0.1","format":["application/fhir+json","application/fhir+xml","json","xml"],)"
+        R"("patchFormat":["application/json-patch+json","application/fhir+json","application/fhir+xml"],)";
+    out += fmt::format(
+        R"("software":{{"name":"Meridian","version":"{}"}},"implementation":{{"description":"Meridian FHIR R4 server","url":)",
+        service.options().software_version);
     write_string(exchange.base_url, out);
     out += R"(},"rest":[{"mode":"server")";
-    write_list("resource", fhir::definitions().resources(), out, [&](const fhir::Type* type) { write_resource(service, *parameters, type->name, out); });
-    static constexpr std::string_view system[] = {"transaction", "batch", "history-system", "search-system"};
-    write_list("interaction", system, out, [&](std::string_view code) { out += fmt::format(R"({{"code":"{}"}})", code); });
+    write_list("resource", fhir::definitions().resources(), out, [&](const fhir::Type* type) {
+        write_resource(service, *parameters, type->name, out);
+    });
+    static constexpr std::string_view system[] = {"transaction", "batch", "history-system",
+                                                  "search-system"};
+    write_list("interaction", system, out,
+               [&](std::string_view code) { out += fmt::format(R"({{"code":"{}"}})", code); });
     write_list("operation", service.operations(), out, [&](const Operation& operation) {
         if (operation.on_system) write_operation(operation, out);
     });
-    static constexpr std::string_view compartments[] = {"Patient", "Encounter", "Practitioner", "RelatedPerson", "Device"};
-    write_list("compartment", compartments, out, [&](std::string_view name) { out += fmt::format(R"("http://hl7.org/fhir/CompartmentDefinition/{}")", static_cast<char>(std::tolower(name[0])) + std::string(name.substr(1))); });
+    static constexpr std::string_view compartments[] = {"Patient", "Encounter", "Practitioner",
+                                                        "RelatedPerson", "Device"};
+    write_list("compartment", compartments, out, [&](std::string_view name) {
+        out += fmt::format(R"("http://hl7.org/fhir/CompartmentDefinition/{}")",
+                           static_cast<char>(std::tolower(name[0])) + std::string(name.substr(1)));
+    });
     for (const auto& [member, json] : service.capabilities()) {
         if (!member.starts_with("resource.")) out += fmt::format(R"(,"{}":{})", member, json);
     }
@@ -106,7 +144,8 @@ std::string statement(Service& service, const Exchange& exchange) {
 }  // namespace
 
 Result<Answer> capabilities(Service& service, const Exchange& exchange) {
-    if (exchange.method != net::Method::get && exchange.method != net::Method::head && exchange.method != net::Method::options) {
+    if (exchange.method != net::Method::get && exchange.method != net::Method::head &&
+        exchange.method != net::Method::options) {
         return fail(Category::not_allowed, "the capability statement is read with GET");
     }
     std::string mode = "full";
@@ -115,11 +154,15 @@ Result<Answer> capabilities(Service& service, const Exchange& exchange) {
     }
     if (mode == "terminology") {
         for (const Operation& operation : service.operations()) {
-            if (operation.name == "terminology-capabilities") return operation.run(service, exchange);
+            if (operation.name == "terminology-capabilities")
+                return operation.run(service, exchange);
         }
     }
     if (mode != "full" && mode != "normative" && mode != "terminology") {
-        return fail(Category::incorrect, fmt::format("mode={} is not known: expected full, normative or terminology", mode.substr(0, 40)), "mode");
+        return fail(Category::incorrect,
+                    fmt::format("mode={} is not known: expected full, normative or terminology",
+                                mode.substr(0, 40)),
+                    "mode");
     }
     Answer answer;
     answer.json = statement(service, exchange);

@@ -11,10 +11,12 @@ constexpr std::string_view form_type = "application/x-www-form-urlencoded";
 
 /// FHIR R4 §3.1.0.1.9: the media types of each format; `_format` also knows the short names.
 std::optional<Format> format_named(std::string_view name) {
-    for (const std::string_view json : {"json", "application/fhir+json", "application/json", "text/json", "application/json+fhir"}) {
+    for (const std::string_view json : {"json", "application/fhir+json", "application/json",
+                                        "text/json", "application/json+fhir"}) {
         if (name == json) return Format::json;
     }
-    for (const std::string_view xml : {"xml", "application/fhir+xml", "application/xml", "text/xml", "application/xml+fhir"}) {
+    for (const std::string_view xml :
+         {"xml", "application/fhir+xml", "application/xml", "text/xml", "application/xml+fhir"}) {
         if (name == xml) return Format::xml;
     }
     return std::nullopt;
@@ -23,7 +25,9 @@ std::optional<Format> format_named(std::string_view name) {
 Result<void> check_version(const net::MediaType& type) {
     const std::string_view version = type.parameter("fhirversion");
     if (version.empty() || version == "4.0" || version == "4.0.1") return {};
-    return fail(Category::unacceptable, fmt::format("this server speaks FHIR 4.0, not {}", version.substr(0, 10)), "fhirVersion");
+    return fail(Category::unacceptable,
+                fmt::format("this server speaks FHIR 4.0, not {}", version.substr(0, 10)),
+                "fhirVersion");
 }
 
 Result<Format> accepted_format(const net::Request& request) {
@@ -31,7 +35,8 @@ Result<Format> accepted_format(const net::Request& request) {
     if (accept.empty()) return Format::json;
     for (const net::MediaType& type : net::parse_accept(accept)) {
         if (type.quality <= 0) continue;
-        if (type.type == "*/*" || type.type == "application/*" || type.type == "text/html" || type.type == "text/*" || type.type == "application/ndjson" ||
+        if (type.type == "*/*" || type.type == "application/*" || type.type == "text/html" ||
+            type.type == "text/*" || type.type == "application/ndjson" ||
             type.type == "application/fhir+ndjson" || type.type == "application/octet-stream") {
             return Format::json;
         }
@@ -40,7 +45,10 @@ Result<Format> accepted_format(const net::Request& request) {
             return *format;
         }
     }
-    return fail(Category::unacceptable, "none of the accepted formats is offered: this server answers application/fhir+json and application/fhir+xml", "Accept");
+    return fail(Category::unacceptable,
+                "none of the accepted formats is offered: this server answers "
+                "application/fhir+json and application/fhir+xml",
+                "Accept");
 }
 
 /// Takes _format and _pretty out of the parameters.
@@ -53,8 +61,12 @@ Result<void> take_format_parameters(Exchange& exchange) {
             std::string name = at->second.substr(0, at->second.find(';'));
             std::replace(name.begin(), name.end(), ' ', '+');
             const auto format = format_named(name);
-            if (!format && name != "html" && name != "text/html" && name != "application/fhir+ndjson") {
-                return fail(Category::unacceptable, fmt::format("_format={} is not offered: expected json or xml", name.substr(0, 40)), "_format");
+            if (!format && name != "html" && name != "text/html" &&
+                name != "application/fhir+ndjson") {
+                return fail(Category::unacceptable,
+                            fmt::format("_format={} is not offered: expected json or xml",
+                                        name.substr(0, 40)),
+                            "_format");
             }
             exchange.format = format.value_or(Format::json);
         } else {
@@ -78,7 +90,8 @@ void take_preferences(const net::Request& request, Exchange& exchange) {
 
 }  // namespace
 
-Result<Exchange> make_exchange(const net::Request& request, std::string_view base_path, std::string base_url) {
+Result<Exchange> make_exchange(const net::Request& request, std::string_view base_path,
+                               std::string base_url) {
     Exchange exchange;
     exchange.request = &request;
     exchange.method = request.method;
@@ -89,13 +102,16 @@ Result<Exchange> make_exchange(const net::Request& request, std::string_view bas
     // The base path's own segments are not ours.
     std::size_t skip = 0;
     for (std::size_t at = 0; (at = base_path.find('/', at)) != std::string_view::npos; ++at) ++skip;
-    exchange.path.erase(exchange.path.begin(), exchange.path.begin() + static_cast<std::ptrdiff_t>(std::min(skip, exchange.path.size())));
+    exchange.path.erase(
+        exchange.path.begin(),
+        exchange.path.begin() + static_cast<std::ptrdiff_t>(std::min(skip, exchange.path.size())));
     if (!exchange.path.empty() && exchange.path.back().empty()) exchange.path.pop_back();
     exchange.parameters = TRY(request.parameters());
     exchange.body = request.body;
     exchange.content_type = request.content_type();
     if (exchange.content_type == form_type && request.method == net::Method::post) {
-        for (auto& parameter : TRY(request.form())) exchange.parameters.push_back(std::move(parameter));
+        for (auto& parameter : TRY(request.form()))
+            exchange.parameters.push_back(std::move(parameter));
     }
     exchange.if_match = request.headers.get("If-Match");
     exchange.if_none_match = request.headers.get("If-None-Match");
@@ -109,20 +125,30 @@ Result<Exchange> make_exchange(const net::Request& request, std::string_view bas
 }
 
 Result<std::shared_ptr<JsonDocument>> parse_body(const Exchange& exchange) {
-    if (exchange.body.empty()) return fail(Category::incorrect, "the request has no body: expected a FHIR resource");
+    if (exchange.body.empty())
+        return fail(Category::incorrect, "the request has no body: expected a FHIR resource");
     // A missing content type is read as JSON or XML by its first character.
-    auto format = exchange.content_type.empty() ? std::optional(exchange.body.front() == '<' ? Format::xml : Format::json) : format_named(exchange.content_type);
+    auto format = exchange.content_type.empty()
+                      ? std::optional(exchange.body.front() == '<' ? Format::xml : Format::json)
+                      : format_named(exchange.content_type);
     if (!format) {
-        return fail(Category::unsupported_media,
-                    fmt::format("\"{}\" is not read here: expected application/fhir+json or application/fhir+xml", exchange.content_type.substr(0, 60)), "Content-Type");
+        return fail(
+            Category::unsupported_media,
+            fmt::format(
+                "\"{}\" is not read here: expected application/fhir+json or application/fhir+xml",
+                exchange.content_type.substr(0, 60)),
+            "Content-Type");
     }
     if (exchange.request != nullptr) {
-        if (const auto type = net::parse_media_type(exchange.request->headers.get("Content-Type"))) {
+        if (const auto type =
+                net::parse_media_type(exchange.request->headers.get("Content-Type"))) {
             auto checked = check_version(*type);
-            if (!checked) return fail(Category::unsupported_media, checked.error().message, "Content-Type");
+            if (!checked)
+                return fail(Category::unsupported_media, checked.error().message, "Content-Type");
         }
     }
-    if (*format == Format::xml) return std::make_shared<JsonDocument>(TRY(fhir::from_xml(exchange.body)));
+    if (*format == Format::xml)
+        return std::make_shared<JsonDocument>(TRY(fhir::from_xml(exchange.body)));
     return std::make_shared<JsonDocument>(TRY(JsonDocument::parse(exchange.body)));
 }
 

@@ -17,17 +17,18 @@ enum class Return : unsigned char { unset, minimal, representation, outcome };
 /// One request as the interactions see it: from HTTP, or one entry of a batch.
 struct Exchange {
     net::Method method = net::Method::get;
-    std::vector<std::string> path;        ///< decoded segments below the FHIR base
-    fhir::QueryParameters parameters;     ///< of the URL and, for a form POST, of the body; without _format and _pretty
-    std::string base_url;                 ///< "http://host:port/fhir"
+    std::vector<std::string> path;  ///< decoded segments below the FHIR base
+    fhir::QueryParameters
+        parameters;  ///< of the URL and, for a form POST, of the body; without _format and _pretty
+    std::string base_url;  ///< "http://host:port/fhir"
     fhir::Caller caller;
-    std::string_view body{};              ///< as sent
-    std::string content_type{};           ///< without parameters, lower case
+    std::string_view body{};     ///< as sent
+    std::string content_type{};  ///< without parameters, lower case
     std::string if_match{}, if_none_match{}, if_none_exist{}, if_modified_since{};
     Return prefer_return = Return::unset;
-    bool lenient = false;                 ///< Prefer: handling=lenient
-    bool respond_async = false;           ///< Prefer: respond-async
-    Format format = Format::json;         ///< of the answer
+    bool lenient = false;          ///< Prefer: handling=lenient
+    bool respond_async = false;    ///< Prefer: respond-async
+    Format format = Format::json;  ///< of the answer
     bool pretty = false;
     /// The resource of a batch entry, already parsed; null for HTTP.
     std::shared_ptr<JsonDocument> document{};
@@ -38,11 +39,13 @@ struct Exchange {
     const net::Request* request = nullptr;  ///< null for a batch entry
 };
 
-/// Reads format, preferences, conditions and parameters of an HTTP request below `base_path` ("/fhir").
-/// Errors: `unacceptable`, `unsupported_media`, `incorrect`.
-Result<Exchange> make_exchange(const net::Request& request, std::string_view base_path, std::string base_url);
+/// Reads format, preferences, conditions and parameters of an HTTP request below `base_path`
+/// ("/fhir"). Errors: `unacceptable`, `unsupported_media`, `incorrect`.
+Result<Exchange> make_exchange(const net::Request& request, std::string_view base_path,
+                               std::string base_url);
 
-/// The body as a resource tree, JSON or XML by its content type. Errors: `incorrect` with the place, `unsupported_media`.
+/// The body as a resource tree, JSON or XML by its content type. Errors: `incorrect` with the
+/// place, `unsupported_media`.
 Result<std::shared_ptr<JsonDocument>> parse_body(const Exchange& exchange);
 
 }  // namespace meridian::rest

@@ -26,14 +26,19 @@ Result<std::string> shown(std::string json, const Exchange& exchange) {
                 begin = end + 1;
             }
         } else if (!exchange.lenient) {
-            return fail(Category::incorrect, fmt::format("a read does not know the parameter \"{}\": expected _summary, _elements, _format or _pretty", name.substr(0, 40)), name);
+            return fail(Category::incorrect,
+                        fmt::format("a read does not know the parameter \"{}\": expected _summary, "
+                                    "_elements, _format or _pretty",
+                                    name.substr(0, 40)),
+                        name);
         }
     }
     if (summary == fhir::Page::Summary::off && elements.empty()) return json;
     return fhir::subset(json, summary, elements);
 }
 
-/// FHIR R4 §3.1.0.3: conditional read. Only If-None-Match decides when both are there (RFC 9110 §13.2.2).
+/// FHIR R4 §3.1.0.3: conditional read. Only If-None-Match decides when both are there (RFC 9110
+/// §13.2.2).
 bool is_unchanged(const Exchange& exchange, const fhir::Resource& resource) {
     if (!exchange.if_none_match.empty()) {
         const auto tags = net::parse_tag_list(exchange.if_none_match);
@@ -59,11 +64,16 @@ Result<Answer> answer_of_resource(fhir::Resource resource, const Exchange& excha
 Result<void> check_body_type(const Json& resource, std::string_view type) {
     const std::string_view found = resource.string_at("resourceType");
     if (found == type) return {};
-    return fail(Category::incorrect, fmt::format("the body is a {}; the address asks for a {}", found.empty() ? "resource without resourceType" : found.substr(0, 60), type), "resourceType");
+    return fail(
+        Category::incorrect,
+        fmt::format("the body is a {}; the address asks for a {}",
+                    found.empty() ? "resource without resourceType" : found.substr(0, 60), type),
+        "resourceType");
 }
 
 /// The operation that this request asks for, with its body parsed.
-Result<fhir::Operation> write_operation(const Exchange& exchange, std::string_view type, std::string_view id) {
+Result<fhir::Operation> write_operation(const Exchange& exchange, std::string_view type,
+                                        std::string_view id) {
     fhir::Operation operation;
     operation.type = type;
     operation.id = id;
@@ -86,7 +96,8 @@ Result<void> take_if_match(const Exchange& exchange, fhir::Operation& operation)
 
 Result<Answer> commit_one(Service& service, const Exchange& exchange, fhir::Operation operation) {
     fhir::Transaction transaction;
-    transaction.want_json = exchange.prefer_return != Return::minimal && exchange.prefer_return != Return::outcome;
+    transaction.want_json =
+        exchange.prefer_return != Return::minimal && exchange.prefer_return != Return::outcome;
     transaction.operations.push_back(std::move(operation));
     const auto results = TRY(service.repository().commit(exchange.caller, std::move(transaction)));
     return answer_of(results.front(), exchange);
@@ -95,7 +106,9 @@ Result<Answer> commit_one(Service& service, const Exchange& exchange, fhir::Oper
 /// The condition of PUT, PATCH or DELETE Type?search.
 Result<fhir::QueryParameters> condition_of(const Exchange& exchange) {
     if (exchange.parameters.empty()) {
-        return fail(Category::incorrect, fmt::format("{} needs an id in the address or a search as condition", net::name_of(exchange.method)));
+        return fail(Category::incorrect,
+                    fmt::format("{} needs an id in the address or a search as condition",
+                                net::name_of(exchange.method)));
     }
     return exchange.parameters;
 }
@@ -108,20 +121,25 @@ Answer answer_of(const fhir::OperationResult& result, const Exchange& exchange) 
     const fhir::Resource& resource = result.resource;
     if (result.effect == Effect::removed || result.effect == Effect::nothing) {
         answer.status = 204;
-        if (result.effect == Effect::removed && resource.version > 0) answer.version = resource.version;
+        if (result.effect == Effect::removed && resource.version > 0)
+            answer.version = resource.version;
         if (exchange.prefer_return == Return::outcome) {
             answer.status = 200;
-            answer.json = outcome_json(Severity::information, "informational", result.effect == Effect::removed ? "Deleted." : "There was nothing to delete.");
+            answer.json = outcome_json(
+                Severity::information, "informational",
+                result.effect == Effect::removed ? "Deleted." : "There was nothing to delete.");
         }
         return answer;
     }
     answer.status = result.effect == Effect::created ? 201 : 200;
     answer.version = resource.version;
     answer.last_modified = resource.updated;
-    answer.location = fmt::format("{}/{}/{}/_history/{}", exchange.base_url, resource.type, resource.id, resource.version);
+    answer.location = fmt::format("{}/{}/{}/_history/{}", exchange.base_url, resource.type,
+                                  resource.id, resource.version);
     if (exchange.prefer_return == Return::outcome) {
         std::vector<Issue> issues = result.warnings;
-        if (issues.empty()) issues.push_back({Severity::information, "informational", "All is well.", ""});
+        if (issues.empty())
+            issues.push_back({Severity::information, "informational", "All is well.", ""});
         answer.json = outcome_json(issues);
     } else if (exchange.prefer_return != Return::minimal) {
         answer.json = resource.json;
@@ -129,35 +147,49 @@ Answer answer_of(const fhir::OperationResult& result, const Exchange& exchange) 
     return answer;
 }
 
-Result<Answer> read(Service& service, const Exchange& exchange, std::string_view type, std::string_view id) {
+Result<Answer> read(Service& service, const Exchange& exchange, std::string_view type,
+                    std::string_view id) {
     return answer_of_resource(TRY(service.repository().read(exchange.caller, type, id)), exchange);
 }
 
-Result<Answer> read_version(Service& service, const Exchange& exchange, std::string_view type, std::string_view id, std::string_view version) {
+Result<Answer> read_version(Service& service, const Exchange& exchange, std::string_view type,
+                            std::string_view id, std::string_view version) {
     store::Version number = 0;
-    const auto [end, error] = std::from_chars(version.data(), version.data() + version.size(), number);
+    const auto [end, error] =
+        std::from_chars(version.data(), version.data() + version.size(), number);
     if (error != std::errc() || end != version.data() + version.size() || number < 1) {
-        return fail(Category::not_found, fmt::format("{}/{} has no version \"{}\"", type, id, version.substr(0, 40)));
+        return fail(Category::not_found,
+                    fmt::format("{}/{} has no version \"{}\"", type, id, version.substr(0, 40)));
     }
-    return answer_of_resource(TRY(service.repository().read_version(exchange.caller, type, id, number)), exchange);
+    return answer_of_resource(
+        TRY(service.repository().read_version(exchange.caller, type, id, number)), exchange);
 }
 
-Result<Answer> history(Service& service, const Exchange& exchange, std::string_view type, std::string_view id) {
-    if (exchange.method != net::Method::get && exchange.method != net::Method::head) return fail(Category::not_allowed, "history is read with GET");
+Result<Answer> history(Service& service, const Exchange& exchange, std::string_view type,
+                       std::string_view id) {
+    if (exchange.method != net::Method::get && exchange.method != net::Method::head)
+        return fail(Category::not_allowed, "history is read with GET");
     fhir::HistoryRequest request;
     request.type = type;
     request.id = id;
     for (const auto& [name, value] : exchange.parameters) {
         if (name == "_count") {
-            const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), request.count);
-            if (error != std::errc() || end != value.data() + value.size()) return fail(Category::incorrect, "_count is a whole number", "_count");
+            const auto [end, error] =
+                std::from_chars(value.data(), value.data() + value.size(), request.count);
+            if (error != std::errc() || end != value.data() + value.size())
+                return fail(Category::incorrect, "_count is a whole number", "_count");
             request.count = std::clamp<std::size_t>(request.count, 1, limits::page_size_max);
         } else if (name == "_since") {
             request.since = TRY(parse_date(value)).lower();
         } else if (name == "_at") {
             request.at = TRY(parse_date(value)).upper();
         } else if (!exchange.lenient) {
-            return fail(Category::incorrect, fmt::format("history does not know the parameter \"{}\": expected _count, _since or _at", name.substr(0, 40)), name);
+            return fail(
+                Category::incorrect,
+                fmt::format(
+                    "history does not know the parameter \"{}\": expected _count, _since or _at",
+                    name.substr(0, 40)),
+                name);
         }
     }
     const fhir::Page page = TRY(service.repository().history(exchange.caller, request));
@@ -166,13 +198,15 @@ Result<Answer> history(Service& service, const Exchange& exchange, std::string_v
     return answer;
 }
 
-Result<Answer> search(Service& service, const Exchange& exchange, std::string_view type, std::string_view compartment_type, std::string_view compartment_id) {
+Result<Answer> search(Service& service, const Exchange& exchange, std::string_view type,
+                      std::string_view compartment_type, std::string_view compartment_id) {
     fhir::SearchOptions options;
     options.lenient = exchange.lenient;
     options.base_url = exchange.base_url;
     options.compartment_type = compartment_type;
     options.compartment_id = compartment_id;
-    const fhir::Page page = TRY(service.repository().search(exchange.caller, type, exchange.parameters, options));
+    const fhir::Page page =
+        TRY(service.repository().search(exchange.caller, type, exchange.parameters, options));
     Answer answer;
     answer.json = bundle_json(page, exchange.base_url);
     return answer;
@@ -191,13 +225,15 @@ Result<Answer> create(Service& service, const Exchange& exchange, std::string_vi
     TRY(check_body_type(operation.resource, type));
     if (!exchange.if_none_exist.empty()) {
         std::string_view query = exchange.if_none_exist;
-        if (const std::size_t question = query.find('?'); question != std::string_view::npos) query = query.substr(question + 1);
+        if (const std::size_t question = query.find('?'); question != std::string_view::npos)
+            query = query.substr(question + 1);
         operation.condition = TRY(parse_query_string(query));
     }
     return commit_one(service, exchange, std::move(operation));
 }
 
-Result<Answer> update(Service& service, const Exchange& exchange, std::string_view type, std::string_view id) {
+Result<Answer> update(Service& service, const Exchange& exchange, std::string_view type,
+                      std::string_view id) {
     fhir::Operation operation = TRY(write_operation(exchange, type, id));
     operation.kind = fhir::Operation::Kind::update;
     TRY(check_body_type(operation.resource, type));
@@ -207,19 +243,24 @@ Result<Answer> update(Service& service, const Exchange& exchange, std::string_vi
     return commit_one(service, exchange, std::move(operation));
 }
 
-Result<Answer> patch(Service& service, const Exchange& exchange, std::string_view type, std::string_view id) {
+Result<Answer> patch(Service& service, const Exchange& exchange, std::string_view type,
+                     std::string_view id) {
     fhir::Operation operation;
     operation.type = type;
     operation.id = id;
     if (exchange.content_type == "application/json-patch+json") {
         operation.kind = fhir::Operation::Kind::patch_json;
-        operation.document = std::make_shared<JsonDocument>(TRY(JsonDocument::parse(exchange.body)));
+        operation.document =
+            std::make_shared<JsonDocument>(TRY(JsonDocument::parse(exchange.body)));
         operation.resource = operation.document->root();
     } else {
         operation = TRY(write_operation(exchange, type, id));
         operation.kind = fhir::Operation::Kind::patch_fhirpath;
         if (operation.resource.string_at("resourceType") != "Parameters") {
-            return fail(Category::unsupported_media, "a patch is a JSON Patch (application/json-patch+json) or a Parameters resource (FHIRPath Patch)", "Content-Type");
+            return fail(Category::unsupported_media,
+                        "a patch is a JSON Patch (application/json-patch+json) or a Parameters "
+                        "resource (FHIRPath Patch)",
+                        "Content-Type");
         }
     }
     if (id.empty()) operation.condition = TRY(condition_of(exchange));
@@ -227,7 +268,8 @@ Result<Answer> patch(Service& service, const Exchange& exchange, std::string_vie
     return commit_one(service, exchange, std::move(operation));
 }
 
-Result<Answer> remove(Service& service, const Exchange& exchange, std::string_view type, std::string_view id) {
+Result<Answer> remove(Service& service, const Exchange& exchange, std::string_view type,
+                      std::string_view id) {
     fhir::Operation operation;
     operation.kind = fhir::Operation::Kind::remove;
     operation.type = type;

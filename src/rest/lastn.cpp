@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Observation/$lastn: the newest observations of each code (https://hl7.org/fhir/R4/observation-operation-lastn.html).
+// Observation/$lastn: the newest observations of each code
+// (https://hl7.org/fhir/R4/observation-operation-lastn.html).
 #include "base/json.hpp"
 #include "base/limits.hpp"
 #include "rest/basic_operations.hpp"
@@ -10,11 +11,13 @@ namespace {
 
 /// Observations that share a coding (or, without codings, their text) belong to one group.
 class Groups {
-   public:
+ public:
     /// The group of an observation, by its code.
     std::size_t group_of(const Json& code) {
         std::vector<std::string> keys;
-        for (const Json& coding : code["coding"].items()) keys.push_back(fmt::format("{}|{}", coding.string_at("system"), coding.string_at("code")));
+        for (const Json& coding : code["coding"].items())
+            keys.push_back(
+                fmt::format("{}|{}", coding.string_at("system"), coding.string_at("code")));
         if (keys.empty()) keys.push_back(fmt::format("text:{}", code.string_at("text")));
         std::size_t group = taken_.size();
         for (const std::string& key : keys) {
@@ -28,9 +31,11 @@ class Groups {
         return group;
     }
     /// Counts one more of the group; false when it has its `max` already.
-    bool take(std::size_t group, std::size_t max) { return taken_[group] < max && ++taken_[group] > 0; }
+    bool take(std::size_t group, std::size_t max) {
+        return taken_[group] < max && ++taken_[group] > 0;
+    }
 
-   private:
+ private:
     std::unordered_map<std::string, std::size_t> groups_;
     std::vector<std::size_t> taken_;
 };
@@ -38,7 +43,8 @@ class Groups {
 Result<std::size_t> read_max(const std::string& value) {
     std::size_t max = 0;
     const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), max);
-    if (error != std::errc() || end != value.data() + value.size() || max == 0) return fail(Category::incorrect, "max is a whole number from 1", "max");
+    if (error != std::errc() || end != value.data() + value.size() || max == 0)
+        return fail(Category::incorrect, "max is a whole number from 1", "max");
     return max;
 }
 
@@ -56,14 +62,17 @@ Result<Answer> last_n(Service& service, const Exchange& exchange) {
         has_subject = has_subject || name.starts_with("patient") || name.starts_with("subject");
         query.emplace_back(name, value);
     }
-    if (!has_subject) return fail(Category::incorrect, "$lastn needs a subject: patient=ID or subject=Type/ID", "patient");
+    if (!has_subject)
+        return fail(Category::incorrect, "$lastn needs a subject: patient=ID or subject=Type/ID",
+                    "patient");
     query.emplace_back("_sort", "-date");
     query.emplace_back("_count", std::to_string(limits::page_size_max));
     fhir::SearchOptions options;
     options.base_url = exchange.base_url;
     options.lenient = exchange.lenient;
 
-    fhir::Page found = TRY(service.repository().search(exchange.caller, "Observation", query, options));
+    fhir::Page found =
+        TRY(service.repository().search(exchange.caller, "Observation", query, options));
     fhir::Page newest;
     newest.self_path = "Observation/$lastn";
     Groups groups;
@@ -71,11 +80,15 @@ Result<Answer> last_n(Service& service, const Exchange& exchange) {
         for (fhir::Page::Entry& entry : found.entries) {
             if (entry.mode != fhir::Page::Entry::Mode::match) continue;
             const JsonDocument document = TRY(JsonDocument::parse(entry.resource.json));
-            if (groups.take(groups.group_of(document.root()["code"]), max)) newest.entries.push_back(std::move(entry));
+            if (groups.take(groups.group_of(document.root()["code"]), max))
+                newest.entries.push_back(std::move(entry));
         }
         seen += found.entries.size();
         if (found.next.empty()) break;
-        if (seen >= limits::everything_resources_max) return fail(Category::too_large, "the subject has too many observations for $lastn: narrow it by code, category or date");
+        if (seen >= limits::everything_resources_max)
+            return fail(Category::too_large,
+                        "the subject has too many observations for $lastn: narrow it by code, "
+                        "category or date");
         found = TRY(service.repository().next_page(exchange.caller, found.next));
     }
     newest.total = static_cast<std::int64_t>(newest.entries.size());

@@ -10,9 +10,13 @@ namespace meridian::rest {
 
 namespace {
 
-std::string_view type_of(Format format) { return format == Format::json ? "application/fhir+json; charset=utf-8" : "application/fhir+xml; charset=utf-8"; }
+std::string_view type_of(Format format) {
+    return format == Format::json ? "application/fhir+json; charset=utf-8"
+                                  : "application/fhir+xml; charset=utf-8";
+}
 
-/// JSON text in the format the client asked for. Stored JSON goes out as it is unless it must be rearranged.
+/// JSON text in the format the client asked for. Stored JSON goes out as it is unless it must be
+/// rearranged.
 Result<std::string> formatted(std::string json, Format format, bool pretty) {
     if (format == Format::json && !pretty) return json;
     const JsonDocument document = TRY(JsonDocument::parse(json));
@@ -30,7 +34,8 @@ net::Response rendered(Answer answer, Format format, bool pretty) {
     net::Response response;
     response.status = answer.status;
     if (answer.version) response.headers.add("ETag", fmt::format("W/\"{}\"", *answer.version));
-    if (answer.last_modified) response.headers.add("Last-Modified", to_http_date(*answer.last_modified));
+    if (answer.last_modified)
+        response.headers.add("Last-Modified", to_http_date(*answer.last_modified));
     if (!answer.location.empty()) response.headers.add("Location", answer.location);
     for (const auto& [name, value] : answer.headers) response.headers.add(name, value);
     if (!answer.content_type.empty()) {
@@ -52,15 +57,19 @@ net::Response rendered(Answer answer, Format format, bool pretty) {
     return response;
 }
 
-bool reads(net::Method method) { return method == net::Method::get || method == net::Method::head; }
+bool reads(net::Method method) {
+    return method == net::Method::get || method == net::Method::head;
+}
 
 std::unexpected<Error> no_method(const Exchange& exchange, std::string_view allowed) {
-    return fail(Category::not_allowed, fmt::format("{} is not possible here; allowed: {}", net::name_of(exchange.method), allowed));
+    return fail(Category::not_allowed, fmt::format("{} is not possible here; allowed: {}",
+                                                   net::name_of(exchange.method), allowed));
 }
 
 Result<void> check_type(std::string_view type) {
     if (fhir::definitions().resource(type) != nullptr) return {};
-    return fail(Category::not_found, fmt::format("\"{}\" is no FHIR R4 resource type", type.substr(0, 60)));
+    return fail(Category::not_found,
+                fmt::format("\"{}\" is no FHIR R4 resource type", type.substr(0, 60)));
 }
 
 const std::string* parameter(const Exchange& exchange, std::string_view name) {
@@ -72,9 +81,12 @@ const std::string* parameter(const Exchange& exchange, std::string_view name) {
 
 }  // namespace
 
-Service::Service(fhir::Repository& repository, ServiceOptions options) : repository_(repository), options_(std::move(options)) {}
+Service::Service(fhir::Repository& repository, ServiceOptions options)
+    : repository_(repository), options_(std::move(options)) {}
 
-void Service::add_operation(Operation operation) { operations_.push_back(std::move(operation)); }
+void Service::add_operation(Operation operation) {
+    operations_.push_back(std::move(operation));
+}
 
 net::Response Service::error_response(int status, std::string message) {
     Answer answer;
@@ -85,7 +97,9 @@ net::Response Service::error_response(int status, std::string message) {
 
 net::Response Service::handle(const net::Request& request) {
     std::string base = options_.base_url;
-    if (base.empty()) base = fmt::format("http://{}{}", request.headers.get("Host", "localhost"), options_.base_path);
+    if (base.empty())
+        base = fmt::format("http://{}{}", request.headers.get("Host", "localhost"),
+                           options_.base_path);
     Format format = Format::json;
     bool pretty = false;
     const auto answer = [&]() -> Result<Answer> {
@@ -96,17 +110,23 @@ net::Response Service::handle(const net::Request& request) {
     }();
     net::Response response = rendered(answer ? *answer : answer_of(answer.error()), format, pretty);
     response.headers.add("X-Request-Id", request.id);
-    if (const auto correlation = request.headers.find("X-Correlation-Id")) response.headers.add("X-Correlation-Id", *correlation);
+    if (const auto correlation = request.headers.find("X-Correlation-Id"))
+        response.headers.add("X-Correlation-Id", *correlation);
     return response;
 }
 
 Result<Answer> Service::dispatch(const Exchange& exchange) {
-    if (const std::string* cursor = parameter(exchange, "_cursor")) return next_page(*this, exchange, *cursor);
+    if (const std::string* cursor = parameter(exchange, "_cursor"))
+        return next_page(*this, exchange, *cursor);
     switch (exchange.path.size()) {
-        case 0: return dispatch_system(exchange);
-        case 1: return dispatch_type(exchange);
-        case 2: return dispatch_instance(exchange);
-        default: return dispatch_below_instance(exchange);
+        case 0:
+            return dispatch_system(exchange);
+        case 1:
+            return dispatch_type(exchange);
+        case 2:
+            return dispatch_instance(exchange);
+        default:
+            return dispatch_below_instance(exchange);
     }
 }
 
@@ -126,12 +146,18 @@ Result<Answer> Service::dispatch_type(const Exchange& exchange) {
     TRY(check_type(first));
     switch (exchange.method) {
         case net::Method::get:
-        case net::Method::head: return search(*this, exchange, first);
-        case net::Method::post: return create(*this, exchange, first);
-        case net::Method::put: return update(*this, exchange, first, "");
-        case net::Method::patch: return patch(*this, exchange, first, "");
-        case net::Method::delete_: return remove(*this, exchange, first, "");
-        default: return no_method(exchange, "GET, POST, PUT, PATCH, DELETE");
+        case net::Method::head:
+            return search(*this, exchange, first);
+        case net::Method::post:
+            return create(*this, exchange, first);
+        case net::Method::put:
+            return update(*this, exchange, first, "");
+        case net::Method::patch:
+            return patch(*this, exchange, first, "");
+        case net::Method::delete_:
+            return remove(*this, exchange, first, "");
+        default:
+            return no_method(exchange, "GET, POST, PUT, PATCH, DELETE");
     }
 }
 
@@ -147,11 +173,16 @@ Result<Answer> Service::dispatch_instance(const Exchange& exchange) {
     if (id.starts_with('$')) return run_operation(id.substr(1), type, false, exchange);
     switch (exchange.method) {
         case net::Method::get:
-        case net::Method::head: return read(*this, exchange, type, id);
-        case net::Method::put: return update(*this, exchange, type, id);
-        case net::Method::patch: return patch(*this, exchange, type, id);
-        case net::Method::delete_: return remove(*this, exchange, type, id);
-        default: return no_method(exchange, "GET, PUT, PATCH, DELETE");
+        case net::Method::head:
+            return read(*this, exchange, type, id);
+        case net::Method::put:
+            return update(*this, exchange, type, id);
+        case net::Method::patch:
+            return patch(*this, exchange, type, id);
+        case net::Method::delete_:
+            return remove(*this, exchange, type, id);
+        default:
+            return no_method(exchange, "GET, PUT, PATCH, DELETE");
     }
 }
 
@@ -160,31 +191,47 @@ Result<Answer> Service::dispatch_below_instance(const Exchange& exchange) {
     const std::string& id = exchange.path[1];
     const std::string& third = exchange.path[2];
     TRY(check_type(type));
-    if (third.starts_with('$') && exchange.path.size() == 3) return run_operation(third.substr(1), type, true, exchange);
+    if (third.starts_with('$') && exchange.path.size() == 3)
+        return run_operation(third.substr(1), type, true, exchange);
     if (third == "_history") {
         if (exchange.path.size() == 3) return history(*this, exchange, type, id);
-        if (exchange.path.size() == 4 && reads(exchange.method)) return read_version(*this, exchange, type, id, exchange.path[3]);
+        if (exchange.path.size() == 4 && reads(exchange.method))
+            return read_version(*this, exchange, type, id, exchange.path[3]);
     }
-    const bool is_compartment = fhir::definitions().compartment(type) != nullptr && (third == "*" || fhir::definitions().resource(third) != nullptr);
+    const bool is_compartment = fhir::definitions().compartment(type) != nullptr &&
+                                (third == "*" || fhir::definitions().resource(third) != nullptr);
     const bool is_search = (exchange.path.size() == 3 && reads(exchange.method)) ||
-                           (exchange.path.size() == 4 && exchange.path[3] == "_search" && exchange.method == net::Method::post);
+                           (exchange.path.size() == 4 && exchange.path[3] == "_search" &&
+                            exchange.method == net::Method::post);
     if (is_compartment && is_search) return search(*this, exchange, third, type, id);
     return fail(Category::not_found, "there is no such address below this resource");
 }
 
-Result<Answer> Service::run_operation(std::string_view name, std::string_view type, bool on_instance, const Exchange& exchange) {
+Result<Answer> Service::run_operation(std::string_view name, std::string_view type,
+                                      bool on_instance, const Exchange& exchange) {
     bool is_known = false;
     for (const Operation& operation : operations_) {
         if (operation.name != name) continue;
         is_known = true;
-        const bool level_fits = type.empty() ? operation.on_system : on_instance ? operation.on_instance : operation.on_type;
-        const bool type_fits = type.empty() || operation.types.empty() || std::find(operation.types.begin(), operation.types.end(), type) != operation.types.end();
+        const bool level_fits = type.empty()  ? operation.on_system
+                                : on_instance ? operation.on_instance
+                                              : operation.on_type;
+        const bool type_fits = type.empty() || operation.types.empty() ||
+                               std::find(operation.types.begin(), operation.types.end(), type) !=
+                                   operation.types.end();
         if (!level_fits || !type_fits) continue;
         if (operation.changes_state && reads(exchange.method)) return no_method(exchange, "POST");
         return operation.run(*this, exchange);
     }
-    if (is_known) return fail(Category::not_allowed, fmt::format("${} is not defined {}", name, type.empty() ? "for the system" : on_instance ? "for an instance of this type" : "for this type"));
-    return fail(Category::not_found, fmt::format("there is no operation ${}; /metadata lists those there are", name.substr(0, 60)));
+    if (is_known)
+        return fail(Category::not_allowed,
+                    fmt::format("${} is not defined {}", name,
+                                type.empty()  ? "for the system"
+                                : on_instance ? "for an instance of this type"
+                                              : "for this type"));
+    return fail(Category::not_found,
+                fmt::format("there is no operation ${}; /metadata lists those there are",
+                            name.substr(0, 60)));
 }
 
 }  // namespace meridian::rest

@@ -18,12 +18,14 @@ namespace meridian::rest {
 
 class Service;
 
-/// An operation such as $everything. `levels` say where it may be called; `types` are empty for all resource types.
+/// An operation such as $everything. `levels` say where it may be called; `types` are empty for all
+/// resource types.
 struct Operation {
     std::string name;  ///< without '$'
     bool on_system = false, on_type = false, on_instance = false;
     std::vector<std::string> types{};
-    std::string definition{};  ///< canonical of its OperationDefinition, for the capability statement
+    std::string
+        definition{};  ///< canonical of its OperationDefinition, for the capability statement
     bool changes_state = false;  ///< GET is refused
     std::function<Result<Answer>(Service&, const Exchange&)> run{};
 };
@@ -34,12 +36,14 @@ struct ServiceOptions {
     std::string software_version = "0.1.0";
 };
 
-/// Dispatches requests below the FHIR base to interactions and operations. Thread-safe after set-up.
+/// Dispatches requests below the FHIR base to interactions and operations. Thread-safe after
+/// set-up.
 class Service {
-   public:
+ public:
     Service(fhir::Repository& repository, ServiceOptions options);
 
-    /// Handles one HTTP request whose path lies below the base path. Never fails: errors become OperationOutcomes.
+    /// Handles one HTTP request whose path lies below the base path. Never fails: errors become
+    /// OperationOutcomes.
     net::Response handle(const net::Request& request);
     /// Handles one interaction (also an entry of a batch).
     Result<Answer> dispatch(const Exchange& exchange);
@@ -50,16 +54,20 @@ class Service {
     const std::vector<Operation>& operations() const { return operations_; }
     fhir::Repository& repository() { return repository_; }
     const ServiceOptions& options() const { return options_; }
-    /// Things that other parts add to the capability statement: "name" → JSON text put into rest[0].
-    void set_capability(std::string member, std::string json) { capabilities_[std::move(member)] = std::move(json); }
+    /// Things that other parts add to the capability statement: "name" → JSON text put into
+    /// rest[0].
+    void set_capability(std::string member, std::string json) {
+        capabilities_[std::move(member)] = std::move(json);
+    }
     const std::map<std::string, std::string>& capabilities() const { return capabilities_; }
 
-   private:
+ private:
     Result<Answer> dispatch_system(const Exchange& exchange);
     Result<Answer> dispatch_type(const Exchange& exchange);
     Result<Answer> dispatch_instance(const Exchange& exchange);
     Result<Answer> dispatch_below_instance(const Exchange& exchange);
-    Result<Answer> run_operation(std::string_view name, std::string_view type, bool on_instance, const Exchange& exchange);
+    Result<Answer> run_operation(std::string_view name, std::string_view type, bool on_instance,
+                                 const Exchange& exchange);
 
     fhir::Repository& repository_;
     ServiceOptions options_;
@@ -68,21 +76,29 @@ class Service {
 };
 
 // --- interactions (interactions.cpp) ---
-Result<Answer> read(Service& service, const Exchange& exchange, std::string_view type, std::string_view id);
-Result<Answer> read_version(Service& service, const Exchange& exchange, std::string_view type, std::string_view id, std::string_view version);
-Result<Answer> history(Service& service, const Exchange& exchange, std::string_view type, std::string_view id);
-Result<Answer> search(Service& service, const Exchange& exchange, std::string_view type, std::string_view compartment_type = {}, std::string_view compartment_id = {});
+Result<Answer> read(Service& service, const Exchange& exchange, std::string_view type,
+                    std::string_view id);
+Result<Answer> read_version(Service& service, const Exchange& exchange, std::string_view type,
+                            std::string_view id, std::string_view version);
+Result<Answer> history(Service& service, const Exchange& exchange, std::string_view type,
+                       std::string_view id);
+Result<Answer> search(Service& service, const Exchange& exchange, std::string_view type,
+                      std::string_view compartment_type = {}, std::string_view compartment_id = {});
 Result<Answer> create(Service& service, const Exchange& exchange, std::string_view type);
-Result<Answer> update(Service& service, const Exchange& exchange, std::string_view type, std::string_view id);
-Result<Answer> patch(Service& service, const Exchange& exchange, std::string_view type, std::string_view id);
-Result<Answer> remove(Service& service, const Exchange& exchange, std::string_view type, std::string_view id);
+Result<Answer> update(Service& service, const Exchange& exchange, std::string_view type,
+                      std::string_view id);
+Result<Answer> patch(Service& service, const Exchange& exchange, std::string_view type,
+                     std::string_view id);
+Result<Answer> remove(Service& service, const Exchange& exchange, std::string_view type,
+                      std::string_view id);
 /// The page behind a cursor.
 Result<Answer> next_page(Service& service, const Exchange& exchange, std::string_view cursor);
 
 // --- bundles (bundle.cpp) ---
 /// POST to the base: batch and transaction.
 Result<Answer> process_bundle(Service& service, const Exchange& exchange);
-/// A page of a search or history as a Bundle; warnings of a lenient search become an entry of mode outcome.
+/// A page of a search or history as a Bundle; warnings of a lenient search become an entry of mode
+/// outcome.
 std::string bundle_json(const fhir::Page& page, std::string_view base_url);
 /// What a write answers, for HTTP and for bundle entries.
 Answer answer_of(const fhir::OperationResult& result, const Exchange& exchange);

@@ -8,8 +8,10 @@
 
 namespace meridian::rest {
 
-/// ValueSet/$expand, $validate-code (ValueSet, CodeSystem), CodeSystem/$lookup, $subsumes, ConceptMap/$translate; $closure answers 501.
-/// Source: https://hl7.org/fhir/R4/terminology-service.html
-void add_terminology_operations(Service& service, std::shared_ptr<const fhir::terminology::Terminology> terminology);
+/// ValueSet/$expand, $validate-code (ValueSet, CodeSystem), CodeSystem/$lookup, $subsumes,
+/// ConceptMap/$translate; $closure answers 501. Source:
+/// https://hl7.org/fhir/R4/terminology-service.html
+void add_terminology_operations(Service& service,
+                                std::shared_ptr<const fhir::terminology::Terminology> terminology);
 
 }  // namespace meridian::rest

@@ -16,20 +16,21 @@ struct ApplicationOptions {
     std::uint16_t port = 8080;  ///< 0 = any free one
     unsigned workers = 0;       ///< 0 = chosen by the machine
     std::int64_t cache_megabytes = 512;
-    std::string base_url{};     ///< public FHIR base; empty = from the Host header
+    std::string base_url{};  ///< public FHIR base; empty = from the Host header
     bool validate = true;
 };
 
 /// Splits "127.0.0.1:8080" or "[::1]:8080". Errors: `incorrect`.
 Result<void> read_listen_address(const std::string& text, ApplicationOptions& options);
 
-/// The rooms wired into one process: store, Repository, FHIR service, start page, health and metrics.
+/// The rooms wired into one process: store, Repository, FHIR service, start page, health and
+/// metrics.
 class Application {
-   public:
+ public:
     /// Opens the store (making one when the folder is empty) and starts to serve.
     ///
-    /// Errors: `forbidden` for an address that is not loopback: until sign-in exists, nobody else may reach the record.
-    /// `unavailable` when the store or the port is taken. Blocking: file I/O.
+    /// Errors: `forbidden` for an address that is not loopback: until sign-in exists, nobody else
+    /// may reach the record. `unavailable` when the store or the port is taken. Blocking: file I/O.
     static Result<std::unique_ptr<Application>> start(const ApplicationOptions& options);
     ~Application();
 
@@ -38,7 +39,7 @@ class Application {
     /// Stops accepting, lets what is in work end, closes the store. Nothing acknowledged is lost.
     void stop();
 
-   private:
+ private:
     struct Parts;
     explicit Application(std::unique_ptr<Parts> parts);
     std::unique_ptr<Parts> parts_;

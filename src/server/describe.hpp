@@ -10,7 +10,8 @@
 /// Resources in words for the plain pages. All answers are safe HTML unless said otherwise.
 namespace meridian::server {
 
-/// One line that names the resource to a person: a patient's name, a condition's text, "type/id" at worst.
+/// One line that names the resource to a person: a patient's name, a condition's text, "type/id" at
+/// worst.
 std::string describe(const Json& resource, Language language);
 std::string gender_text(const Json& patient, Language language);
 /// The first business identifier.
@@ -26,7 +27,8 @@ struct LabSeries {
     std::vector<double> values;
 };
 /// Adds an observation with a number to its series (made when it is the first of its code).
-void add_observation(const Json& observation, const std::string& id, std::vector<LabSeries>& series);
+void add_observation(const Json& observation, const std::string& id,
+                     std::vector<LabSeries>& series);
 /// The course of a series as a small line; empty for fewer than two values.
 std::string sparkline(const LabSeries& series);
 

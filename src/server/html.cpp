@@ -41,7 +41,8 @@ std::string with_language(std::string_view address, std::string_view language) {
     if (question != std::string_view::npos) {
         if (const auto parameters = parse_query_string(address.substr(question + 1))) {
             for (const auto& [name, value] : *parameters) {
-                if (name != "lang") out += fmt::format("{}={}&", percent_encode(name), percent_encode(value));
+                if (name != "lang")
+                    out += fmt::format("{}={}&", percent_encode(name), percent_encode(value));
             }
         }
     }
@@ -55,30 +56,50 @@ std::string escaped(std::string_view text) {
     out.reserve(text.size());
     for (const char c : text) {
         switch (c) {
-            case '&': out += "&amp;"; break;
-            case '<': out += "&lt;"; break;
-            case '>': out += "&gt;"; break;
-            case '"': out += "&quot;"; break;
-            case '\'': out += "&#39;"; break;
-            default: out += c;
+            case '&':
+                out += "&amp;";
+                break;
+            case '<':
+                out += "&lt;";
+                break;
+            case '>':
+                out += "&gt;";
+                break;
+            case '"':
+                out += "&quot;";
+                break;
+            case '\'':
+                out += "&#39;";
+                break;
+            default:
+                out += c;
         }
     }
     return out;
 }
 
-std::string page(Language language, std::string_view title, std::string_view body, std::string_view query, std::string_view address) {
+std::string page(Language language, std::string_view title, std::string_view body,
+                 std::string_view query, std::string_view address) {
     const bool chinese = language == Language::chinese;
     std::string out;
     out.reserve(body.size() + 8192);
-    out += fmt::format(R"(<!doctype html><html lang="{}"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1"><title>{}</title><style>{}</style></head><body>)",
-                       chinese ? "zh-CN" : "en", escaped(title), style);
-    out += fmt::format(R"(<header><a class="brand" href="/">{}<span>{}</span></a><form class="search" action="/search" role="search"><input type="search" name="q" aria-label="{}" placeholder="{}" value="{}"><button>{}</button></form><a href="{}" hreflang="{}">{}</a></header><main>)",
-                       emblem, say(language, "子午 Meridian", "Meridian"), say(language, "查找", "Search"), say(language, "姓名、证件号、病历号、诊断…", "Name, identifier, diagnosis…"),
-                       escaped(query), say(language, "查找", "Search"), escaped(with_language(address, chinese ? "en" : "zh")), chinese ? "en" : "zh", chinese ? "English" : "中文");
+    out += fmt::format(
+        R"(<!doctype html><html lang="{}"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1"><title>{}</title><style>{}</style></head><body>)",
+        chinese ? "zh-CN" : "en", escaped(title), style);
+    out += fmt::format(
+        R"(<header><a class="brand" href="/">{}<span>{}</span></a><form class="search" action="/search" role="search"><input type="search" name="q" aria-label="{}" placeholder="{}" value="{}"><button>{}</button></form><a href="{}" hreflang="{}">{}</a></header><main>)",
+        emblem, say(language, "子午 Meridian", "Meridian"), say(language, "查找", "Search"),
+        say(language, "姓名、证件号、病历号、诊断…", "Name, identifier, diagnosis…"),
+        escaped(query), say(language, "查找", "Search"),
+        escaped(with_language(address, chinese ? "en" : "zh")), chinese ? "en" : "zh",
+        chinese ? "English" : "中文");
     out += body;
-    out += fmt::format(R"(</main><footer>{} · <a href="/fhir/metadata?_pretty=true">{}</a> · <a href="/metrics">{}</a></footer></body></html>)",
-                       say(language, "合成数据仅供演示；此处内容不构成诊断。", "Synthetic data is for demonstration; nothing here is a diagnosis."), say(language, "接口能力说明", "Capability statement"),
-                       say(language, "运行指标", "Metrics"));
+    out += fmt::format(
+        R"(</main><footer>{} · <a href="/fhir/metadata?_pretty=true">{}</a> · <a href="/metrics">{}</a></footer></body></html>)",
+        say(language, "合成数据仅供演示；此处内容不构成诊断。",
+            "Synthetic data is for demonstration; nothing here is a diagnosis."),
+        say(language, "接口能力说明", "Capability statement"),
+        say(language, "运行指标", "Metrics"));
     return out;
 }
 

@@ -13,10 +13,13 @@ enum class Language : unsigned char { chinese, english };
 std::string escaped(std::string_view text);
 
 /// One text in the page's language.
-inline std::string_view say(Language language, std::string_view chinese, std::string_view english) { return language == Language::chinese ? chinese : english; }
+inline std::string_view say(Language language, std::string_view chinese, std::string_view english) {
+    return language == Language::chinese ? chinese : english;
+}
 
-/// A whole page around `body`: head, header with search box and language switch, footer. `query` fills the search box;
-/// `address` is this page's own path and query, for the language switch.
-std::string page(Language language, std::string_view title, std::string_view body, std::string_view query, std::string_view address);
+/// A whole page around `body`: head, header with search box and language switch, footer. `query`
+/// fills the search box; `address` is this page's own path and query, for the language switch.
+std::string page(Language language, std::string_view title, std::string_view body,
+                 std::string_view query, std::string_view address);
 
 }  // namespace meridian::server

@@ -51,7 +51,9 @@ Result<std::vector<File>> list_files(const std::vector<std::string>& paths) {
             }
         } else if (fs::is_regular_file(path, error)) {
             auto file = file_at(path);
-            if (!file) return fail(Category::incorrect, "is none of .json, .ndjson, .xml (or these with .gz)", path);
+            if (!file)
+                return fail(Category::incorrect,
+                            "is none of .json, .ndjson, .xml (or these with .gz)", path);
             files.push_back(*std::move(file));
         } else {
             return fail(Category::not_found, "there is no such file or folder", path);
@@ -61,10 +63,15 @@ Result<std::vector<File>> list_files(const std::vector<std::string>& paths) {
 }
 
 class Import {
-   public:
-    Import(fhir::Repository& repository, const ImportOptions& options, const std::function<bool(const ImportProgress&)>& report)
-        : repository_(repository), options_(options), report_(report), caller_(fhir::Caller::system("import")) {
-        threads_ = options.threads != 0 ? options.threads : std::max(1u, std::thread::hardware_concurrency());
+ public:
+    Import(fhir::Repository& repository, const ImportOptions& options,
+           const std::function<bool(const ImportProgress&)>& report)
+        : repository_(repository),
+          options_(options),
+          report_(report),
+          caller_(fhir::Caller::system("import")) {
+        threads_ = options.threads != 0 ? options.threads
+                                        : std::max(1u, std::thread::hardware_concurrency());
     }
 
     Result<ImportSummary> run() {
@@ -90,12 +97,16 @@ class Import {
         return summary_;
     }
 
-   private:
-    // --- where an interrupted import stood: one setting, a line per finished file, plus the lines of the one in work ---
+ private:
+    // --- where an interrupted import stood: one setting, a line per finished file, plus the lines
+    // of the one in work ---
 
     static constexpr std::string_view setting_key = "import-progress";
 
-    static std::string name_of(const File& file) { return to_hex(sha256(fmt::format("{}:{}", fs::absolute(file.path).string(), file.bytes))).substr(0, 24); }
+    static std::string name_of(const File& file) {
+        return to_hex(sha256(fmt::format("{}:{}", fs::absolute(file.path).string(), file.bytes)))
+            .substr(0, 24);
+    }
 
     Result<void> resume(const std::vector<File>&) {
         if (options_.fresh_start) return {};
@@ -138,9 +149,12 @@ class Import {
 
     // --- rejects and progress ---
 
-    Result<void> reject(std::string_view file, std::int64_t line, std::string_view reason, std::string_view text) {
+    Result<void> reject(std::string_view file, std::int64_t line, std::string_view reason,
+                        std::string_view text) {
         ++progress_.rejected;
-        if (summary_.first_reject.empty()) summary_.first_reject = fmt::format("{}{}: {}", file, line > 0 ? fmt::format(":{}", line) : "", reason);
+        if (summary_.first_reject.empty())
+            summary_.first_reject =
+                fmt::format("{}{}: {}", file, line > 0 ? fmt::format(":{}", line) : "", reason);
         if (options_.rejects_file.empty()) return {};
         if (!rejects_.is_open()) rejects_.open(options_.rejects_file, std::ios::app);
         std::string out = R"({"file":)";
@@ -150,7 +164,9 @@ class Import {
         out += R"(,"text":)";
         write_string(text, out);
         rejects_ << out << "}\n";
-        if (!rejects_.flush()) return fail(Category::unavailable, "the file of rejects cannot be written", options_.rejects_file);
+        if (!rejects_.flush())
+            return fail(Category::unavailable, "the file of rejects cannot be written",
+                        options_.rejects_file);
         return {};
     }
 
@@ -161,7 +177,9 @@ class Import {
         ImportProgress progress = progress_;
         progress.bytes_done += bytes_done;
         progress.file = file.path;
-        if (!report_(progress)) return fail(Category::unavailable, "the import was stopped; the same command goes on where it was");
+        if (!report_(progress))
+            return fail(Category::unavailable,
+                        "the import was stopped; the same command goes on where it was");
         return {};
     }
 
@@ -173,7 +191,10 @@ class Import {
         const std::int64_t skip = kept == done_lines_.end() ? 0 : kept->second;
         const std::int64_t before = progress_.resources;
         Loader::Events events;
-        events.rejected = [&](std::int64_t line, const std::string& reason, const std::string& content) { return reject(file.path, line, reason, content); };
+        events.rejected = [&](std::int64_t line, const std::string& reason,
+                              const std::string& content) {
+            return reject(file.path, line, reason, content);
+        };
         events.committed = [&](std::int64_t line) {
             done_lines_[name_of(file)] = line;
             return save_progress();
@@ -192,7 +213,8 @@ class Import {
         return {};
     }
 
-    // --- bundles and single resources: a file is a unit; files are worked on by several threads ---
+    // --- bundles and single resources: a file is a unit; files are worked on by several threads
+    // ---
 
     Result<void> load_documents(const std::vector<const File*>& files) {
         std::mutex mutex;
@@ -212,8 +234,10 @@ class Import {
             }
         };
         std::vector<std::thread> threads;
-        // More threads than cores: a transaction waits for its fsync, and those that wait together share one.
-        for (unsigned i = 0; i < std::min<std::size_t>(threads_ * 4, files.size()); ++i) threads.emplace_back(work);
+        // More threads than cores: a transaction waits for its fsync, and those that wait together
+        // share one.
+        for (unsigned i = 0; i < std::min<std::size_t>(threads_ * 4, files.size()); ++i)
+            threads.emplace_back(work);
         for (std::thread& thread : threads) thread.join();
         if (failure) return std::unexpected(*std::move(failure));
         return {};
@@ -223,7 +247,8 @@ class Import {
         auto written = [&]() -> Result<std::int64_t> {
             TextFile text = TRY(TextFile::open(file.path));
             const std::string content = TRY(text.rest());
-            auto document = std::make_shared<JsonDocument>(file.is_xml ? TRY(fhir::from_xml(content)) : TRY(JsonDocument::parse(content)));
+            auto document = std::make_shared<JsonDocument>(
+                file.is_xml ? TRY(fhir::from_xml(content)) : TRY(JsonDocument::parse(content)));
             return load_root(document, file, mutex);
         }();
         const std::lock_guard lock(mutex);
@@ -231,17 +256,25 @@ class Import {
             progress_.resources += *written;
         } else {
             const Category category = written.error().category;
-            if (category == Category::unavailable || category == Category::storage_full || category == Category::fault) return std::unexpected(std::move(written).error());
-            TRY(reject(file.path, 0, written.error().where.empty() ? written.error().message : written.error().where + ": " + written.error().message, ""));
+            if (category == Category::unavailable || category == Category::storage_full ||
+                category == Category::fault)
+                return std::unexpected(std::move(written).error());
+            TRY(reject(file.path, 0,
+                       written.error().where.empty()
+                           ? written.error().message
+                           : written.error().where + ": " + written.error().message,
+                       ""));
         }
         progress_.bytes_done += file.bytes;
         TRY(mark_done(file));
         return tell(file, 0);
     }
 
-    Result<std::int64_t> load_root(const std::shared_ptr<JsonDocument>& document, const File& file, std::mutex& mutex) {
+    Result<std::int64_t> load_root(const std::shared_ptr<JsonDocument>& document, const File& file,
+                                   std::mutex& mutex) {
         const Json& root = document->root();
-        if (root.string_at("resourceType") != "Bundle") return load_resources(std::vector<const Json*>{&root}, file, mutex);
+        if (root.string_at("resourceType") != "Bundle")
+            return load_resources(std::vector<const Json*>{&root}, file, mutex);
         const std::string_view type = root.string_at("type");
         {
             const std::lock_guard lock(mutex);
@@ -263,12 +296,15 @@ class Import {
 
     Result<store::Change> prepare_resource(const Json& resource) {
         const std::string_view type = resource.string_at("resourceType");
-        if (fhir::definitions().resource(type) == nullptr) return fail(Category::incorrect, "this is no FHIR R4 resource", "resourceType");
+        if (fhir::definitions().resource(type) == nullptr)
+            return fail(Category::incorrect, "this is no FHIR R4 resource", "resourceType");
         const std::string_view id = resource.string_at("id");
-        return repository_.prepare(caller_, type, id.empty() ? new_ordered_uuid() : std::string(id), resource);
+        return repository_.prepare(caller_, type, id.empty() ? new_ordered_uuid() : std::string(id),
+                                   resource);
     }
 
-    Result<std::int64_t> load_resources(const std::vector<const Json*>& resources, const File& file, std::mutex& mutex) {
+    Result<std::int64_t> load_resources(const std::vector<const Json*>& resources, const File& file,
+                                        std::mutex& mutex) {
         std::vector<store::Change> changes;
         std::int64_t index = 0;
         for (const Json* resource : resources) {
@@ -300,7 +336,8 @@ class Import {
 
 }  // namespace
 
-Result<ImportSummary> import_files(fhir::Repository& repository, const ImportOptions& options, const std::function<bool(const ImportProgress&)>& report) {
+Result<ImportSummary> import_files(fhir::Repository& repository, const ImportOptions& options,
+                                   const std::function<bool(const ImportProgress&)>& report) {
     return Import(repository, options, report).run();
 }
 

@@ -22,7 +22,8 @@ struct TextFile::Source {
         const int got = gzread(file, buffer.data(), static_cast<unsigned>(buffer.size()));
         if (got < 0) {
             int code = 0;
-            return fail(Category::incorrect, fmt::format("cannot be read: {}", gzerror(file, &code)), path);
+            return fail(Category::incorrect,
+                        fmt::format("cannot be read: {}", gzerror(file, &code)), path);
         }
         begin = 0;
         end = static_cast<std::size_t>(got);
@@ -50,9 +51,14 @@ Result<bool> TextFile::line(std::string& out) {
     while (true) {
         if (source.begin == source.end && !TRY(source.fill())) return !out.empty();
         const char* from = source.buffer.data() + source.begin;
-        const auto* newline = static_cast<const char*>(std::memchr(from, '\n', source.end - source.begin));
-        const std::size_t length = newline != nullptr ? static_cast<std::size_t>(newline - from) : source.end - source.begin;
-        if (out.size() + length > limits::resource_bytes_max) return fail(Category::too_large, fmt::format("a line is longer than {} bytes", limits::resource_bytes_max), source.path);
+        const auto* newline =
+            static_cast<const char*>(std::memchr(from, '\n', source.end - source.begin));
+        const std::size_t length = newline != nullptr ? static_cast<std::size_t>(newline - from)
+                                                      : source.end - source.begin;
+        if (out.size() + length > limits::resource_bytes_max)
+            return fail(Category::too_large,
+                        fmt::format("a line is longer than {} bytes", limits::resource_bytes_max),
+                        source.path);
         out.append(from, length);
         source.begin += length + (newline != nullptr ? 1 : 0);
         if (newline != nullptr) {
@@ -68,11 +74,16 @@ Result<std::string> TextFile::rest() {
     do {
         out.append(source.buffer.data() + source.begin, source.end - source.begin);
         source.begin = source.end;
-        if (out.size() > limits::json_bytes_max) return fail(Category::too_large, fmt::format("the file is longer than {} bytes", limits::json_bytes_max), source.path);
+        if (out.size() > limits::json_bytes_max)
+            return fail(Category::too_large,
+                        fmt::format("the file is longer than {} bytes", limits::json_bytes_max),
+                        source.path);
     } while (TRY(source.fill()));
     return out;
 }
 
-std::int64_t TextFile::position() const { return gzoffset(source_->file); }
+std::int64_t TextFile::position() const {
+    return gzoffset(source_->file);
+}
 
 }  // namespace meridian::server

@@ -7,7 +7,10 @@
 namespace meridian::server {
 
 Loader::Loader(fhir::Repository& repository, fhir::Caller caller, unsigned threads, Events events)
-    : repository_(repository), caller_(std::move(caller)), threads_(threads != 0 ? threads : std::max(1u, std::thread::hardware_concurrency())), events_(std::move(events)) {}
+    : repository_(repository),
+      caller_(std::move(caller)),
+      threads_(threads != 0 ? threads : std::max(1u, std::thread::hardware_concurrency())),
+      events_(std::move(events)) {}
 
 Loader::~Loader() {
     // Futures of std::async wait for their threads: nothing of ours is used after we are gone.
@@ -21,14 +24,18 @@ Loader::Prepared Loader::prepare(std::int64_t number, std::string json) const {
         const JsonDocument document = TRY(JsonDocument::parse(json));
         const Json& resource = document.root();
         const std::string_view type = resource.string_at("resourceType");
-        if (fhir::definitions().resource(type) == nullptr) return fail(Category::incorrect, "this is no FHIR R4 resource", "resourceType");
+        if (fhir::definitions().resource(type) == nullptr)
+            return fail(Category::incorrect, "this is no FHIR R4 resource", "resourceType");
         const std::string_view id = resource.string_at("id");
-        return repository_.prepare(caller_, type, id.empty() ? new_ordered_uuid() : std::string(id), resource);
+        return repository_.prepare(caller_, type, id.empty() ? new_ordered_uuid() : std::string(id),
+                                   resource);
     }();
     if (change) {
         prepared.change = *std::move(change);
     } else {
-        prepared.reason = change.error().where.empty() ? change.error().message : change.error().where + ": " + change.error().message;
+        prepared.reason = change.error().where.empty()
+                              ? change.error().message
+                              : change.error().where + ": " + change.error().message;
         prepared.text = std::move(json);
     }
     return prepared;
@@ -43,12 +50,13 @@ Result<void> Loader::add(std::string json, std::int64_t number) {
 }
 
 void Loader::submit_chunk() {
-    in_work_.push_back(std::async(std::launch::async, [this, lines = std::exchange(lines_, {})]() mutable {
-        Chunk chunk;
-        chunk.reserve(lines.size());
-        for (auto& [number, json] : lines) chunk.push_back(prepare(number, std::move(json)));
-        return chunk;
-    }));
+    in_work_.push_back(
+        std::async(std::launch::async, [this, lines = std::exchange(lines_, {})]() mutable {
+            Chunk chunk;
+            chunk.reserve(lines.size());
+            for (auto& [number, json] : lines) chunk.push_back(prepare(number, std::move(json)));
+            return chunk;
+        }));
 }
 
 Result<void> Loader::take_chunk() {
@@ -79,7 +87,10 @@ Result<void> Loader::flush() {
     if (batch_.empty()) return {};
     committing_count_ = static_cast<std::int64_t>(batch_.size());
     committing_number_ = last_number_;
-    committing_ = std::async(std::launch::async, [this, changes = std::exchange(batch_, {})]() mutable { return repository_.commit_prepared(caller_, std::move(changes)); });
+    committing_ =
+        std::async(std::launch::async, [this, changes = std::exchange(batch_, {})]() mutable {
+            return repository_.commit_prepared(caller_, std::move(changes));
+        });
     in_batch_.clear();
     return {};
 }

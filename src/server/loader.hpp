@@ -14,13 +14,16 @@
 
 namespace meridian::server {
 
-/// Loads many resources in large sorted batches: all cores parse, validate and extract, one batch is written while the next is made
-/// ready, and the order in which resources were added is kept. Memory is bounded by limits::load_batch_changes.
+/// Loads many resources in large sorted batches: all cores parse, validate and extract, one batch
+/// is written while the next is made ready, and the order in which resources were added is kept.
+/// Memory is bounded by limits::load_batch_changes.
 class Loader {
-   public:
+ public:
     struct Events {
         /// A resource that was refused, with the number it was added under and its text.
-        std::function<Result<void>(std::int64_t number, const std::string& reason, const std::string& text)> rejected{};
+        std::function<Result<void>(std::int64_t number, const std::string& reason,
+                                   const std::string& text)>
+            rejected{};
         /// Everything up to this number is durable (or was rejected).
         std::function<Result<void>(std::int64_t number)> committed{};
     };
@@ -28,14 +31,15 @@ class Loader {
     Loader(fhir::Repository& repository, fhir::Caller caller, unsigned threads, Events events);
     ~Loader();
 
-    /// Adds one resource as JSON text; `number` grows. May wait for earlier work. Errors: the store's, or those of the events.
+    /// Adds one resource as JSON text; `number` grows. May wait for earlier work. Errors: the
+    /// store's, or those of the events.
     Result<void> add(std::string json, std::int64_t number);
     /// Waits until everything that was added is durable.
     Result<void> finish();
     /// Resources that are durable.
     std::int64_t count() const { return count_; }
 
-   private:
+ private:
     struct Prepared {
         std::int64_t number = 0;
         std::optional<store::Change> change;

@@ -6,14 +6,15 @@
 
 namespace meridian::server {
 
-/// The start page and its few neighbours, as plain HTML in Chinese and English: what the server holds, search, one record, docs.
+/// The start page and its few neighbours, as plain HTML in Chinese and English: what the server
+/// holds, search, one record, docs.
 class Pages {
-   public:
+ public:
     explicit Pages(fhir::Repository& repository) : repository_(repository) {}
     /// Answers any path outside the FHIR base; 404 page for unknown ones.
     net::Response handle(const net::Request& request);
 
-   private:
+ private:
     fhir::Repository& repository_;
 };
 

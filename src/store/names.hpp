@@ -14,15 +14,18 @@ namespace meridian::store {
 /// What a dictionary id stands for.
 enum class NameKind : unsigned char { type, parameter, system, unit, view, actor };
 
-/// The store's dictionaries: text ↔ small integer, per kind. Thread-safe; a look-up of a known text takes a shared lock only.
+/// The store's dictionaries: text ↔ small integer, per kind. Thread-safe; a look-up of a known text
+/// takes a shared lock only.
 ///
-/// A new id is usable at once and becomes durable no later than the first commit that is answered after it was given.
+/// A new id is usable at once and becomes durable no later than the first commit that is answered
+/// after it was given.
 class Names {
-   public:
+ public:
     virtual ~Names() = default;
     /// The id of `text`, given now if it is new. Never 0.
     virtual Name intern(NameKind kind, std::string_view text) = 0;
-    /// The id of `text`, or 0 when it has none: use this for queries, which must not grow the dictionaries.
+    /// The id of `text`, or 0 when it has none: use this for queries, which must not grow the
+    /// dictionaries.
     virtual Name find(NameKind kind, std::string_view text) const = 0;
     virtual std::string text(NameKind kind, Name name) const = 0;
     /// All ids of a kind.
@@ -32,10 +35,11 @@ class Names {
 };
 
 /// Tokens are one 63-bit integer: 15 bits of system id, 48 bits of keyed hash of the code.
-/// So `system|code` is one point, `system|` is one range, and `code` alone is one point per system known.
-/// Systems beyond 32,766 share the last id and mix the system's text into the hash.
+/// So `system|code` is one point, `system|` is one range, and `code` alone is one point per system
+/// known. Systems beyond 32,766 share the last id and mix the system's text into the hash.
 inline constexpr Name token_system_shared = 32'767;
-std::int64_t token_value(const Names& names, Name system, std::string_view system_text, std::string_view code);
+std::int64_t token_value(const Names& names, Name system, std::string_view system_text,
+                         std::string_view code);
 /// First and last value of a system: the range of `system|`.
 struct TokenRange {
     std::int64_t first;

@@ -12,14 +12,16 @@
 
 #include "store/rows.hpp"
 
-/// How one query is answered from index rows, independent of the engine: fhir/search writes it, each engine renders it.
+/// How one query is answered from index rows, independent of the engine: fhir/search writes it,
+/// each engine renders it.
 namespace meridian::store {
 
 struct Condition;
 using Conditions = std::vector<Condition>;
 
-/// Bounds on an interval [lo, hi) of a row. Absent = no bound. `lo_below` and `hi_above` are exclusive, the others inclusive:
-/// lo ≥ lo_from, lo < lo_below, hi > hi_above, hi ≤ hi_to. Every FHIR prefix is a union of such boxes.
+/// Bounds on an interval [lo, hi) of a row. Absent = no bound. `lo_below` and `hi_above` are
+/// exclusive, the others inclusive: lo ≥ lo_from, lo < lo_below, hi > hi_above, hi ≤ hi_to. Every
+/// FHIR prefix is a union of such boxes.
 template <class T>
 struct Box {
     std::optional<T> lo_from{}, lo_below{}, hi_above{}, hi_to{};
@@ -29,24 +31,62 @@ using NumberBox = Box<double>;
 
 struct Everything {};
 struct Nothing {};
-struct AllOf { Conditions parts; };
-struct AnyOf { Conditions parts; };
-struct NoneOf { Conditions parts; };  ///< true when none of the parts holds
+struct AllOf {
+    Conditions parts;
+};
+struct AnyOf {
+    Conditions parts;
+};
+struct NoneOf {
+    Conditions parts;
+};  ///< true when none of the parts holds
 /// Resources with one of these logical ids, of the plan's type.
-struct HasId { Name type; std::vector<std::string> ids; };
-struct HasToken { Name param; std::vector<std::int64_t> values; };  ///< any of
-struct HasTokenIn { Name param; std::int64_t first; std::int64_t last; };
+struct HasId {
+    Name type;
+    std::vector<std::string> ids;
+};
+struct HasToken {
+    Name param;
+    std::vector<std::int64_t> values;
+};  ///< any of
+struct HasTokenIn {
+    Name param;
+    std::int64_t first;
+    std::int64_t last;
+};
 enum class StringMatch : unsigned char { starts, exact, contains };
-/// `text` is folded for starts and contains, as written for exact. The key holds folded text only: beside an exact one put a
-/// `starts` of the folded text, or all rows of the parameter are read.
-struct HasString { Name param; StringMatch match; std::string text; };
-struct HasDate { Name param; DateBox box; };
-struct HasNumber { Name param; NumberBox box; };
+/// `text` is folded for starts and contains, as written for exact. The key holds folded text only:
+/// beside an exact one put a `starts` of the folded text, or all rows of the parameter are read.
+struct HasString {
+    Name param;
+    StringMatch match;
+    std::string text;
+};
+struct HasDate {
+    Name param;
+    DateBox box;
+};
+struct HasNumber {
+    Name param;
+    NumberBox box;
+};
 /// `units` empty = any unit.
-struct HasQuantity { Name param; std::vector<Name> units; NumberBox box; };
-struct HasUri { Name param; bool below; std::string uri; };  ///< below: this URL or one that starts with it + "/"
-struct HasReference { Name param; std::vector<Identity> targets; };  ///< any of
-/// A composite row with this key; seconds empty = any; box on lo/hi; `starts` = folded prefix of a string component.
+struct HasQuantity {
+    Name param;
+    std::vector<Name> units;
+    NumberBox box;
+};
+struct HasUri {
+    Name param;
+    bool below;
+    std::string uri;
+};  ///< below: this URL or one that starts with it + "/"
+struct HasReference {
+    Name param;
+    std::vector<Identity> targets;
+};  ///< any of
+/// A composite row with this key; seconds empty = any; box on lo/hi; `starts` = folded prefix of a
+/// string component.
 struct HasComposite {
     Name param;
     std::vector<std::int64_t> keys;  ///< any of
@@ -55,15 +95,31 @@ struct HasComposite {
     std::optional<std::string> starts{};
 };
 /// Full text: all the words, as a phrase where `phrase` holds.
-struct HasText { Name param; std::string words; bool phrase; };
+struct HasText {
+    Name param;
+    std::string words;
+    bool phrase;
+};
 /// The resource has at least one row of this parameter (`:missing=false`).
-struct HasAny { Name param; };
-/// A reference row of `param` leads to a resource of `target_type` that satisfies `target` (a chain hop).
-struct RefersTo { Name param; Name target_type; std::unique_ptr<Condition> target; };
-/// A resource of `source_type` that satisfies `source` has a reference row of `param` leading here (_has).
-struct ReferredBy { Name param; Name source_type; std::unique_ptr<Condition> source; };
-/// Clinical access path: resources of `type` with a row for this patient, one of the codes (empty = any), started within the
-/// interval.
+struct HasAny {
+    Name param;
+};
+/// A reference row of `param` leads to a resource of `target_type` that satisfies `target` (a chain
+/// hop).
+struct RefersTo {
+    Name param;
+    Name target_type;
+    std::unique_ptr<Condition> target;
+};
+/// A resource of `source_type` that satisfies `source` has a reference row of `param` leading here
+/// (_has).
+struct ReferredBy {
+    Name param;
+    Name source_type;
+    std::unique_ptr<Condition> source;
+};
+/// Clinical access path: resources of `type` with a row for this patient, one of the codes (empty =
+/// any), started within the interval.
 struct OfPatient {
     Name type;
     std::vector<Identity> patients;  ///< any of
@@ -71,22 +127,42 @@ struct OfPatient {
     std::int64_t date_from = std::numeric_limits<std::int64_t>::min();   ///< inclusive
     std::int64_t date_below = std::numeric_limits<std::int64_t>::max();  ///< exclusive
 };
-/// Resources that concern the patient, the patient's own resource among them; `type` 0 = every type.
-struct InCompartment { Identity patient; Name type = 0; };
+/// Resources that concern the patient, the patient's own resource among them; `type` 0 = every
+/// type.
+struct InCompartment {
+    Identity patient;
+    Name type = 0;
+};
 /// Versions written at or after / before a position.
-struct ChangedWithin { Position from; Position below; };
+struct ChangedWithin {
+    Position from;
+    Position below;
+};
 
-struct Condition : std::variant<Everything, Nothing, AllOf, AnyOf, NoneOf, HasId, HasToken, HasTokenIn, HasString, HasDate, HasNumber,
-                                HasQuantity, HasUri, HasReference, HasComposite, HasText, HasAny, RefersTo, ReferredBy, OfPatient,
-                                InCompartment, ChangedWithin> {
+struct Condition
+    : std::variant<Everything, Nothing, AllOf, AnyOf, NoneOf, HasId, HasToken, HasTokenIn,
+                   HasString, HasDate, HasNumber, HasQuantity, HasUri, HasReference, HasComposite,
+                   HasText, HasAny, RefersTo, ReferredBy, OfPatient, InCompartment, ChangedWithin> {
     using variant::variant;
     const variant& as_variant() const { return *this; }
 };
 
 /// What a sort key is read from.
-enum class SortKind : unsigned char { token, string, date, number, quantity, reference, uri, id, updated, patient_date };
-/// One sort key. Of several rows of the parameter the first in the sort's direction decides; resources without a row come last.
-/// Dates, numbers and quantities sort by their lower end. Ties go by ascending rid in either direction.
+enum class SortKind : unsigned char {
+    token,
+    string,
+    date,
+    number,
+    quantity,
+    reference,
+    uri,
+    id,
+    updated,
+    patient_date
+};
+/// One sort key. Of several rows of the parameter the first in the sort's direction decides;
+/// resources without a row come last. Dates, numbers and quantities sort by their lower end. Ties
+/// go by ascending rid in either direction.
 struct Order {
     SortKind kind;
     Name param;  ///< 0 for id, updated and patient_date
@@ -100,7 +176,8 @@ struct Plan {
     std::vector<Order> order{};  ///< empty = by rid ascending; the rid always breaks ties
     std::size_t limit = 20;
     Rid after = 0;  ///< keyset for rid order: only rids greater than this
-    std::shared_ptr<const std::unordered_set<Rid>> exclude{};  ///< rids already given out by a sorted walk
+    std::shared_ptr<const std::unordered_set<Rid>>
+        exclude{};  ///< rids already given out by a sorted walk
 };
 
 struct Matches {

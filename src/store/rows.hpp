@@ -12,15 +12,16 @@ using Position = std::int64_t;  ///< place in the log: 0, 1, 2 … without gaps;
 using Version = std::int64_t;   ///< 1, 2, … per resource; 0 = none
 using Name = std::int32_t;      ///< dictionary id of a type, parameter, system or unit; 0 = none
 
-/// A resource as others name it. An absolute URL or URN outside this server, or a canonical, has type 0 and the URL as id.
+/// A resource as others name it. An absolute URL or URN outside this server, or a canonical, has
+/// type 0 and the URL as id.
 struct Identity {
     Name type = 0;
     std::string id;
     bool operator==(const Identity&) const = default;
 };
 
-// Index rows of one resource version, as the extractors make them. `param` is a dictionary id of (resource type, parameter code),
-// so a parameter implies its resource type.
+// Index rows of one resource version, as the extractors make them. `param` is a dictionary id of
+// (resource type, parameter code), so a parameter implies its resource type.
 
 struct TokenRow {
     Name param;
@@ -43,7 +44,8 @@ struct NumberRow {
 };
 struct QuantityRow {
     Name param;
-    Name unit;  ///< dictionary id of "system|code", or of a canonical UCUM unit for the parameter's canonical twin; 0 = no unit
+    Name unit;  ///< dictionary id of "system|code", or of a canonical UCUM unit for the parameter's
+                ///< canonical twin; 0 = no unit
     double lo;
     double hi;
 };
@@ -58,12 +60,13 @@ struct UriRow {
 /// Two (or three) values inside one element. The leading part is always token-like.
 struct CompositeRow {
     Name param;
-    std::int64_t key;           ///< token value of the first component
-    std::int64_t second = 0;    ///< token value, or unit, of the second component
-    double lo = 0, hi = 0;      ///< range of a number, quantity or date (milliseconds) component
-    std::string folded{};       ///< a string component
+    std::int64_t key;         ///< token value of the first component
+    std::int64_t second = 0;  ///< token value, or unit, of the second component
+    double lo = 0, hi = 0;    ///< range of a number, quantity or date (milliseconds) component
+    std::string folded{};     ///< a string component
 };
-/// Prose for full-text search. `text` is already split into words separated by single spaces (text::words).
+/// Prose for full-text search. `text` is already split into words separated by single spaces
+/// (text::words).
 struct TextRow {
     Name param;  ///< the type's `_text` or `_content` parameter
     std::string words;
@@ -95,11 +98,13 @@ struct Rows {
     std::vector<PatientRow> patients;
     std::vector<Identity> compartments;  ///< patients concerned; the first is the home patient
     std::vector<ViewRow> views;
-    std::vector<std::string> unique_keys;  ///< what at most one current resource may hold; a second holder is a `conflict`
+    std::vector<std::string> unique_keys;  ///< what at most one current resource may hold; a second
+                                           ///< holder is a `conflict`
 
     std::size_t size() const {
-        return tokens.size() + strings.size() + dates.size() + numbers.size() + quantities.size() + references.size() +
-               uris.size() + composites.size() + texts.size() + patients.size() + compartments.size() + views.size() + unique_keys.size();
+        return tokens.size() + strings.size() + dates.size() + numbers.size() + quantities.size() +
+               references.size() + uris.size() + composites.size() + texts.size() +
+               patients.size() + compartments.size() + views.size() + unique_keys.size();
     }
 };
 

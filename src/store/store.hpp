@@ -15,27 +15,31 @@
 #include "store/plan.hpp"
 #include "store/rows.hpp"
 
-/// The record's store: one ordered log, resource versions, index rows, blobs. Engines implement Store and Snapshot; nothing above
-/// this header knows which one runs.
+/// The record's store: one ordered log, resource versions, index rows, blobs. Engines implement
+/// Store and Snapshot; nothing above this header knows which one runs.
 namespace meridian::store {
 
 enum class Verb : unsigned char { create = 1, update = 2, remove = 3 };
 
 /// One resource version to write.
 struct Change {
-    Verb verb = Verb::create;  ///< create and update are the same to the store: it tells which one it was in the receipt
+    Verb verb = Verb::create;  ///< create and update are the same to the store: it tells which one
+                               ///< it was in the receipt
     Identity identity;
     /// The id was made by this server just now: the store need not look for an older version.
     bool fresh = false;
-    /// The stored form of the body (store/codec.hpp, then the cipher); opaque here. Empty for remove.
+    /// The stored form of the body (store/codec.hpp, then the cipher); opaque here. Empty for
+    /// remove.
     std::string body;
     Sha256 body_hash{};  ///< of the plain stored JSON; goes into the log
     Rows rows;           ///< empty for remove
-    /// When set, the commit is stale unless this is the current version (0 = there is no current version).
+    /// When set, the commit is stale unless this is the current version (0 = there is no current
+    /// version).
     std::optional<Version> if_version{};
 };
 
-/// A search that the writer has decided upon: the commit is stale unless it still has exactly these matches.
+/// A search that the writer has decided upon: the commit is stale unless it still has exactly these
+/// matches.
 struct Expectation {
     std::shared_ptr<const Plan> plan;  ///< its limit is at least expected.size() + 1
     std::vector<Rid> expected;         ///< ascending
@@ -45,7 +49,8 @@ struct Expectation {
 struct Commit {
     std::vector<Change> changes;
     std::vector<Expectation> expectations;
-    /// Where the snapshot stood that `expectations` were evaluated on: nothing needs a new look while nothing was written since.
+    /// Where the snapshot stood that `expectations` were evaluated on: nothing needs a new look
+    /// while nothing was written since.
     Position seen = -1;
     Name actor = 0;
     Name organisation = 0;
@@ -56,14 +61,16 @@ struct Written {
     Version version = 0;
     Position position = -1;
     bool created = false;  ///< there was no current version before
-    bool existed = true;   ///< remove only: false when there was nothing to remove (nothing is written then)
+    bool existed =
+        true;  ///< remove only: false when there was nothing to remove (nothing is written then)
 };
 
 struct Receipt {
-    /// A condition no longer holds; nothing was written. Take a new snapshot, decide again, commit again.
+    /// A condition no longer holds; nothing was written. Take a new snapshot, decide again, commit
+    /// again.
     bool stale = false;
-    Position position = -1;  ///< of the last change
-    Instant at;              ///< lastUpdated of all changes
+    Position position = -1;        ///< of the last change
+    Instant at;                    ///< lastUpdated of all changes
     std::vector<Written> written;  ///< one per change, in order
 };
 
@@ -98,9 +105,9 @@ struct LogEntry {
 
 /// Which versions a history asks for; newest first.
 struct HistoryScope {
-    Name type = 0;                      ///< 0 = all types
-    std::string id{};                   ///< with type: one resource
-    std::optional<Instant> since{};     ///< updated at or after
+    Name type = 0;                   ///< 0 = all types
+    std::string id{};                ///< with type: one resource
+    std::optional<Instant> since{};  ///< updated at or after
     std::optional<Instant> at_or_before{};
     Position before = std::numeric_limits<Position>::max();  ///< keyset: only positions below this
     std::size_t limit = 20;
@@ -111,15 +118,17 @@ struct TypeCount {
     std::int64_t resources;
 };
 
-/// One consistent, read-only view of the store. Belongs to the thread that took it; take it late, drop it soon.
+/// One consistent, read-only view of the store. Belongs to the thread that took it; take it late,
+/// drop it soon.
 class Snapshot {
-   public:
+ public:
     virtual ~Snapshot() = default;
     /// Position of the last change that this snapshot sees; -1 for an empty store.
     virtual Position position() const = 0;
     /// The newest version, a deletion included; nothing when the identity was never written.
     virtual Result<std::optional<Stored>> find(const Identity& identity) = 0;
-    virtual Result<std::optional<Stored>> find_version(const Identity& identity, Version version) = 0;
+    virtual Result<std::optional<Stored>> find_version(const Identity& identity,
+                                                       Version version) = 0;
     /// Current versions of `rids`, in their order; those without a current version are left out.
     virtual Result<std::vector<Stored>> fetch(std::span<const Rid> rids) = 0;
     virtual Result<std::vector<Stored>> history(const HistoryScope& scope) = 0;
@@ -129,36 +138,45 @@ class Snapshot {
     /// Number of matches without regard to limit, after and exclude.
     virtual Result<std::int64_t> count(const Plan& plan) = 0;
 
-    /// Current resources that `rids` refer to by `param` (0 = by any reference parameter). `target_type` 0 = any.
-    virtual Result<std::vector<Rid>> targets(std::span<const Rid> rids, Name param, Name target_type) = 0;
+    /// Current resources that `rids` refer to by `param` (0 = by any reference parameter).
+    /// `target_type` 0 = any.
+    virtual Result<std::vector<Rid>> targets(std::span<const Rid> rids, Name param,
+                                             Name target_type) = 0;
     /// Current resources that refer to `rids` by `param`, at most `limit`.
-    virtual Result<std::vector<Rid>> sources(std::span<const Rid> rids, Name param, std::size_t limit) = 0;
+    virtual Result<std::vector<Rid>> sources(std::span<const Rid> rids, Name param,
+                                             std::size_t limit) = 0;
     virtual Result<Rid> rid_of(const Identity& identity) = 0;  ///< 0 when never mentioned
 
     /// Entries from `from` on, at most `limit`.
     virtual Result<std::vector<LogEntry>> log(Position from, std::size_t limit) = 0;
-    /// Versions of `type` that were current at `at`, by ascending rid after `after`, at most `limit`: the walk of an export.
-    virtual Result<std::vector<Stored>> walk(Name type, Position at, Rid after, std::size_t limit) = 0;
+    /// Versions of `type` that were current at `at`, by ascending rid after `after`, at most
+    /// `limit`: the walk of an export.
+    virtual Result<std::vector<Stored>> walk(Name type, Position at, Rid after,
+                                             std::size_t limit) = 0;
     virtual Result<std::vector<ViewRow>> view(Name view, std::string_view key) = 0;
     virtual Result<std::vector<TypeCount>> counts() = 0;
 };
 
 class Store {
-   public:
+ public:
     virtual ~Store() = default;
     virtual Names& names() = 0;
     /// A snapshot of what is committed now. Errors: `unavailable`.
     virtual Result<std::unique_ptr<Snapshot>> snapshot() = 0;
     /// Queues `commit` and waits until it is durable (one fsync for all that wait) or stale.
-    /// Errors: `busy` when the queue is full, `storage_full`, `unavailable` after a failed write or fsync.
+    /// Errors: `busy` when the queue is full, `storage_full`, `unavailable` after a failed write or
+    /// fsync.
     virtual Result<Receipt> commit(Commit commit) = 0;
     /// Like commit, without waiting: `done` runs on the committer's thread and must be short.
     virtual void commit_later(Commit commit, std::function<void(Result<Receipt>)> done) = 0;
-    /// Calls `listener` on the committer's thread after every group with the last position. For following views.
+    /// Calls `listener` on the committer's thread after every group with the last position. For
+    /// following views.
     virtual void on_commit(std::function<void(Position)> listener) = 0;
 
-    /// Replaces index rows of one parameter for one current version, when it is still current (online reindex).
-    virtual Result<void> reindex(Rid rid, Version version, std::span<const Name> params, Rows rows) = 0;
+    /// Replaces index rows of one parameter for one current version, when it is still current
+    /// (online reindex).
+    virtual Result<void> reindex(Rid rid, Version version, std::span<const Name> params,
+                                 Rows rows) = 0;
 
     /// Cursor of a following view: the next position to read, saved with what the view wrote.
     virtual Result<Position> cursor(std::string_view view) = 0;
@@ -167,7 +185,8 @@ class Store {
     virtual Result<std::optional<std::string>> setting(std::string_view key) = 0;
     virtual Result<void> save_setting(std::string_view key, std::string_view value) = 0;
 
-    /// Content-addressed blobs in pack files. put returns the SHA-256 of `data`; the same content is stored once.
+    /// Content-addressed blobs in pack files. put returns the SHA-256 of `data`; the same content
+    /// is stored once.
     virtual Result<Sha256> put_blob(std::string_view data) = 0;
     virtual Result<std::optional<std::string>> blob(const Sha256& hash) = 0;
 };

@@ -10,7 +10,9 @@ namespace meridian::fhir {
 
 namespace {
 
-bool is_write(std::string_view method) { return method == "POST" || method == "PUT" || method == "PATCH" || method == "DELETE"; }
+bool is_write(std::string_view method) {
+    return method == "POST" || method == "PUT" || method == "PATCH" || method == "DELETE";
+}
 
 /// "Patient/7?x=y" → type, id, query.
 Result<void> take_url_apart(EntryRequest& request, std::string_view where) {
@@ -24,9 +26,14 @@ Result<void> take_url_apart(EntryRequest& request, std::string_view where) {
     if (slash == std::string_view::npos) return {};
     std::string_view rest = url.substr(slash + 1);
     request.id = rest.substr(0, rest.find('/'));
-    if (is_write(request.method) && request.method != "POST" && rest.find('/') != std::string_view::npos) {
-        return fail(Category::incorrect, fmt::format("{} {} is no request that a bundle entry can make: expected Type/id or Type?search", request.method, request.url),
-                    fmt::format("{}.request.url", where));
+    if (is_write(request.method) && request.method != "POST" &&
+        rest.find('/') != std::string_view::npos) {
+        return fail(
+            Category::incorrect,
+            fmt::format(
+                "{} {} is no request that a bundle entry can make: expected Type/id or Type?search",
+                request.method, request.url),
+            fmt::format("{}.request.url", where));
     }
     return {};
 }
@@ -39,11 +46,15 @@ Result<void> take_patch(Operation& operation) {
         return {};
     }
     if (type != "Binary") {
-        return fail(Category::incorrect, "a PATCH entry carries Parameters (FHIRPath Patch) or a Binary with a JSON Patch", operation.where + ".resource");
+        return fail(
+            Category::incorrect,
+            "a PATCH entry carries Parameters (FHIRPath Patch) or a Binary with a JSON Patch",
+            operation.where + ".resource");
     }
     std::string patch;
     if (!base64_decode(operation.resource.string_at("data"), patch)) {
-        return fail(Category::incorrect, "Binary.data is not base64", operation.where + ".resource.data");
+        return fail(Category::incorrect, "Binary.data is not base64",
+                    operation.where + ".resource.data");
     }
     operation.document = std::make_shared<JsonDocument>(TRY(JsonDocument::parse(patch)));
     operation.resource = operation.document->root();
@@ -56,36 +67,47 @@ Result<void> take_patch(Operation& operation) {
 Result<store::Version> parse_version_tag(std::string_view tag) {
     std::string_view text = tag;
     if (text.starts_with("W/")) text.remove_prefix(2);
-    if (text.size() >= 2 && text.front() == '"' && text.back() == '"') text = text.substr(1, text.size() - 2);
+    if (text.size() >= 2 && text.front() == '"' && text.back() == '"')
+        text = text.substr(1, text.size() - 2);
     store::Version version = 0;
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), version);
     if (error != std::errc() || end != text.data() + text.size() || version < 1) {
-        return fail(Category::incorrect, fmt::format("\"{}\" is no version tag of this server: expected W/\"1\"", tag.substr(0, 40)));
+        return fail(Category::incorrect,
+                    fmt::format("\"{}\" is no version tag of this server: expected W/\"1\"",
+                                tag.substr(0, 40)));
     }
     return version;
 }
 
-Result<EntryRequest> parse_entry_request(const Json& entry, std::string_view base_url, std::string_view where) {
+Result<EntryRequest> parse_entry_request(const Json& entry, std::string_view base_url,
+                                         std::string_view where) {
     const Json& asked = entry["request"];
-    if (!asked.is_object()) return fail(Category::incorrect, "the entry has no request", fmt::format("{}.request", where));
+    if (!asked.is_object())
+        return fail(Category::incorrect, "the entry has no request",
+                    fmt::format("{}.request", where));
     EntryRequest request;
     request.method = asked.string_at("method");
     if (request.method != "GET" && request.method != "HEAD" && !is_write(request.method)) {
-        return fail(Category::incorrect, fmt::format("\"{}\" is no method: expected GET, HEAD, POST, PUT, PATCH or DELETE", request.method.substr(0, 20)),
-                    fmt::format("{}.request.method", where));
+        return fail(
+            Category::incorrect,
+            fmt::format("\"{}\" is no method: expected GET, HEAD, POST, PUT, PATCH or DELETE",
+                        request.method.substr(0, 20)),
+            fmt::format("{}.request.method", where));
     }
     std::string_view url = asked.string_at("url");
     if (!base_url.empty() && url.starts_with(base_url)) url.remove_prefix(base_url.size());
     while (url.starts_with('/')) url.remove_prefix(1);
     if (url.find("://") < url.find('?')) {
-        return fail(Category::incorrect, "the URL is not below this server's base", fmt::format("{}.request.url", where));
+        return fail(Category::incorrect, "the URL is not below this server's base",
+                    fmt::format("{}.request.url", where));
     }
     request.url = url;
     TRY(take_url_apart(request, where));
     return request;
 }
 
-Result<Operation> parse_entry_operation(std::shared_ptr<JsonDocument> document, const Json& entry, const EntryRequest& request, std::string where) {
+Result<Operation> parse_entry_operation(std::shared_ptr<JsonDocument> document, const Json& entry,
+                                        const EntryRequest& request, std::string where) {
     const Json& asked = entry["request"];
     Operation operation;
     operation.where = std::move(where);
@@ -95,26 +117,33 @@ Result<Operation> parse_entry_operation(std::shared_ptr<JsonDocument> document, 
     operation.resource = entry["resource"];
     operation.full_url = entry.string_at("fullUrl");
     if (!request.query.empty()) operation.condition = TRY(parse_query_string(request.query));
-    if (const std::string_view tag = asked.string_at("ifMatch"); !tag.empty()) operation.if_match = TRY(parse_version_tag(tag));
+    if (const std::string_view tag = asked.string_at("ifMatch"); !tag.empty())
+        operation.if_match = TRY(parse_version_tag(tag));
     if (request.method != "DELETE" && !operation.resource.is_object()) {
-        return fail(Category::incorrect, fmt::format("a {} entry needs a resource", request.method), operation.where + ".resource");
+        return fail(Category::incorrect, fmt::format("a {} entry needs a resource", request.method),
+                    operation.where + ".resource");
     }
 
     if (request.method == "POST") {
         operation.kind = Operation::Kind::create;
         if (operation.type.empty()) operation.type = operation.resource.string_at("resourceType");
         if (!operation.id.empty()) {
-            return fail(Category::incorrect, "a POST entry names a type only; use PUT to give the id", operation.where + ".request.url");
+            return fail(Category::incorrect,
+                        "a POST entry names a type only; use PUT to give the id",
+                        operation.where + ".request.url");
         }
         operation.condition.reset();
         if (std::string_view query = asked.string_at("ifNoneExist"); !query.empty()) {
-            if (const std::size_t question = query.find('?'); question != std::string_view::npos) query = query.substr(question + 1);
+            if (const std::size_t question = query.find('?'); question != std::string_view::npos)
+                query = query.substr(question + 1);
             operation.condition = TRY(parse_query_string(query));
         }
         return operation;
     }
     if (operation.id.empty() && !operation.condition) {
-        return fail(Category::incorrect, fmt::format("{} needs Type/id or Type?search", request.method), operation.where + ".request.url");
+        return fail(Category::incorrect,
+                    fmt::format("{} needs Type/id or Type?search", request.method),
+                    operation.where + ".request.url");
     }
     if (request.method == "PUT") {
         operation.kind = Operation::Kind::update;
@@ -127,10 +156,14 @@ Result<Operation> parse_entry_operation(std::shared_ptr<JsonDocument> document, 
     return operation;
 }
 
-Result<ParsedTransaction> parse_transaction(std::shared_ptr<JsonDocument> bundle, std::string_view base_url) {
+Result<ParsedTransaction> parse_transaction(std::shared_ptr<JsonDocument> bundle,
+                                            std::string_view base_url) {
     const Json& entries = bundle->root()["entry"];
     if (entries.size() > limits::bundle_entries_max) {
-        return fail(Category::too_large, fmt::format("a bundle may have at most {} entries; this one has {}", limits::bundle_entries_max, entries.size()), "Bundle.entry");
+        return fail(Category::too_large,
+                    fmt::format("a bundle may have at most {} entries; this one has {}",
+                                limits::bundle_entries_max, entries.size()),
+                    "Bundle.entry");
     }
     ParsedTransaction parsed;
     parsed.entry_count = entries.size();
@@ -141,13 +174,18 @@ Result<ParsedTransaction> parse_transaction(std::shared_ptr<JsonDocument> bundle
         std::string where = fmt::format("Bundle.entry[{}]", i);
         EntryRequest request = TRY(parse_entry_request(entry, base_url, where));
         // POST Type/_search and POST …/$operation read; everything else with POST creates.
-        const bool is_reading_post = request.method == "POST" && (request.url.find("_search") != std::string::npos || request.url.find('$') != std::string::npos);
+        const bool is_reading_post =
+            request.method == "POST" && (request.url.find("_search") != std::string::npos ||
+                                         request.url.find('$') != std::string::npos);
         if (!is_write(request.method) || is_reading_post) {
             const Json& asked = entry["request"];
-            parsed.reads.push_back({i, std::move(request), std::string(asked.string_at("ifNoneMatch")), std::string(asked.string_at("ifModifiedSince"))});
+            parsed.reads.push_back({i, std::move(request),
+                                    std::string(asked.string_at("ifNoneMatch")),
+                                    std::string(asked.string_at("ifModifiedSince"))});
             continue;
         }
-        parsed.transaction.operations.push_back(TRY(parse_entry_operation(bundle, entry, request, std::move(where))));
+        parsed.transaction.operations.push_back(
+            TRY(parse_entry_operation(bundle, entry, request, std::move(where))));
         parsed.entry_of_operation.push_back(i);
     }
     return parsed;

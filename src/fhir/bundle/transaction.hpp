@@ -18,7 +18,8 @@ struct EntryRequest {
     std::string query{};  ///< after '?', raw
 };
 
-/// A transaction bundle in parts: what it writes, in the order of its entries, and what it reads afterwards.
+/// A transaction bundle in parts: what it writes, in the order of its entries, and what it reads
+/// afterwards.
 struct ParsedTransaction {
     Transaction transaction;
     std::vector<std::size_t> entry_of_operation;  ///< index into Bundle.entry, one per operation
@@ -32,15 +33,20 @@ struct ParsedTransaction {
 };
 
 /// Takes one entry's request apart. `base_url` is stripped from absolute URLs.
-/// Errors: `incorrect` naming the entry for a missing or unknown method, or a URL that is none of this server's.
-Result<EntryRequest> parse_entry_request(const Json& entry, std::string_view base_url, std::string_view where);
+/// Errors: `incorrect` naming the entry for a missing or unknown method, or a URL that is none of
+/// this server's.
+Result<EntryRequest> parse_entry_request(const Json& entry, std::string_view base_url,
+                                         std::string_view where);
 
 /// Turns one writing entry into an operation. `document` owns `entry`.
-Result<Operation> parse_entry_operation(std::shared_ptr<JsonDocument> document, const Json& entry, const EntryRequest& request, std::string where);
+Result<Operation> parse_entry_operation(std::shared_ptr<JsonDocument> document, const Json& entry,
+                                        const EntryRequest& request, std::string where);
 
-/// Takes a transaction bundle apart (FHIR R4 §3.1.0.11). The bundle's document stays alive as long as the operations.
-/// Errors: `incorrect` or `too_large` (limits::bundle_entries_max), naming the entry. Blocking: never.
-Result<ParsedTransaction> parse_transaction(std::shared_ptr<JsonDocument> bundle, std::string_view base_url);
+/// Takes a transaction bundle apart (FHIR R4 §3.1.0.11). The bundle's document stays alive as long
+/// as the operations. Errors: `incorrect` or `too_large` (limits::bundle_entries_max), naming the
+/// entry. Blocking: never.
+Result<ParsedTransaction> parse_transaction(std::shared_ptr<JsonDocument> bundle,
+                                            std::string_view base_url);
 
 /// Parses a weak or strong entity tag of ours, W/"7", into a version. Errors: `incorrect`.
 Result<store::Version> parse_version_tag(std::string_view tag);

@@ -3,8 +3,9 @@
 
 namespace meridian::fhir::ucum {
 
-// Code, whether it takes prefixes, and its size as a number (or a fraction) of base units. Sizes: SI brochure, 9th edition; NIST
-// SP 811, appendix B; CODATA 2018. Codes and what they stand for: UCUM, https://ucum.org/ucum.
+// Code, whether it takes prefixes, and its size as a number (or a fraction) of base units. Sizes:
+// SI brochure, 9th edition; NIST SP 811, appendix B; CODATA 2018. Codes and what they stand for:
+// UCUM, https://ucum.org/ucum.
 // clang-format off
 static constexpr Atom table[] = {
     // base units: metre, second, gram, radian, kelvin, coulomb, candela
@@ -279,6 +280,8 @@ static constexpr Atom table[] = {
 };
 // clang-format on
 
-std::span<const Atom> atoms() { return table; }
+std::span<const Atom> atoms() {
+    return table;
+}
 
 }  // namespace meridian::fhir::ucum

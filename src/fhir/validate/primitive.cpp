@@ -8,14 +8,19 @@ namespace meridian::fhir {
 
 namespace {
 
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
-bool is_space(char c) { return c == ' ' || c == '\t' || c == '\r' || c == '\n'; }
+bool is_digit(char c) {
+    return c >= '0' && c <= '9';
+}
+bool is_space(char c) {
+    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
 
 const char* string_fault(const Json& value) {
     // [ \r\n\t\S]+ : not empty, no other control characters
     if (!value.is_string() || value.text().empty()) return "expected a string that is not empty";
     for (const char c : value.text()) {
-        if (static_cast<unsigned char>(c) < 0x20 && !is_space(c)) return "expected a string without control characters";
+        if (static_cast<unsigned char>(c) < 0x20 && !is_space(c))
+            return "expected a string without control characters";
     }
     return nullptr;
 }
@@ -48,22 +53,27 @@ const char* integer_fault(const Json& value, std::int64_t least) {
     const std::string_view text = value.text();
     std::int64_t number = 0;
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-    if (error != std::errc() || end != text.data() + text.size() || number < least || number > 2147483647) return expected;
+    if (error != std::errc() || end != text.data() + text.size() || number < least ||
+        number > 2147483647)
+        return expected;
     return nullptr;
 }
 
 /// How a date-like text must look: `time` and `zone` as its type asks.
 const char* date_fault(const Json& value, std::string_view type) {
-    const char* expected = type == "date"      ? "expected YYYY, YYYY-MM or YYYY-MM-DD"
-                           : type == "instant" ? "expected YYYY-MM-DDThh:mm:ss with time zone"
-                                               : "expected YYYY, YYYY-MM, YYYY-MM-DD or YYYY-MM-DDThh:mm:ss with time zone";
+    const char* expected =
+        type == "date" ? "expected YYYY, YYYY-MM or YYYY-MM-DD"
+        : type == "instant"
+            ? "expected YYYY-MM-DDThh:mm:ss with time zone"
+            : "expected YYYY, YYYY-MM, YYYY-MM-DD or YYYY-MM-DDThh:mm:ss with time zone";
     if (!value.is_string()) return expected;
     const auto date = parse_date(value.text());
     if (!date) return expected;
     const bool has_time = date->precision > DatePrecision::day;
     if (type == "date") return has_time ? expected : nullptr;
     if (type == "instant" && !has_time) return expected;
-    if (has_time && (date->precision < DatePrecision::second || !date->zone_minutes)) return expected;
+    if (has_time && (date->precision < DatePrecision::second || !date->zone_minutes))
+        return expected;
     return nullptr;
 }
 
@@ -88,7 +98,8 @@ const char* base64_fault(const Json& value) {
     bool padded = false;
     for (const char c : value.text()) {
         if (is_space(c)) continue;
-        const bool is_alphabet = is_digit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '+' || c == '/';
+        const bool is_alphabet =
+            is_digit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '+' || c == '/';
         if (c == '=') {
             padded = true;
         } else if (!is_alphabet || padded) {
@@ -111,7 +122,8 @@ const char* oid_fault(const Json& value) {
         if (text[i] == '.') {
             if (at_start) return expected;
             at_start = true;
-        } else if (!is_digit(text[i]) || (at_start && text[i] == '0' && i + 1 < text.size() && text[i + 1] != '.')) {
+        } else if (!is_digit(text[i]) ||
+                   (at_start && text[i] == '0' && i + 1 < text.size() && text[i + 1] != '.')) {
             return expected;
         } else {
             at_start = false;
@@ -131,22 +143,34 @@ using Check = const char* (*)(const Json&);
 const std::unordered_map<const Type*, Check>& checks() {
     static const std::unordered_map<const Type*, Check> table = [] {
         const std::pair<const char*, Check> rules[] = {
-            {"boolean", [](const Json& v) -> const char* { return v.is_boolean() ? nullptr : "expected true or false"; }},
+            {"boolean",
+             [](const Json& v) -> const char* {
+                 return v.is_boolean() ? nullptr : "expected true or false";
+             }},
             {"integer", [](const Json& v) { return integer_fault(v, -2147483648LL); }},
             {"unsignedInt", [](const Json& v) { return integer_fault(v, 0); }},
             {"positiveInt", [](const Json& v) { return integer_fault(v, 1); }},
-            {"decimal", [](const Json& v) -> const char* { return v.is_number() ? nullptr : "expected a number"; }},
+            {"decimal",
+             [](const Json& v) -> const char* {
+                 return v.is_number() ? nullptr : "expected a number";
+             }},
             {"string", string_fault},
             {"markdown", string_fault},
             {"uri", uri_fault},
             {"url", uri_fault},
             {"canonical", uri_fault},
             {"oid", oid_fault},
-            {"uuid", [](const Json& v) -> const char* {
-                 return v.text().starts_with("urn:uuid:") && is_uuid(v.text().substr(9)) ? nullptr : "expected urn:uuid: and a UUID";
+            {"uuid",
+             [](const Json& v) -> const char* {
+                 return v.text().starts_with("urn:uuid:") && is_uuid(v.text().substr(9))
+                            ? nullptr
+                            : "expected urn:uuid: and a UUID";
              }},
-            {"id", [](const Json& v) -> const char* {
-                 return v.is_string() && is_fhir_id(v.text()) ? nullptr : "expected an id: 1 to 64 of A-Z a-z 0-9 - .";
+            {"id",
+             [](const Json& v) -> const char* {
+                 return v.is_string() && is_fhir_id(v.text())
+                            ? nullptr
+                            : "expected an id: 1 to 64 of A-Z a-z 0-9 - .";
              }},
             {"code", code_fault},
             {"date", [](const Json& v) { return date_fault(v, "date"); }},
@@ -168,11 +192,14 @@ const std::unordered_map<const Type*, Check>& checks() {
 }  // namespace
 
 const char* primitive_fault(const Type& type, const Json& value) {
-    if (value.is_object() || value.is_array()) return "expected a single value, not an object or array";
+    if (value.is_object() || value.is_array())
+        return "expected a single value, not an object or array";
     if (value.is_null()) return "expected a value, not null";
     const auto found = checks().find(&type);
     if (found != checks().end()) return found->second(value);
-    return value.is_string() ? nullptr : "expected a string";  // e.g. http://hl7.org/fhirpath/System.String of Element.id
+    return value.is_string()
+               ? nullptr
+               : "expected a string";  // e.g. http://hl7.org/fhirpath/System.String of Element.id
 }
 
 }  // namespace meridian::fhir

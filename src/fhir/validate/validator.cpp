@@ -26,10 +26,12 @@ struct Place {
     }
 };
 
-std::string_view shortened(std::string_view text) { return text.substr(0, 40); }
+std::string_view shortened(std::string_view text) {
+    return text.substr(0, 40);
+}
 
 class Walk {
-   public:
+ public:
     explicit Walk(std::vector<Issue>& issues) : issues_(issues) {}
 
     void resource(const Json& node, const Place* above, bool is_contained) {
@@ -37,7 +39,10 @@ class Walk {
         const Type* type = definitions().resource(name);
         if (type == nullptr) {
             const Place place{above, "resourceType"};
-            report("structure", place, name.empty() ? "a resource needs a resourceType" : fmt::format("\"{}\" is no FHIR R4 resource type", shortened(name)));
+            report("structure", place,
+                   name.empty()
+                       ? "a resource needs a resourceType"
+                       : fmt::format("\"{}\" is no FHIR R4 resource type", shortened(name)));
             return;
         }
         const Json* outer = std::exchange(container_, is_contained ? container_ : &node);
@@ -53,8 +58,9 @@ class Walk {
         container_ = outer;
     }
 
-   private:
-    void report(const char* code, const Place& place, std::string message, Severity severity = Severity::error) {
+ private:
+    void report(const char* code, const Place& place, std::string message,
+                Severity severity = Severity::error) {
         if (issues_.size() >= limits::validation_issues_max) return;
         issues_.push_back({severity, code, std::move(message), place.text()});
     }
@@ -70,14 +76,17 @@ class Walk {
             const Place here{&place, member.key};
             const Type::Property property = type.find(property_name);
             if (property.element == nullptr) {
-                report("structure", here, fmt::format("{} has no element \"{}\"", type.name, shortened(member.key)));
+                report("structure", here,
+                       fmt::format("{} has no element \"{}\"", type.name, shortened(member.key)));
                 continue;
             }
             if (is_companion) {
                 companion(member.value, property, here);
             } else {
-                if (property.element->is_choice && already_seen(std::span(seen.data(), seen_count), property.element)) {
-                    report("structure", here, fmt::format("{} may have one type only", property.element->path));
+                if (property.element->is_choice &&
+                    already_seen(std::span(seen.data(), seen_count), property.element)) {
+                    report("structure", here,
+                           fmt::format("{} may have one type only", property.element->path));
                 }
                 element(member.value, property, node, here);
             }
@@ -96,11 +105,13 @@ class Walk {
         return std::find(seen.begin(), seen.end(), element) != seen.end();
     }
 
-    void element(const Json& value, const Type::Property& property, const Json& owner, const Place& place) {
+    void element(const Json& value, const Type::Property& property, const Json& owner,
+                 const Place& place) {
         const Element& definition = *property.element;
         if (!definition.is_array()) {
             if (value.is_array()) {
-                report("structure", place, fmt::format("{} is a single value, not an array", definition.path));
+                report("structure", place,
+                       fmt::format("{} is a single value, not an array", definition.path));
                 return;
             }
             return single(value, property, place);
@@ -111,7 +122,9 @@ class Walk {
         }
         if (value.size() == 0) report("structure", place, "an array may not be empty");
         if (definition.max != UINT_MAX && value.size() > definition.max) {
-            report("structure", place, fmt::format("{} may have at most {} items, not {}", definition.path, definition.max, value.size()));
+            report("structure", place,
+                   fmt::format("{} may have at most {} items, not {}", definition.path,
+                               definition.max, value.size()));
         }
         for (std::size_t i = 0; i < value.size(); ++i) {
             const Place here{place.above, place.name, static_cast<std::ptrdiff_t>(i)};
@@ -123,26 +136,32 @@ class Walk {
     /// FHIR R4 §2.6.2.3: null stands for a repetition that has only an id or extensions.
     static bool has_companion(const Json& owner, std::string_view property, std::size_t index) {
         const Json& companions = owner[std::string("_").append(property)];
-        return index < companions.size() && companions.is_array() && companions.items()[index].is_object();
+        return index < companions.size() && companions.is_array() &&
+               companions.items()[index].is_object();
     }
 
     void single(const Json& value, const Type::Property& property, const Place& place) {
         const Type& type = *property.type->type;
         if (type.is_primitive()) {
             if (const char* fault = primitive_fault(type, value)) {
-                report("value", place, fmt::format("\"{}\" is no {}: {}", shortened(value.text()), type.name, fault));
+                report(
+                    "value", place,
+                    fmt::format("\"{}\" is no {}: {}", shortened(value.text()), type.name, fault));
                 return;
             }
-            if (property.element->binding == Binding::required && type.name == "code") bound_code({}, value.text(), *property.element, place);
+            if (property.element->binding == Binding::required && type.name == "code")
+                bound_code({}, value.text(), *property.element, place);
             return;
         }
         if (!value.is_object()) {
             report("structure", place, fmt::format("{} is an object", property.element->path));
             return;
         }
-        if (type.is_resource()) return resource(value, &place, property.element->name == "contained");
+        if (type.is_resource())
+            return resource(value, &place, property.element->name == "contained");
         object(value, type, place);
-        if (property.element->binding == Binding::required) bound_concept(value, type, *property.element, place);
+        if (property.element->binding == Binding::required)
+            bound_concept(value, type, *property.element, place);
         if (type.name == "Reference") reference_target(value, *property.type, place);
     }
 
@@ -154,11 +173,14 @@ class Walk {
         }
         static const Type* element_type = definitions().find("Element");
         const auto one = [&](const Json& node, const Place& here) {
-            if (!node.is_object()) return report("structure", here, "expected an object with id or extension");
+            if (!node.is_object())
+                return report("structure", here, "expected an object with id or extension");
             object(node, *element_type, here);
         };
         if (value.is_array() != property.element->is_array()) {
-            return report("structure", place, fmt::format("{} is {}", place.name, property.element->is_array() ? "an array" : "an object"));
+            return report("structure", place,
+                          fmt::format("{} is {}", place.name,
+                                      property.element->is_array() ? "an array" : "an object"));
         }
         if (!value.is_array()) return one(value, place);
         for (std::size_t i = 0; i < value.size(); ++i) {
@@ -167,26 +189,37 @@ class Walk {
         }
     }
 
-    void bound_code(std::string_view system, std::string_view code, const Element& element, const Place& place) {
-        if (definitions().in_value_set(element.value_set, system, code) != Definitions::Membership::no) return;
-        report("code-invalid", place, fmt::format("\"{}\" is not in the required value set {}", shortened(code), element.value_set));
+    void bound_code(std::string_view system, std::string_view code, const Element& element,
+                    const Place& place) {
+        if (definitions().in_value_set(element.value_set, system, code) !=
+            Definitions::Membership::no)
+            return;
+        report("code-invalid", place,
+               fmt::format("\"{}\" is not in the required value set {}", shortened(code),
+                           element.value_set));
     }
 
-    void bound_concept(const Json& value, const Type& type, const Element& element, const Place& place) {
+    void bound_concept(const Json& value, const Type& type, const Element& element,
+                       const Place& place) {
         if (type.name == "Coding") {
-            if (const std::string_view code = value.string_at("code"); !code.empty()) bound_code(value.string_at("system"), code, element, place);
+            if (const std::string_view code = value.string_at("code"); !code.empty())
+                bound_code(value.string_at("system"), code, element, place);
             return;
         }
         if (type.name != "CodeableConcept") return;
         const auto codings = value["coding"].items();
         if (codings.empty()) return;  // text only: nothing to look up
         for (const Json& coding : codings) {
-            if (definitions().in_value_set(element.value_set, coding.string_at("system"), coding.string_at("code")) != Definitions::Membership::no) return;
+            if (definitions().in_value_set(element.value_set, coding.string_at("system"),
+                                           coding.string_at("code")) != Definitions::Membership::no)
+                return;
         }
-        report("code-invalid", place, fmt::format("no coding is in the required value set {}", element.value_set));
+        report("code-invalid", place,
+               fmt::format("no coding is in the required value set {}", element.value_set));
     }
 
-    /// Reference.reference: a relative or absolute URL, or '#' and the id of a contained resource (FHIR R4 §2.3.0).
+    /// Reference.reference: a relative or absolute URL, or '#' and the id of a contained resource
+    /// (FHIR R4 §2.3.0).
     void reference_shape(const Json& node, const Place& place) {
         const std::string_view reference = node.string_at("reference");
         if (!reference.starts_with('#') || reference.size() == 1 || container_ == nullptr) return;
@@ -194,26 +227,36 @@ class Walk {
             if (contained.string_at("id") == reference.substr(1)) return;
         }
         const Place here{&place, "reference"};
-        report("not-found", here, fmt::format("\"{}\" names no contained resource", shortened(reference)));
+        report("not-found", here,
+               fmt::format("\"{}\" names no contained resource", shortened(reference)));
     }
 
     void reference_target(const Json& node, const ElementType& type, const Place& place) {
         const std::string_view reference = node.string_at("reference");
-        if (reference.empty() || reference.starts_with('#') || reference.find(':') != std::string_view::npos) return;
+        if (reference.empty() || reference.starts_with('#') ||
+            reference.find(':') != std::string_view::npos)
+            return;
         const Place here{&place, "reference"};
         const std::size_t slash = reference.find('/');
         const std::string_view target = reference.substr(0, slash);
-        std::string_view id = slash == std::string_view::npos ? std::string_view() : reference.substr(slash + 1);
+        std::string_view id =
+            slash == std::string_view::npos ? std::string_view() : reference.substr(slash + 1);
         id = id.substr(0, id.find("/_history/"));
         if (definitions().resource(target) == nullptr || !is_fhir_id(id)) {
-            report("value", here, fmt::format("\"{}\" is no reference: expected Type/id, an absolute URL, urn:uuid: or #id", shortened(reference)));
+            report(
+                "value", here,
+                fmt::format(
+                    "\"{}\" is no reference: expected Type/id, an absolute URL, urn:uuid: or #id",
+                    shortened(reference)));
             return;
         }
         if (type.targets.empty()) return;
         for (const std::string_view allowed : type.targets) {
             if (allowed == target || allowed == "Resource" || allowed == "Any") return;
         }
-        report("value", here, fmt::format("a {} may not stand here: expected a reference to {}", target, fmt::join(type.targets, ", ")));
+        report("value", here,
+               fmt::format("a {} may not stand here: expected a reference to {}", target,
+                           fmt::join(type.targets, ", ")));
     }
 
     std::vector<Issue>& issues_;
@@ -231,7 +274,8 @@ void validate_structure(const Json& resource, std::vector<Issue>& issues) {
 }
 
 bool has_errors(const std::vector<Issue>& issues) {
-    return std::any_of(issues.begin(), issues.end(), [](const Issue& issue) { return issue.severity <= Severity::error; });
+    return std::any_of(issues.begin(), issues.end(),
+                       [](const Issue& issue) { return issue.severity <= Severity::error; });
 }
 
 }  // namespace meridian::fhir

@@ -24,8 +24,11 @@ std::string only_finding(std::string_view json) {
 }
 
 TEST(Validator, AcceptsAPatient) {
-    EXPECT_TRUE(findings(R"({"resourceType":"Patient","id":"a","name":[{"family":"王","given":["小明"]}],"birthDate":"1987-03","gender":"female",
-        "_birthDate":{"extension":[{"url":"http://example.org/x","valueString":"y"}]},"deceasedBoolean":false})").empty());
+    EXPECT_TRUE(
+        findings(
+            R"({"resourceType":"Patient","id":"a","name":[{"family":"王","given":["小明"]}],"birthDate":"1987-03","gender":"female",
+        "_birthDate":{"extension":[{"url":"http://example.org/x","valueString":"y"}]},"deceasedBoolean":false})")
+            .empty());
 }
 
 TEST(Validator, NamesPlaceAndExpectation) {
@@ -33,43 +36,64 @@ TEST(Validator, NamesPlaceAndExpectation) {
               "Patient.birthDate: \"1987-13-02\" is no date: expected YYYY, YYYY-MM or YYYY-MM-DD");
     EXPECT_EQ(only_finding(R"({"resourceType":"Patient","name":[{"given":["a",7]}]})"),
               "Patient.name[0].given[1]: \"7\" is no string: expected a string that is not empty");
-    EXPECT_EQ(only_finding(R"({"resourceType":"Patient","nome":1})"), "Patient.nome: Patient has no element \"nome\"");
+    EXPECT_EQ(only_finding(R"({"resourceType":"Patient","nome":1})"),
+              "Patient.nome: Patient has no element \"nome\"");
     EXPECT_EQ(only_finding(R"({"resourceType":"Patient","gender":"unsure"})"),
-              "Patient.gender: \"unsure\" is not in the required value set http://hl7.org/fhir/ValueSet/administrative-gender");
-    EXPECT_EQ(only_finding(R"({"resourceType":"Nothing"})"), "resourceType: \"Nothing\" is no FHIR R4 resource type");
+              "Patient.gender: \"unsure\" is not in the required value set "
+              "http://hl7.org/fhir/ValueSet/administrative-gender");
+    EXPECT_EQ(only_finding(R"({"resourceType":"Nothing"})"),
+              "resourceType: \"Nothing\" is no FHIR R4 resource type");
 }
 
 TEST(Validator, ChecksCardinalityAndShape) {
-    EXPECT_EQ(findings(R"({"resourceType":"Observation","code":{"text":"x"}})").size(), 1u);  // status is required
-    EXPECT_EQ(findings(R"({"resourceType":"Patient","name":{"family":"x"}})").size(), 1u);    // an array
-    EXPECT_EQ(findings(R"({"resourceType":"Patient","birthDate":["1987"]})").size(), 1u);     // not an array
-    EXPECT_EQ(findings(R"({"resourceType":"Patient","name":[]})").size(), 1u);                // empty array
-    EXPECT_EQ(findings(R"({"resourceType":"Patient","name":[{}]})").size(), 1u);              // empty object
-    EXPECT_EQ(findings(R"({"resourceType":"Patient","active":null})").size(), 1u);            // null
-    EXPECT_EQ(findings(R"({"resourceType":"Patient","active":"true"})").size(), 1u);          // a boolean as text
-    EXPECT_EQ(findings(R"({"resourceType":"Patient","deceasedBoolean":true,"deceasedDateTime":"2020"})").size(), 1u);
+    EXPECT_EQ(findings(R"({"resourceType":"Observation","code":{"text":"x"}})").size(),
+              1u);  // status is required
+    EXPECT_EQ(findings(R"({"resourceType":"Patient","name":{"family":"x"}})").size(),
+              1u);  // an array
+    EXPECT_EQ(findings(R"({"resourceType":"Patient","birthDate":["1987"]})").size(),
+              1u);                                                                  // not an array
+    EXPECT_EQ(findings(R"({"resourceType":"Patient","name":[]})").size(), 1u);      // empty array
+    EXPECT_EQ(findings(R"({"resourceType":"Patient","name":[{}]})").size(), 1u);    // empty object
+    EXPECT_EQ(findings(R"({"resourceType":"Patient","active":null})").size(), 1u);  // null
+    EXPECT_EQ(findings(R"({"resourceType":"Patient","active":"true"})").size(),
+              1u);  // a boolean as text
+    EXPECT_EQ(
+        findings(R"({"resourceType":"Patient","deceasedBoolean":true,"deceasedDateTime":"2020"})")
+            .size(),
+        1u);
 }
 
 TEST(Validator, NullStandsForARepetitionWithACompanion) {
-    EXPECT_TRUE(findings(R"({"resourceType":"Patient","name":[{"given":["a",null],"_given":[null,{"id":"x"}]}]})").empty());
+    EXPECT_TRUE(
+        findings(
+            R"({"resourceType":"Patient","name":[{"given":["a",null],"_given":[null,{"id":"x"}]}]})")
+            .empty());
     EXPECT_EQ(findings(R"({"resourceType":"Patient","name":[{"given":["a",null]}]})").size(), 1u);
 }
 
 TEST(Validator, ChecksReferences) {
     const auto with = [](std::string_view reference) {
-        return fmt::format(R"({{"resourceType":"Observation","status":"final","code":{{"text":"x"}},"subject":{{"reference":"{}"}}}})", reference);
+        return fmt::format(
+            R"({{"resourceType":"Observation","status":"final","code":{{"text":"x"}},"subject":{{"reference":"{}"}}}})",
+            reference);
     };
-    for (const char* fine : {"Patient/1", "Patient/1/_history/2", "urn:uuid:0a-1", "http://other.example/fhir/Patient/1", "Group/7"}) {
+    for (const char* fine : {"Patient/1", "Patient/1/_history/2", "urn:uuid:0a-1",
+                             "http://other.example/fhir/Patient/1", "Group/7"}) {
         EXPECT_TRUE(findings(with(fine)).empty()) << fine;
     }
-    for (const char* wrong : {"Patient", "Patient/", "Pationt/1", "Encounter/1", "#nothing", "Patient/a b"}) {
+    for (const char* wrong :
+         {"Patient", "Patient/", "Pationt/1", "Encounter/1", "#nothing", "Patient/a b"}) {
         EXPECT_EQ(findings(with(wrong)).size(), 1u) << wrong;
     }
 }
 
 TEST(Validator, ContainedResourcesAreChecked) {
-    EXPECT_EQ(findings(R"({"resourceType":"Patient","contained":[{"resourceType":"Organization","id":"o","active":"x"}],
-        "managingOrganization":{"reference":"#o"}})").size(), 1u);
+    EXPECT_EQ(
+        findings(
+            R"({"resourceType":"Patient","contained":[{"resourceType":"Organization","id":"o","active":"x"}],
+        "managingOrganization":{"reference":"#o"}})")
+            .size(),
+        1u);
 }
 
 TEST(Validator, SyntheaIsValid) {
@@ -82,7 +106,8 @@ TEST(Validator, SyntheaIsValid) {
         for (const Json& entry : document->root()["entry"].items()) {
             std::vector<Issue> issues;
             validate_structure(entry["resource"], issues);
-            ASSERT_TRUE(issues.empty()) << bundle.name << ": " << issues.front().path << ": " << issues.front().message;
+            ASSERT_TRUE(issues.empty())
+                << bundle.name << ": " << issues.front().path << ": " << issues.front().message;
             ++resources;
         }
     }

@@ -17,8 +17,9 @@ namespace {
 
 /// One NDJSON file being written; it ends at limits::export_file_resources and the next begins.
 class Writer {
-   public:
-    Writer(const std::string& folder, std::string type, std::vector<ExportFile>& files) : folder_(folder), type_(std::move(type)), files_(files) {}
+ public:
+    Writer(const std::string& folder, std::string type, std::vector<ExportFile>& files)
+        : folder_(folder), type_(std::move(type)), files_(files) {}
     ~Writer() {
         if (file_ != nullptr) std::fclose(file_);
     }
@@ -26,7 +27,9 @@ class Writer {
     Writer& operator=(const Writer&) = delete;
 
     Result<void> write(std::string_view line) {
-        if (file_ == nullptr || files_.back().count >= static_cast<std::int64_t>(limits::export_file_resources)) TRY(next_file());
+        if (file_ == nullptr ||
+            files_.back().count >= static_cast<std::int64_t>(limits::export_file_resources))
+            TRY(next_file());
         buffer_ += line;
         buffer_ += '\n';
         ++files_.back().count;
@@ -40,13 +43,17 @@ class Writer {
         return closed ? Result<void>() : failure();
     }
 
-   private:
+ private:
     std::unexpected<Error> failure() const {
-        return fail(errno == ENOSPC ? Category::storage_full : Category::unavailable, fmt::format("an export file cannot be written: {}", std::strerror(errno)), folder_);
+        return fail(errno == ENOSPC ? Category::storage_full : Category::unavailable,
+                    fmt::format("an export file cannot be written: {}", std::strerror(errno)),
+                    folder_);
     }
 
     Result<void> flush() {
-        const bool written = std::fwrite(buffer_.data(), 1, buffer_.size(), file_) == buffer_.size() && std::fflush(file_) == 0;
+        const bool written =
+            std::fwrite(buffer_.data(), 1, buffer_.size(), file_) == buffer_.size() &&
+            std::fflush(file_) == 0;
         buffer_.clear();
         return written ? Result<void>() : failure();
     }
@@ -78,23 +85,32 @@ std::vector<std::string> parts_of(std::string_view text) {
 }
 
 class Export {
-   public:
-    Export(fhir::Repository& repository, const fhir::Caller& caller, const ExportRequest& request, const std::string& folder,
-           const std::function<bool(const ExportProgress&)>& go_on)
-        : repository_(repository), caller_(caller), request_(request), folder_(folder), go_on_(go_on), parameters_(repository.parameters()) {}
+ public:
+    Export(fhir::Repository& repository, const fhir::Caller& caller, const ExportRequest& request,
+           const std::string& folder, const std::function<bool(const ExportProgress&)>& go_on)
+        : repository_(repository),
+          caller_(caller),
+          request_(request),
+          folder_(folder),
+          go_on_(go_on),
+          parameters_(repository.parameters()) {}
 
     Result<ExportResult> run() {
         const std::vector<std::string> types = TRY(export_types(repository_, caller_, request_));
         std::error_code error;
         std::filesystem::create_directories(folder_, error);
-        if (error) return fail(Category::unavailable, fmt::format("the folder cannot be made: {}", error.message()), folder_);
+        if (error)
+            return fail(Category::unavailable,
+                        fmt::format("the folder cannot be made: {}", error.message()), folder_);
         {
             auto snapshot = TRY(repository_.store().snapshot());
             result_.position = snapshot->position();
             result_.transaction_time = now();
             TRY(choose_patients(*snapshot));
             for (const store::TypeCount& count : TRY(snapshot->counts())) {
-                if (std::find(types.begin(), types.end(), parameters_->type_text(count.type)) != types.end()) progress_.total += count.resources;
+                if (std::find(types.begin(), types.end(), parameters_->type_text(count.type)) !=
+                    types.end())
+                    progress_.total += count.resources;
             }
         }
         for (const std::string& type : types) TRY(export_type(type));
@@ -102,8 +118,9 @@ class Export {
         return std::move(result_);
     }
 
-   private:
-    /// The patients that a group or the `patient` parameter names; `chosen_` stays empty when all are meant.
+ private:
+    /// The patients that a group or the `patient` parameter names; `chosen_` stays empty when all
+    /// are meant.
     Result<void> choose_patients(store::Snapshot& snapshot) {
         for (const std::string& id : request_.patients) chosen_.insert(id);
         if (request_.scope != ExportRequest::Scope::group) return {};
@@ -116,16 +133,20 @@ class Export {
             members.emplace(reference.substr(8));
         }
         (void)snapshot;
-        if (!chosen_.empty()) std::erase_if(members, [&](const std::string& id) { return !chosen_.contains(id); });
+        if (!chosen_.empty())
+            std::erase_if(members, [&](const std::string& id) { return !chosen_.contains(id); });
         chosen_ = std::move(members);
         is_chosen_ = true;
         return {};
     }
 
-    bool needs_compartments() const { return request_.scope != ExportRequest::Scope::system || !chosen_.empty() || is_chosen_; }
+    bool needs_compartments() const {
+        return request_.scope != ExportRequest::Scope::system || !chosen_.empty() || is_chosen_;
+    }
 
     /// Rids that one of the type's filters selects; nothing when the type has no filter.
-    Result<std::optional<std::unordered_set<store::Rid>>> filtered(store::Snapshot& snapshot, std::string_view type) {
+    Result<std::optional<std::unordered_set<store::Rid>>> filtered(store::Snapshot& snapshot,
+                                                                   std::string_view type) {
         std::optional<std::unordered_set<store::Rid>> rids;
         for (const std::string& filter : request_.type_filters) {
             const auto parsed = TRY(fhir::search::parse_conditional_reference(filter));
@@ -135,8 +156,11 @@ class Export {
             options.base_url = request_.base_url;
             options.access = caller_.access;
             options.now = now();
-            const auto shared = TRY(fhir::search::conditional_plan(*parameters_, repository_.store().names(), type, parsed->query, options, limits::reindex_batch_resources));
-            // The plan is this export's alone: walking it page by page changes nothing that others see.
+            const auto shared = TRY(fhir::search::conditional_plan(
+                *parameters_, repository_.store().names(), type, parsed->query, options,
+                limits::reindex_batch_resources));
+            // The plan is this export's alone: walking it page by page changes nothing that others
+            // see.
             auto& plan = const_cast<store::Plan&>(*shared);
             while (true) {
                 const store::Matches matches = TRY(snapshot.search(plan));
@@ -150,9 +174,12 @@ class Export {
 
     Result<bool> concerns_chosen_patients(std::string_view type, std::string_view json) {
         const JsonDocument document = TRY(JsonDocument::parse(json));
-        const store::Rows rows = fhir::search::extract(*parameters_, type, document.root(), repository_.store().names());
+        const store::Rows rows =
+            fhir::search::extract(*parameters_, type, document.root(), repository_.store().names());
         if (!is_chosen_ && chosen_.empty()) return !rows.compartments.empty();
-        return std::any_of(rows.compartments.begin(), rows.compartments.end(), [&](const store::Identity& patient) { return chosen_.contains(patient.id); });
+        return std::any_of(
+            rows.compartments.begin(), rows.compartments.end(),
+            [&](const store::Identity& patient) { return chosen_.contains(patient.id); });
     }
 
     std::vector<std::string> elements_of(std::string_view type) const {
@@ -181,15 +208,21 @@ class Export {
         store::Rid after = 0;
         while (true) {
             auto snapshot = TRY(repository_.store().snapshot());
-            const auto batch = TRY(snapshot->walk(type_name, result_.position, after, limits::export_batch_resources));
+            const auto batch = TRY(
+                snapshot->walk(type_name, result_.position, after, limits::export_batch_resources));
             snapshot.reset();
             if (batch.empty()) break;
             for (const store::Stored& stored : batch) {
                 after = stored.rid;
-                if ((request_.since && stored.updated < *request_.since) || (allowed && !allowed->contains(stored.rid))) continue;
+                if ((request_.since && stored.updated < *request_.since) ||
+                    (allowed && !allowed->contains(stored.rid)))
+                    continue;
                 fhir::Resource resource = TRY(repository_.decode(stored));
-                if (needs_compartments() && !TRY(concerns_chosen_patients(type, resource.json))) continue;
-                if (!elements.empty()) resource.json = TRY(fhir::subset(resource.json, fhir::Page::Summary::off, elements));
+                if (needs_compartments() && !TRY(concerns_chosen_patients(type, resource.json)))
+                    continue;
+                if (!elements.empty())
+                    resource.json =
+                        TRY(fhir::subset(resource.json, fhir::Page::Summary::off, elements));
                 TRY(writer.write(resource.json));
                 ++result_.resources;
             }
@@ -199,7 +232,8 @@ class Export {
         return writer.finish();
     }
 
-    /// Bulk Data §"deleted": a transaction bundle with a DELETE entry for each resource that is gone.
+    /// Bulk Data §"deleted": a transaction bundle with a DELETE entry for each resource that is
+    /// gone.
     Result<void> export_deletions(const std::vector<std::string>& types) {
         Writer writer(folder_, "deleted", result_.deleted);
         store::HistoryScope scope;
@@ -213,7 +247,9 @@ class Export {
                 if (!stored.deleted() || !stored.current) continue;
                 const std::string_view type = parameters_->type_text(stored.type);
                 if (std::find(types.begin(), types.end(), type) == types.end()) continue;
-                TRY(writer.write(fmt::format(R"({{"resourceType":"Bundle","type":"transaction","entry":[{{"request":{{"method":"DELETE","url":"{}/{}"}}}}]}})", type, stored.id)));
+                TRY(writer.write(fmt::format(
+                    R"({{"resourceType":"Bundle","type":"transaction","entry":[{{"request":{{"method":"DELETE","url":"{}/{}"}}}}]}})",
+                    type, stored.id)));
             }
             if (batch.size() < scope.limit) break;
             scope.before = batch.back().position;
@@ -236,7 +272,9 @@ class Export {
 
 }  // namespace
 
-Result<std::vector<std::string>> export_types(fhir::Repository& repository, const fhir::Caller& caller, const ExportRequest& request) {
+Result<std::vector<std::string>> export_types(fhir::Repository& repository,
+                                              const fhir::Caller& caller,
+                                              const ExportRequest& request) {
     std::vector<std::string> types;
     const fhir::Compartment& patient = *fhir::definitions().compartment("Patient");
     const auto fits_scope = [&](std::string_view type) {
@@ -246,7 +284,10 @@ Result<std::vector<std::string>> export_types(fhir::Repository& repository, cons
     };
     for (const std::string& list : request.types) {
         for (const std::string& type : parts_of(list)) {
-            if (fhir::definitions().resource(type) == nullptr) return fail(Category::incorrect, fmt::format("\"{}\" is no FHIR R4 resource type", type.substr(0, 60)), "_type");
+            if (fhir::definitions().resource(type) == nullptr)
+                return fail(Category::incorrect,
+                            fmt::format("\"{}\" is no FHIR R4 resource type", type.substr(0, 60)),
+                            "_type");
             if (fits_scope(type)) types.push_back(type);
         }
     }
@@ -260,14 +301,21 @@ Result<std::vector<std::string>> export_types(fhir::Repository& repository, cons
     options.now = now();
     for (const std::string& filter : request.type_filters) {
         const auto parsed = TRY(fhir::search::parse_conditional_reference(filter));
-        if (!parsed) return fail(Category::incorrect, fmt::format("\"{}\" is no filter: expected Type?search", filter.substr(0, 60)), "_typeFilter");
-        TRY(fhir::search::conditional_plan(*repository.parameters(), repository.store().names(), parsed->type, parsed->query, options));
+        if (!parsed)
+            return fail(
+                Category::incorrect,
+                fmt::format("\"{}\" is no filter: expected Type?search", filter.substr(0, 60)),
+                "_typeFilter");
+        TRY(fhir::search::conditional_plan(*repository.parameters(), repository.store().names(),
+                                           parsed->type, parsed->query, options));
     }
-    if (request.scope == ExportRequest::Scope::group) TRY(repository.read(caller, "Group", request.group_id));
+    if (request.scope == ExportRequest::Scope::group)
+        TRY(repository.read(caller, "Group", request.group_id));
     return types;
 }
 
-Result<ExportResult> export_to_folder(fhir::Repository& repository, const fhir::Caller& caller, const ExportRequest& request, const std::string& folder,
+Result<ExportResult> export_to_folder(fhir::Repository& repository, const fhir::Caller& caller,
+                                      const ExportRequest& request, const std::string& folder,
                                       const std::function<bool(const ExportProgress&)>& go_on) {
     return Export(repository, caller, request, folder, go_on).run();
 }

@@ -17,11 +17,12 @@ namespace meridian::rest {
 struct ExportRequest {
     enum class Scope : unsigned char { system, patient, group } scope = Scope::system;
     std::string group_id{};
-    std::vector<std::string> types{};         ///< empty = all types of the scope
+    std::vector<std::string> types{};  ///< empty = all types of the scope
     std::optional<Instant> since{};
-    std::vector<std::string> elements{};      ///< "id" or "Patient.id"; empty = all
-    std::vector<std::string> type_filters{};  ///< "Observation?code=…"; several of one type are ORed
-    std::vector<std::string> patients{};      ///< ids; empty = all of the scope
+    std::vector<std::string> elements{};  ///< "id" or "Patient.id"; empty = all
+    std::vector<std::string>
+        type_filters{};                   ///< "Observation?code=…"; several of one type are ORed
+    std::vector<std::string> patients{};  ///< ids; empty = all of the scope
     std::string base_url{};
 };
 
@@ -45,13 +46,18 @@ struct ExportProgress {
     std::string type{};
 };
 
-/// Checks the request and gives the types it means. Errors: `incorrect` for unknown types or filters, `not_found` for the group.
-Result<std::vector<std::string>> export_types(fhir::Repository& repository, const fhir::Caller& caller, const ExportRequest& request);
+/// Checks the request and gives the types it means. Errors: `incorrect` for unknown types or
+/// filters, `not_found` for the group.
+Result<std::vector<std::string>> export_types(fhir::Repository& repository,
+                                              const fhir::Caller& caller,
+                                              const ExportRequest& request);
 
-/// Writes the files into `folder` (made when needed). What others write meanwhile is not seen: the walk shows the versions that
-/// were current when it began. Memory does not grow with the store. `go_on` is asked several times a second; false stops.
-/// Errors: as export_types; `storage_full`, `unavailable` when files cannot be written. Blocking: long.
-Result<ExportResult> export_to_folder(fhir::Repository& repository, const fhir::Caller& caller, const ExportRequest& request, const std::string& folder,
+/// Writes the files into `folder` (made when needed). What others write meanwhile is not seen: the
+/// walk shows the versions that were current when it began. Memory does not grow with the store.
+/// `go_on` is asked several times a second; false stops. Errors: as export_types; `storage_full`,
+/// `unavailable` when files cannot be written. Blocking: long.
+Result<ExportResult> export_to_folder(fhir::Repository& repository, const fhir::Caller& caller,
+                                      const ExportRequest& request, const std::string& folder,
                                       const std::function<bool(const ExportProgress&)>& go_on);
 
 }  // namespace meridian::rest

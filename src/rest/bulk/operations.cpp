@@ -25,23 +25,27 @@ struct Job {
     fhir::Caller caller;
     std::atomic<bool> cancelled{false};
     std::atomic<std::int64_t> done{0}, total{0};
-    std::mutex mutex;                  ///< guards the two below
+    std::mutex mutex;  ///< guards the two below
     std::optional<Error> failure{};
-    std::string manifest{};            ///< set when finished
+    std::string manifest{};  ///< set when finished
     std::thread thread{};
 };
 
 std::string manifest_json(const Job& job, const ExportResult& result) {
-    const auto write_files = [&](std::string_view member, const std::vector<ExportFile>& files, std::string& out) {
+    const auto write_files = [&](std::string_view member, const std::vector<ExportFile>& files,
+                                 std::string& out) {
         out += fmt::format(R"("{}":[)", member);
         for (std::size_t i = 0; i < files.size(); ++i) {
             out += fmt::format(R"({}{{"type":"{}","url":)", i == 0 ? "" : ",", files[i].type);
-            write_string(fmt::format("{}/$export-file?job={}&file={}", job.request.base_url, job.id, files[i].name), out);
+            write_string(fmt::format("{}/$export-file?job={}&file={}", job.request.base_url, job.id,
+                                     files[i].name),
+                         out);
             out += fmt::format(R"(,"count":{}}})", files[i].count);
         }
         out += "],";
     };
-    std::string out = fmt::format(R"({{"transactionTime":"{}","request":)", to_text(result.transaction_time));
+    std::string out =
+        fmt::format(R"({{"transactionTime":"{}","request":)", to_text(result.transaction_time));
     write_string(job.request_url, out);
     out += R"(,"requiresAccessToken":false,)";
     write_files("output", result.output, out);
@@ -58,7 +62,8 @@ struct ExportJobs::State {
     std::mutex mutex;
     std::map<std::string, std::shared_ptr<Job>> jobs;
 
-    State(fhir::Repository& owner, std::string where) : repository(owner), folder(std::move(where)) {}
+    State(fhir::Repository& owner, std::string where)
+        : repository(owner), folder(std::move(where)) {}
 
     fs::path folder_of(const Job& job) const { return fs::path(folder) / job.id; }
 
@@ -73,7 +78,8 @@ struct ExportJobs::State {
         std::error_code error;
         for (const auto& entry : fs::directory_iterator(folder, error)) {
             std::ifstream file(entry.path() / "manifest.json");
-            std::string manifest((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
+            std::string manifest((std::istreambuf_iterator<char>(file)),
+                                 std::istreambuf_iterator<char>());
             if (manifest.empty()) {
                 fs::remove_all(entry.path(), error);
                 continue;
@@ -86,11 +92,13 @@ struct ExportJobs::State {
     }
 
     void run(const std::shared_ptr<Job>& job) {
-        auto result = export_to_folder(repository, job->caller, job->request, folder_of(*job).string(), [&](const ExportProgress& progress) {
-            job->done = progress.done;
-            job->total = progress.total;
-            return !job->cancelled;
-        });
+        auto result =
+            export_to_folder(repository, job->caller, job->request, folder_of(*job).string(),
+                             [&](const ExportProgress& progress) {
+                                 job->done = progress.done;
+                                 job->total = progress.total;
+                                 return !job->cancelled;
+                             });
         const std::lock_guard lock(job->mutex);
         if (!result) {
             job->failure = std::move(result).error();
@@ -120,10 +128,16 @@ struct ExportJobs::State {
 
 namespace {
 
-Result<void> take_parameter(std::string_view name, const std::string& value, bool lenient, ExportRequest& request) {
+Result<void> take_parameter(std::string_view name, const std::string& value, bool lenient,
+                            ExportRequest& request) {
     if (name == "_outputFormat") {
-        if (value != "application/fhir+ndjson" && value != "application/fhir ndjson" && value != "application/ndjson" && value != "ndjson") {
-            return fail(Category::incorrect, fmt::format("_outputFormat \"{}\" is not offered: expected application/fhir+ndjson", value.substr(0, 60)), "_outputFormat");
+        if (value != "application/fhir+ndjson" && value != "application/fhir ndjson" &&
+            value != "application/ndjson" && value != "ndjson") {
+            return fail(
+                Category::incorrect,
+                fmt::format("_outputFormat \"{}\" is not offered: expected application/fhir+ndjson",
+                            value.substr(0, 60)),
+                "_outputFormat");
         }
     } else if (name == "_since") {
         request.since = TRY(parse_date(value)).lower();
@@ -140,11 +154,20 @@ Result<void> take_parameter(std::string_view name, const std::string& value, boo
         }
     } else if (name == "patient") {
         request.patients.push_back(value.starts_with("Patient/") ? value.substr(8) : value);
-    } else if (name == "organizeOutputBy" || name == "includeAssociatedData" || name == "allowPartialManifests") {
-        // Bulk Data §"Query Parameters": a server that does not support one of these refuses it unless handling=lenient.
-        if (!lenient) return fail(Category::incorrect, fmt::format("{} is not supported; send Prefer: handling=lenient to go on without it", name), std::string(name));
+    } else if (name == "organizeOutputBy" || name == "includeAssociatedData" ||
+               name == "allowPartialManifests") {
+        // Bulk Data §"Query Parameters": a server that does not support one of these refuses it
+        // unless handling=lenient.
+        if (!lenient)
+            return fail(
+                Category::incorrect,
+                fmt::format(
+                    "{} is not supported; send Prefer: handling=lenient to go on without it", name),
+                std::string(name));
     } else if (!lenient) {
-        return fail(Category::incorrect, fmt::format("$export does not know the parameter \"{}\"", name.substr(0, 40)), std::string(name));
+        return fail(Category::incorrect,
+                    fmt::format("$export does not know the parameter \"{}\"", name.substr(0, 40)),
+                    std::string(name));
     }
     return {};
 }
@@ -157,14 +180,16 @@ Result<ExportRequest> read_request(const Exchange& exchange) {
         request.scope = ExportRequest::Scope::group;
         request.group_id = exchange.path[1];
     }
-    for (const auto& [name, value] : exchange.parameters) TRY(take_parameter(name, value, exchange.lenient, request));
+    for (const auto& [name, value] : exchange.parameters)
+        TRY(take_parameter(name, value, exchange.lenient, request));
     if (exchange.method != net::Method::post || exchange.body.empty()) return request;
     const auto body = TRY(parse_body(exchange));
     for (const Json& parameter : body->root()["parameter"].items()) {
         const std::string_view name = parameter.string_at("name");
         for (const JsonMember& member : parameter.members()) {
             if (!member.key.starts_with("value")) continue;
-            const std::string value(member.value.is_object() ? member.value.string_at("reference") : member.value.text());
+            const std::string value(member.value.is_object() ? member.value.string_at("reference")
+                                                             : member.value.text());
             TRY(take_parameter(name, value, exchange.lenient, request));
         }
     }
@@ -180,7 +205,10 @@ const std::string* parameter(const Exchange& exchange, std::string_view name) {
 
 }  // namespace
 
-ExportJobs::ExportJobs(fhir::Repository& repository, std::string folder) : state_(std::make_shared<State>(repository, std::move(folder))) { state_->recover(); }
+ExportJobs::ExportJobs(fhir::Repository& repository, std::string folder)
+    : state_(std::make_shared<State>(repository, std::move(folder))) {
+    state_->recover();
+}
 
 ExportJobs::~ExportJobs() {
     const std::lock_guard lock(state_->mutex);
@@ -201,19 +229,40 @@ Result<Answer> file(ExportJobs::State& state, const Exchange& exchange);
 void ExportJobs::add_operations(Service& service) {
     const std::string base = "http://hl7.org/fhir/uv/bulkdata/OperationDefinition/";
     const auto state = state_;
-    const auto start = [state](Service&, const Exchange& exchange) { return kick_off(state, exchange); };
-    service.add_operation({.name = "export", .on_system = true, .definition = base + "export", .run = start});
-    service.add_operation({.name = "export", .on_type = true, .types = {"Patient"}, .definition = base + "patient-export", .run = start});
-    service.add_operation({.name = "export", .on_instance = true, .types = {"Group"}, .definition = base + "group-export", .run = start});
-    service.add_operation({.name = "export-status", .on_system = true, .definition = base + "export", .run = [state](Service&, const Exchange& exchange) { return status(*state, exchange); }});
-    service.add_operation({.name = "export-file", .on_system = true, .definition = base + "export", .run = [state](Service&, const Exchange& exchange) { return file(*state, exchange); }});
+    const auto start = [state](Service&, const Exchange& exchange) {
+        return kick_off(state, exchange);
+    };
+    service.add_operation(
+        {.name = "export", .on_system = true, .definition = base + "export", .run = start});
+    service.add_operation({.name = "export",
+                           .on_type = true,
+                           .types = {"Patient"},
+                           .definition = base + "patient-export",
+                           .run = start});
+    service.add_operation({.name = "export",
+                           .on_instance = true,
+                           .types = {"Group"},
+                           .definition = base + "group-export",
+                           .run = start});
+    service.add_operation(
+        {.name = "export-status",
+         .on_system = true,
+         .definition = base + "export",
+         .run = [state](Service&, const Exchange& exchange) { return status(*state, exchange); }});
+    service.add_operation(
+        {.name = "export-file",
+         .on_system = true,
+         .definition = base + "export",
+         .run = [state](Service&, const Exchange& exchange) { return file(*state, exchange); }});
 }
 
 namespace {
 
 Result<Answer> kick_off(const std::shared_ptr<ExportJobs::State>& state, const Exchange& exchange) {
     if (!exchange.respond_async && !exchange.lenient) {
-        return fail(Category::incorrect, "an export runs in the background: send the header Prefer: respond-async", "Prefer");
+        return fail(Category::incorrect,
+                    "an export runs in the background: send the header Prefer: respond-async",
+                    "Prefer");
     }
     auto job = std::make_shared<Job>();
     job->request = TRY(read_request(exchange));
@@ -225,18 +274,22 @@ Result<Answer> kick_off(const std::shared_ptr<ExportJobs::State>& state, const E
     if (!exchange.parameters.empty()) job->request_url += "?" + query_string(exchange.parameters);
     {
         const std::lock_guard lock(state->mutex);
-        const auto running = std::count_if(state->jobs.begin(), state->jobs.end(), [](const auto& pair) {
-            const std::lock_guard job_lock(pair.second->mutex);
-            return pair.second->manifest.empty() && !pair.second->failure;
-        });
-        if (running >= static_cast<std::ptrdiff_t>(limits::export_jobs_max)) return fail(Category::busy, "too many exports are in work; try again later");
+        const auto running =
+            std::count_if(state->jobs.begin(), state->jobs.end(), [](const auto& pair) {
+                const std::lock_guard job_lock(pair.second->mutex);
+                return pair.second->manifest.empty() && !pair.second->failure;
+            });
+        if (running >= static_cast<std::ptrdiff_t>(limits::export_jobs_max))
+            return fail(Category::busy, "too many exports are in work; try again later");
         state->jobs.emplace(job->id, job);
     }
     job->thread = std::thread([state = state.get(), job] { state->run(job); });
     Answer answer;
     answer.status = 202;
-    answer.headers.emplace_back("Content-Location", fmt::format("{}/$export-status?job={}", exchange.base_url, job->id));
-    answer.json = outcome_json(Severity::information, "informational", "The export has started; ask the address in Content-Location.");
+    answer.headers.emplace_back(
+        "Content-Location", fmt::format("{}/$export-status?job={}", exchange.base_url, job->id));
+    answer.json = outcome_json(Severity::information, "informational",
+                               "The export has started; ask the address in Content-Location.");
     return answer;
 }
 
@@ -253,7 +306,8 @@ Result<Answer> status(ExportJobs::State& state, const Exchange& exchange) {
         const auto job = TRY(job_of(state, exchange));
         TRY(state.forget(job->id));
         answer.status = 202;
-        answer.json = outcome_json(Severity::information, "informational", "The export is cancelled and its files are removed.");
+        answer.json = outcome_json(Severity::information, "informational",
+                                   "The export is cancelled and its files are removed.");
         return answer;
     }
     const auto job = TRY(job_of(state, exchange));
@@ -262,7 +316,10 @@ Result<Answer> status(ExportJobs::State& state, const Exchange& exchange) {
     if (job->manifest.empty()) {
         const std::int64_t total = std::max<std::int64_t>(1, job->total);
         answer.status = 202;
-        answer.headers.emplace_back("X-Progress", fmt::format("{} of {} resources ({} %)", job->done.load(), job->total.load(), std::min<std::int64_t>(100, job->done * 100 / total)));
+        answer.headers.emplace_back(
+            "X-Progress",
+            fmt::format("{} of {} resources ({} %)", job->done.load(), job->total.load(),
+                        std::min<std::int64_t>(100, job->done * 100 / total)));
         answer.headers.emplace_back("Retry-After", "1");
         return answer;
     }
@@ -275,7 +332,8 @@ Result<Answer> status(ExportJobs::State& state, const Exchange& exchange) {
 Result<Answer> file(ExportJobs::State& state, const Exchange& exchange) {
     const auto job = TRY(job_of(state, exchange));
     const std::string* name = parameter(exchange, "file");
-    if (name == nullptr || name->find('/') != std::string::npos || !name->ends_with(".ndjson")) return fail(Category::not_found, "there is no such file", "file");
+    if (name == nullptr || name->find('/') != std::string::npos || !name->ends_with(".ndjson"))
+        return fail(Category::not_found, "there is no such file", "file");
     auto stream = std::make_shared<std::ifstream>(state.folder_of(*job) / *name, std::ios::binary);
     if (!stream->is_open()) return fail(Category::not_found, "there is no such file", "file");
     Answer answer;

@@ -8,10 +8,10 @@
 
 namespace meridian::rest {
 
-/// The export jobs of one server: started by $export, asked for by $export-status, read by $export-file. Finished jobs survive a
-/// restart; their files lie below `folder`.
+/// The export jobs of one server: started by $export, asked for by $export-status, read by
+/// $export-file. Finished jobs survive a restart; their files lie below `folder`.
 class ExportJobs {
-   public:
+ public:
     ExportJobs(fhir::Repository& repository, std::string folder);
     /// Stops jobs in work and waits for them.
     ~ExportJobs();
@@ -20,7 +20,7 @@ class ExportJobs {
 
     struct State;  ///< private to operations.cpp
 
-   private:
+ private:
     std::shared_ptr<State> state_;
 };
 

@@ -3,11 +3,13 @@
 
 namespace meridian::store::sqlite {
 
-/// Version of the schema below; a store with an older one is migrated forward when it is opened, a newer one is refused.
+/// Version of the schema below; a store with an older one is migrated forward when it is opened, a
+/// newer one is refused.
 inline constexpr int schema_version = 1;
 
-/// The logical schema on SQLite. All keys are integers through `name` (types, parameters, systems, units) and `directory`
-/// (resources). Index rows are those of current versions only and are clustered by their key.
+/// The logical schema on SQLite. All keys are integers through `name` (types, parameters, systems,
+/// units) and `directory` (resources). Index rows are those of current versions only and are
+/// clustered by their key.
 inline constexpr const char* schema = R"sql(
 CREATE TABLE setting(key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE name(kind INTEGER, id INTEGER, text TEXT NOT NULL, PRIMARY KEY(kind, id)) WITHOUT ROWID;
