@@ -59,10 +59,15 @@ void add_fhirpath(CLI::App& app, Action& action) {
         ->required();
     command->callback([arguments, &action] {
         action = [arguments]() -> Result<int> {
-            const auto expression = TRY(fhir::path::Expression::compile(arguments->expression));
             const JsonDocument document = TRY(read_resource(arguments->file));
+            // A known type makes paths that cannot exist an error.
+            const std::string_view type = document.root().string_at("resourceType");
+            const auto expression = TRY(fhir::path::Expression::compile(
+                arguments->expression,
+                fhir::definitions().resource(type) != nullptr ? type : std::string_view()));
             fhir::path::Evaluation evaluation;
             evaluation.resource = &document.root();
+            evaluation.as_filters = false;
             const auto items = TRY(expression.evaluate(evaluation));
             JsonDocument out;
             Json array = out.array();
