@@ -9,6 +9,8 @@ namespace meridian::store::sqlite {
 
 namespace {
 
+constexpr std::int64_t page_bytes = 8'192;  ///< of record.db
+
 Category category_of(int code) {
     // The shared-memory file could not grow: nothing is lost, there is just no room.
     if (code == SQLITE_IOERR_SHMSIZE) return Category::storage_full;
@@ -186,8 +188,11 @@ Result<std::unique_ptr<Database>> Database::open(const std::string& path,
     std::unique_ptr<Database> database(new Database(handle));
     if (code != SQLITE_OK) return database->failure(code, path.c_str());
     sqlite3_busy_timeout(handle, options.busy_milliseconds);
+    // In pages: SQLite turns a size in bytes into pages before it has read the file's page size,
+    // and so would take twice as much.
     TRY(database->execute(fmt::format("PRAGMA cache_size={}; PRAGMA mmap_size={};",
-                                      -(options.cache_bytes / 1024), options.mapped_bytes)));
+                                      std::max<std::int64_t>(options.cache_bytes / page_bytes, 16),
+                                      options.mapped_bytes)));
     return database;
 }
 
