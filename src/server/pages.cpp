@@ -6,6 +6,7 @@
 #include "base/query_string.hpp"
 #include "fhir/search/parameters.hpp"
 #include "server/describe.hpp"
+#include "server/documents.hpp"
 #include "server/html.hpp"
 
 namespace meridian::server {
@@ -147,6 +148,28 @@ class View {
             body += fmt::format(R"(<p><a href="/browse/{}?cursor={}">{} →</a></p>)", type,
                                 percent_encode(page.next), say("下一页", "Next page"));
         return body;
+    }
+
+    std::string document_list() {
+        std::string body = fmt::format("<h1>{}</h1><table>", say("文档", "Documents"));
+        for (const Document& document : documents()) {
+            // The first heading is the title.
+            const std::size_t heading = document.text.find("# ");
+            const std::string_view title =
+                document.text.substr(heading + 2, document.text.find('\n', heading) - heading - 2);
+            body += fmt::format(
+                R"(<tr><td><a href="/docs/{0}">{1}</a></td><td class=soft>{0}</td></tr>)",
+                document.name, escaped(title));
+        }
+        return body + "</table>";
+    }
+
+    Result<std::string> document(std::string_view name) {
+        for (const Document& document : documents()) {
+            if (document.name == name) return fmt::format("<pre>{}</pre>", escaped(document.text));
+        }
+        return fail(Category::not_found,
+                    std::string(say("没有这份文档。", "There is no such document.")));
     }
 
     Result<std::string> record(const std::string& type, const std::string& id) {
@@ -338,6 +361,9 @@ net::Response Pages::handle(const net::Request& request) {
         if (path.size() == 3 && path[0] == "record" &&
             fhir::definitions().resource(path[1]) != nullptr)
             return view.record(path[1], path[2]);
+        if (path[0] == "docs" && (path.size() == 1 || (path.size() == 2 && path[1].empty())))
+            return view.document_list();
+        if (path[0] == "docs" && path.size() == 2) return view.document(path[1]);
         return fail(Category::not_found,
                     std::string(say(view.language(), "没有这个页面。", "There is no such page.")));
     }();
