@@ -46,6 +46,8 @@ class Criteria {
         return options_.access->allow_parameter(type, code);
     }
 
+    int zone_minutes() const { return options_.zone_minutes; }
+
     /// True when the last error of build() was an unknown parameter or modifier, which lenient
     /// handling skips.
     bool was_unknown() const { return was_unknown_; }

@@ -264,7 +264,7 @@ class FilterReader {
         if (last == nullptr || last->kind != SearchType::date)
             return wrong(fmt::format("\"po\" takes a date parameter, and \"{}\" is none", path));
         TRY(criteria_.allow(type, last->code));
-        const auto interval = date_interval(given, 0);
+        const auto interval = date_interval(given, criteria_.zone_minutes());
         if (!interval) return wrong(interval.error().message);
         return store::HasDate{last->name, {.lo_below = interval->hi, .hi_above = interval->lo}};
     }

@@ -370,6 +370,7 @@ Result<store::Order> QueryBuilder::order_of(const std::string& type, std::string
 
 Result<void> QueryBuilder::resolve_sort() {
     if (sort_.empty()) return {};
+    std::string used;
     for (const auto key : split_value(sort_, ',')) {
         if (key.empty() || key == "-") continue;
         criteria_.forget_unknown();
@@ -386,7 +387,11 @@ Result<void> QueryBuilder::resolve_sort() {
                         "_sort");
         }
         query_.order.push_back(*order);
+        (used += used.empty() ? "" : ",") += key;
     }
+    // The self link names what was really sorted by.
+    std::erase_if(used_, [](const auto& pair) { return pair.first == "_sort"; });
+    if (!used.empty()) used_.emplace_back("_sort", used);
     return {};
 }
 

@@ -154,14 +154,18 @@ Result<std::int64_t> count_all(const RunContext& context, const Query& query) {
 /// R4: a reference by id alone must not be ambiguous.
 Result<void> refuse_ambiguous(const RunContext& context, const Query& query) {
     for (const auto& untyped : query.untyped) {
-        std::vector<std::string> found;
+        std::vector<store::Stored> candidates;
         for (const auto& candidate : untyped.candidates) {
             if (TRY(context.snapshot.rid_of(candidate)) == 0) continue;
-            const auto stored = TRY(context.snapshot.find(candidate));
-            if (stored && !stored->deleted())
-                found.push_back(fmt::format("{}/{}", context.parameters.type_text(candidate.type),
-                                            candidate.id));
+            auto stored = TRY(context.snapshot.find(candidate));
+            if (stored && !stored->deleted()) candidates.push_back(*std::move(stored));
         }
+        // What the caller may not see makes nothing ambiguous for them.
+        candidates = TRY(admitted(context.snapshot, std::move(candidates), *query.access));
+        std::vector<std::string> found;
+        for (const auto& stored : candidates)
+            found.push_back(
+                fmt::format("{}/{}", context.parameters.type_text(stored.type), stored.id));
         if (found.size() > 1) {
             return fail(Category::incorrect,
                         fmt::format("\"{}\" could mean {}: write the type", untyped.parameter,

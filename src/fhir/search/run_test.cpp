@@ -36,6 +36,19 @@ class AllBut : public AccessFilter {
     std::string hidden_;
 };
 
+/// Hides one type.
+class AllButType : public AllBut {
+ public:
+    explicit AllButType(store::Name hidden) : AllBut(""), hidden_type_(hidden) {}
+    store::Condition visible(store::Name type) const override {
+        if (type == hidden_type_) return store::Nothing{};
+        return store::Everything{};
+    }
+
+ private:
+    store::Name hidden_type_;
+};
+
 class SearchRun : public ::testing::Test {
  protected:
     void SetUp() override {
@@ -330,6 +343,8 @@ TEST_F(SearchRun, AnIdOfTwoTypesIsAmbiguous) {
     put(R"({"resourceType":"Group","id":"x","type":"person","actual":true})");
     EXPECT_EQ(find("Observation", "subject=x"),
               Ids{"error: \"subject\" could mean Patient/x or Group/x: write the type"});
+    const auto hides_groups = std::make_shared<AllButType>(parameters_->type_name("Group"));
+    EXPECT_EQ(find("Observation", "subject=x", hides_groups), Ids{"o"});
     EXPECT_EQ(find("Observation", "subject:Patient=x"), Ids{"o"});
 }
 

@@ -81,7 +81,13 @@ std::string_view to_text(Prefix prefix) {
 }
 
 Result<DateInterval> date_interval(std::string_view text, int zone_minutes) {
-    const PartialDate date = TRY(parse_date(text));
+    // A "+" that was not encoded in the URL arrives as a space: 2013-01-14T10:00:05 08:00.
+    constexpr std::size_t zone_length = 6;
+    std::string repaired(text);
+    const bool lost_plus = text.size() > zone_length && text[text.size() - zone_length] == ' ' &&
+                           text.find('T') != std::string_view::npos;
+    if (lost_plus) repaired[repaired.size() - zone_length] = '+';
+    const PartialDate date = TRY(parse_date(repaired));
     return DateInterval{date.lower(zone_minutes).milliseconds,
                         date.upper(zone_minutes).milliseconds};
 }

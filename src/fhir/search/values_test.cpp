@@ -155,6 +155,7 @@ TEST(SearchValues, DatesOfEveryPrecision) {
         EXPECT_EQ(interval->hi, at(row.to)) << row.text;
     }
     EXPECT_EQ(date_interval("2013-01-14T10:00:05", 480)->lo, at("2013-01-14T02:00:05Z"));
+    EXPECT_EQ(date_interval("2013-01-14T10:00:05 08:00", 0)->lo, at("2013-01-14T02:00:05Z"));
     EXPECT_FALSE(date_interval("2013-02-30", 0).has_value());
     EXPECT_FALSE(date_interval("yesterday", 0).has_value());
     EXPECT_EQ(split_prefix("ge2013").prefix, Prefix::ge);
