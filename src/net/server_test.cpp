@@ -521,6 +521,7 @@ TEST(Server, AClientThatDoesNotReadIsCut) {
     const auto server = serve(std::move(options));
     RawClient client(server->port(), 4096);
     client.send(get("/"));
+    while (server->connection_count() == 0) std::this_thread::sleep_for(milliseconds(1));
     while (server->connection_count() > 0) std::this_thread::sleep_for(milliseconds(5));
     EXPECT_TRUE(client.answer().is_cut);
 }
