@@ -109,7 +109,6 @@ net::Response Service::handle(const net::Request& request) {
         return dispatch(exchange);
     }();
     net::Response response = rendered(answer ? *answer : answer_of(answer.error()), format, pretty);
-    response.headers.add("X-Request-Id", request.id);
     if (const auto correlation = request.headers.find("X-Correlation-Id"))
         response.headers.add("X-Correlation-Id", *correlation);
     return response;
