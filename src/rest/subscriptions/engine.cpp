@@ -15,35 +15,48 @@ constexpr std::string_view own_actor = "Device/subscriptions";
 
 /// Ties the engine to the repository, which keeps its views for ever.
 class View final : public fhir::FollowingView {
-   public:
+ public:
     explicit View(std::shared_ptr<Engine> engine) : engine_(std::move(engine)) {}
     std::string_view name() const override { return view_name; }
-    Result<void> follow(store::Snapshot& snapshot, std::span<const store::LogEntry> entries) override { return engine_->follow(snapshot, entries); }
+    Result<void> follow(store::Snapshot& snapshot,
+                        std::span<const store::LogEntry> entries) override {
+        return engine_->follow(snapshot, entries);
+    }
 
-   private:
+ private:
     std::shared_ptr<Engine> engine_;
 };
 
 }  // namespace
 
-std::string delivered_key(std::string_view id) { return fmt::format("subscription-delivered:{}", id); }
+std::string delivered_key(std::string_view id) {
+    return fmt::format("subscription-delivered:{}", id);
+}
 
-std::shared_ptr<fhir::FollowingView> make_view(std::shared_ptr<Engine> engine) { return std::make_shared<View>(std::move(engine)); }
+std::shared_ptr<fhir::FollowingView> make_view(std::shared_ptr<Engine> engine) {
+    return std::make_shared<View>(std::move(engine));
+}
 
-Engine::Engine(fhir::Repository& repository, Subscriptions::Options options) : repository_(repository), options_(std::move(options)) {
-    websocket_handler.on_message = [this](const net::WebSocketPointer& socket, std::string_view message, bool is_binary) {
+Engine::Engine(fhir::Repository& repository, Subscriptions::Options options)
+    : repository_(repository), options_(std::move(options)) {
+    websocket_handler.on_message = [this](const net::WebSocketPointer& socket,
+                                          std::string_view message, bool is_binary) {
         if (!is_binary) receive(socket, message);
     };
-    websocket_handler.on_close = [this](const net::WebSocketPointer& socket, std::uint16_t, std::string_view) { unbind(socket); };
+    websocket_handler.on_close = [this](const net::WebSocketPointer& socket, std::uint16_t,
+                                        std::string_view) { unbind(socket); };
     websocket_handler.on_open = [](const net::WebSocketPointer&) {};
 }
 
-Engine::~Engine() { stop(); }
+Engine::~Engine() {
+    stop();
+}
 
 Result<void> Engine::start(std::string base_url) {
     base_url_ = std::move(base_url);
     TRY(load());
-    for (unsigned i = 0; i < std::max(1u, options_.delivery_threads); ++i) threads_.emplace_back([this] { deliver_all(); });
+    for (unsigned i = 0; i < std::max(1u, options_.delivery_threads); ++i)
+        threads_.emplace_back([this] { deliver_all(); });
     return {};
 }
 
@@ -59,7 +72,8 @@ void Engine::stop() {
     threads_.clear();
 }
 
-/// The subscriptions as they were where the log was left: what happened to them since, the log tells again.
+/// The subscriptions as they were where the log was left: what happened to them since, the log
+/// tells again.
 Result<void> Engine::load() {
     const store::Position cursor = TRY(repository_.store().cursor(view_name));
     auto snapshot = TRY(repository_.store().snapshot());
@@ -86,7 +100,8 @@ Result<fhir::Caller> Engine::owner_of(store::Snapshot& snapshot, const store::St
     for (const store::Stored& version : TRY(snapshot.history(scope))) {
         const auto entries = TRY(snapshot.log(version.position, 1));
         if (entries.empty() || entries.front().actor == 0) continue;
-        std::string actor = repository_.store().names().text(store::NameKind::actor, entries.front().actor);
+        std::string actor =
+            repository_.store().names().text(store::NameKind::actor, entries.front().actor);
         if (actor == own_actor) continue;
         owner.actor = std::move(actor);
         break;
@@ -96,72 +111,65 @@ Result<fhir::Caller> Engine::owner_of(store::Snapshot& snapshot, const store::St
 
 Result<void> Engine::apply(store::Snapshot& snapshot, const store::Stored& stored) {
     std::string status;
-    std::shared_ptr<Definition> definition;
-    std::string refusal;
+    auto made = std::make_shared<Subscription>();
+    made->id = stored.id;
+    made->version = stored.version;
     if (!stored.deleted()) {
         const fhir::Resource resource = TRY(repository_.decode(stored));
         const JsonDocument document = TRY(JsonDocument::parse(resource.json));
         status = document.root().string_at("status");
         if (auto read = read_definition(document.root())) {
-            definition = std::make_shared<Definition>(*std::move(read));
+            made->definition = std::make_shared<Definition>(*std::move(read));
         } else {
-            refusal = fmt::format("{}: {}", read.error().where, read.error().message);
+            made->refusal = fmt::format("{}: {}", read.error().where, read.error().message);
         }
     }
-    if (status != "active" && status != "requested") {
-        const std::lock_guard lock(mutex_);
-        forget(stored.id);
-        return {};
-    }
+    const auto newest = TRY(snapshot.find({stored.type, stored.id}));
+    const bool is_newest = newest && newest->version == stored.version;
     // A request that has been decided upon already, or a faulty one that was replaced, is history.
-    const bool is_newest = TRY(snapshot.find({stored.type, stored.id})).value_or(store::Stored{}).version == stored.version;
-    if (!is_newest && (status == "requested" || !definition)) {
+    const bool is_history = !is_newest && (status == "requested" || !made->definition);
+    if ((status != "active" && status != "requested") || is_history) {
         const std::lock_guard lock(mutex_);
         forget(stored.id);
         return {};
     }
-    fhir::Caller owner = TRY(owner_of(snapshot, stored));
-    EventNumbers numbers = TRY(EventNumbers::load(repository_.store(), stored.id));
-    const auto delivered = TRY(repository_.store().setting(delivered_key(stored.id)));
-
-    const std::lock_guard lock(mutex_);
-    if (subscriptions_.find(stored.id) == subscriptions_.end() && subscriptions_.size() >= limits::subscriptions_max) {
-        definition = nullptr;
-        refusal = fmt::format("this server serves at most {} subscriptions", limits::subscriptions_max);
-    }
-    std::vector<net::WebSocketPointer> sockets;
-    std::vector<net::WebSocketPointer> plain_sockets;
-    std::int64_t delivered_number = 0;
-    if (delivered) std::from_chars(delivered->data(), delivered->data() + delivered->size(), delivered_number);
-    if (const auto found = subscriptions_.find(stored.id); found != subscriptions_.end()) {
-        sockets = found->second->sockets;
-        plain_sockets = found->second->plain_sockets;
-        delivered_number = std::max(delivered_number, found->second->delivered);
-    }
-    forget(stored.id);
-    auto subscription = std::make_shared<Subscription>();
-    subscription->id = stored.id;
-    subscription->version = stored.version;
-    subscription->definition = definition;
-    subscription->refusal = std::move(refusal);
-    subscription->phase = !definition ? Phase::refused : status == "active" ? Phase::active : Phase::requested;
-    subscription->owner = std::move(owner);
-    subscription->numbers = std::move(numbers);
-    subscription->delivered = delivered_number;
-    subscription->last_sent = Clock::now();
-    subscription->sockets = std::move(sockets);
-    subscription->plain_sockets = std::move(plain_sockets);
-    subscriptions_.emplace(stored.id, subscription);
-    if (subscription->phase == Phase::active) active_by_type_[definition->type].push_back(subscription);
-    schedule(*subscription, Clock::now());
+    made->phase = !made->definition    ? Phase::refused
+                  : status == "active" ? Phase::active
+                                       : Phase::requested;
+    made->owner = TRY(owner_of(snapshot, stored));
+    made->numbers = TRY(EventNumbers::load(repository_.store(), stored.id));
+    if (made->definition && made->definition->channel == Channel::websocket)
+        made->delivered = made->numbers.last_number();
+    if (const auto kept = TRY(repository_.store().setting(delivered_key(stored.id))))
+        std::from_chars(kept->data(), kept->data() + kept->size(), made->delivered);
+    install(std::move(made));
     return {};
+}
+
+void Engine::install(SubscriptionPointer made) {
+    const std::lock_guard lock(mutex_);
+    const auto known = subscriptions_.find(made->id);
+    if (known != subscriptions_.end()) {
+        made->sockets = known->second->sockets;
+        made->plain_sockets = known->second->plain_sockets;
+        made->delivered = std::max(made->delivered, known->second->delivered);
+    } else if (subscriptions_.size() >= limits::subscriptions_max) {
+        made->definition = nullptr;
+        made->phase = Phase::refused;
+        made->refusal =
+            fmt::format("this server serves at most {} subscriptions", limits::subscriptions_max);
+    }
+    forget(made->id);
+    made->last_sent = Clock::now();
+    subscriptions_.emplace(made->id, made);
+    if (made->phase == Phase::active) active_by_type_[made->definition->type].push_back(made);
+    schedule(*made, Clock::now());
 }
 
 void Engine::forget(const std::string& id) {
     const auto found = subscriptions_.find(id);
     if (found == subscriptions_.end()) return;
     const SubscriptionPointer subscription = found->second;
-    subscription->is_gone = true;
     schedule_.erase({subscription->due, subscription});
     if (subscription->definition) {
         const auto of_type = active_by_type_.find(subscription->definition->type);
@@ -186,7 +194,8 @@ void Engine::schedule(Subscription& subscription, Clock::time_point due) {
 Result<EventNumbers> Engine::numbers_of(const std::string& id) {
     {
         const std::lock_guard lock(mutex_);
-        if (const auto found = subscriptions_.find(id); found != subscriptions_.end()) return found->second->numbers;
+        if (const auto found = subscriptions_.find(id); found != subscriptions_.end())
+            return found->second->numbers;
     }
     return EventNumbers::load(repository_.store(), id);
 }
@@ -196,9 +205,12 @@ bool Engine::has(const std::string& id) {
     return subscriptions_.find(id) != subscriptions_.end();
 }
 
-Result<store::Condition> Engine::condition_of(const Definition& definition, const fhir::Caller& owner, store::Snapshot& snapshot) {
+Result<store::Condition> Engine::condition_of(const Definition& definition,
+                                              const fhir::Caller& owner,
+                                              store::Snapshot& snapshot) {
     const auto parameters = repository_.parameters();
-    if (definition.filters.empty()) return owner.access->visible(parameters->type_name(definition.type));
+    if (definition.filters.empty())
+        return owner.access->visible(parameters->type_name(definition.type));
     const fhir::search::SnapshotTimeline timeline(snapshot);
     fhir::search::ParseOptions options;
     options.base_url = base_url_;
@@ -206,7 +218,8 @@ Result<store::Condition> Engine::condition_of(const Definition& definition, cons
     options.access = owner.access;
     options.concepts = options_.concepts.get();
     options.timeline = &timeline;
-    const auto plan = TRY(fhir::search::conditional_plan(*parameters, repository_.store().names(), definition.type, definition.filters, options, 1));
+    const auto plan = TRY(fhir::search::conditional_plan(
+        *parameters, repository_.store().names(), definition.type, definition.filters, options, 1));
     return fhir::search::clone(plan->where);
 }
 

@@ -41,7 +41,6 @@ struct Subscription {
     std::int64_t delivered = 0;  ///< number of the last event that was delivered
     unsigned failures = 0;       ///< in a row
     bool is_busy = false;        ///< a delivery thread has it
-    bool is_gone = false;
     Clock::time_point due = Clock::time_point::max();
     Clock::time_point last_sent{};
     std::vector<net::WebSocketPointer> sockets{};        ///< bound with a token
@@ -57,14 +56,15 @@ struct Token {
 
 /// The engine: one following view, a schedule, and threads that deliver.
 class Engine {
-   public:
+ public:
     Engine(fhir::Repository& repository, Subscriptions::Options options);
     ~Engine();
 
     // --- engine.cpp: the registry and the schedule ---
     Result<void> start(std::string base_url);
     void stop();
-    /// Takes over one version of a Subscription resource. `snapshot` says whether it is the newest. Errors: the store's.
+    /// Takes over one version of a Subscription resource. `snapshot` says whether it is the newest.
+    /// Errors: the store's.
     Result<void> apply(store::Snapshot& snapshot, const store::Stored& stored);
 
     // --- follow.cpp ---
@@ -97,20 +97,24 @@ class Engine {
 
     // --- for the operations ---
     /// Events `first` … `last` as the owner of `caller` may see them. Errors: the store's.
-    Result<std::vector<Event>> events(const fhir::Caller& caller, const EventNumbers& numbers, std::int64_t first, std::int64_t last, Content content);
+    Result<std::vector<Event>> events(const fhir::Caller& caller, const EventNumbers& numbers,
+                                      std::int64_t first, std::int64_t last, Content content);
     /// The subscription's numbers, also of one that is off. Errors: the store's.
     Result<EventNumbers> numbers_of(const std::string& id);
     bool has(const std::string& id);
     fhir::Repository& repository() { return repository_; }
     /// A filter made ready for the store; `access` is ANDed. Errors: as search::parse.
-    Result<store::Condition> condition_of(const Definition& definition, const fhir::Caller& owner, store::Snapshot& snapshot);
+    Result<store::Condition> condition_of(const Definition& definition, const fhir::Caller& owner,
+                                          store::Snapshot& snapshot);
 
     net::WebSocketHandler websocket_handler{};
 
-   private:
+ private:
     Result<void> load();
+    /// Puts a subscription in the place of its older version, if there is one.
+    void install(SubscriptionPointer made);
     Result<fhir::Caller> owner_of(store::Snapshot& snapshot, const store::Stored& stored);
-    void forget(const std::string& id);  ///< needs the lock
+    void forget(const std::string& id);                                ///< needs the lock
     void schedule(Subscription& subscription, Clock::time_point due);  ///< needs the lock
     void deliver_all();
     Work take(const SubscriptionPointer& subscription);  ///< needs the lock
@@ -119,7 +123,8 @@ class Engine {
     Result<void> send_events(const Work& work, Clients& clients, std::int64_t& sent_up_to);
     Result<void> send_plain(const Work& work, Clients& clients, const Event& event);
     Result<void> send_heartbeat(const Work& work, Clients& clients);
-    Result<void> post(const Work& work, Clients& clients, net::Method method, std::string url, std::string json);
+    Result<void> post(const Work& work, Clients& clients, net::Method method, std::string url,
+                      std::string json);
     Result<void> set_status(const Work& work, std::string_view status, const std::string& error);
     Status status_of(const Work& work, std::string_view status) const;
     void bind(const net::WebSocketPointer& socket, const std::string& token);

@@ -2,6 +2,8 @@
 #include "rest/subscriptions/event_numbers.hpp"
 
 #include <atomic>
+#include <charconv>
+#include <mutex>
 #include <thread>
 
 #include "rest/subscriptions/bounds.hpp"
@@ -10,7 +12,9 @@ namespace meridian::rest::subscriptions {
 
 namespace {
 
-std::string chunk_text(std::span<const store::Position> positions) { return fmt::format("{}", fmt::join(positions, " ")); }
+std::string chunk_text(std::span<const store::Position> positions) {
+    return fmt::format("{}", fmt::join(positions, " "));
+}
 
 std::vector<store::Position> read_chunk(std::string_view text) {
     std::vector<store::Position> positions;
@@ -28,14 +32,20 @@ std::vector<store::Position> read_chunk(std::string_view text) {
 
 }  // namespace
 
-std::int64_t EventNumbers::chunk_size() { return limits::subscription_chunk_events; }
+std::int64_t EventNumbers::chunk_size() {
+    return limits::subscription_chunk_events;
+}
 
-std::string EventNumbers::key(std::int64_t chunk) const { return fmt::format("subscription-events:{}:{}", id_, chunk); }
+std::string EventNumbers::key(std::int64_t chunk) const {
+    return fmt::format("subscription-events:{}:{}", id_, chunk);
+}
 
 Result<EventNumbers> EventNumbers::load(store::Store& store, std::string_view id) {
     EventNumbers numbers;
     numbers.id_ = id;
-    const auto exists = [&](std::int64_t chunk) -> Result<bool> { return TRY(store.setting(numbers.key(chunk))).has_value(); };
+    const auto exists = [&](std::int64_t chunk) -> Result<bool> {
+        return TRY(store.setting(numbers.key(chunk))).has_value();
+    };
     if (!TRY(exists(0))) return numbers;
     // Chunks exist without gaps: double until one is missing, then halve.
     std::int64_t known = 0;
@@ -59,7 +69,8 @@ Result<EventNumbers> EventNumbers::load(store::Store& store, std::string_view id
     return numbers;
 }
 
-std::vector<std::pair<std::string, std::string>> EventNumbers::with(std::span<const store::Position> positions) const {
+std::vector<std::pair<std::string, std::string>> EventNumbers::with(
+    std::span<const store::Position> positions) const {
     std::vector<std::pair<std::string, std::string>> settings;
     std::vector<store::Position> chunk = open_;
     std::int64_t number = full_chunks_;
@@ -83,7 +94,9 @@ void EventNumbers::append(std::span<const store::Position> positions) {
     }
 }
 
-Result<std::vector<store::Position>> EventNumbers::positions(store::Store& store, std::int64_t first, std::int64_t last) const {
+Result<std::vector<store::Position>> EventNumbers::positions(store::Store& store,
+                                                             std::int64_t first,
+                                                             std::int64_t last) const {
     std::vector<store::Position> found;
     std::vector<store::Position> stored;
     std::int64_t stored_chunk = -1;
@@ -95,13 +108,16 @@ Result<std::vector<store::Position>> EventNumbers::positions(store::Store& store
             stored_chunk = chunk;
         }
         const auto& positions = chunk < full_chunks_ ? stored : open_;
-        if (place >= positions.size()) return fail(Category::fault, fmt::format("event {} of Subscription/{} is not kept", number, id_));
+        if (place >= positions.size())
+            return fail(Category::fault,
+                        fmt::format("event {} of Subscription/{} is not kept", number, id_));
         found.push_back(positions[place]);
     }
     return found;
 }
 
-Result<void> save_all(store::Store& store, const std::vector<std::vector<std::pair<std::string, std::string>>>& lists) {
+Result<void> save_all(store::Store& store,
+                      const std::vector<std::vector<std::pair<std::string, std::string>>>& lists) {
     std::atomic<std::size_t> next{0};
     std::mutex mutex;
     Result<void> outcome;
@@ -117,7 +133,8 @@ Result<void> save_all(store::Store& store, const std::vector<std::vector<std::pa
         }
     };
     std::vector<std::thread> threads;
-    for (std::size_t i = 1; i < std::min(lists.size(), limits::subscription_save_threads); ++i) threads.emplace_back(save_lists);
+    for (std::size_t i = 1; i < std::min(lists.size(), limits::subscription_save_threads); ++i)
+        threads.emplace_back(save_lists);
     save_lists();
     for (std::thread& thread : threads) thread.join();
     return outcome;

@@ -19,40 +19,47 @@ struct Watcher {
 };
 using Watchers = std::map<std::string, std::vector<Watcher>, std::less<>>;
 
-struct Found {
-    EventNumbers numbers;
-    std::vector<store::Position> positions;
-};
-using Events = std::map<SubscriptionPointer, Found>;
+using Events = std::map<SubscriptionPointer, std::vector<store::Position>>;
 
-/// The rows that tell whether an entry matches: of the new version, or of the last one before a deletion.
-Result<std::optional<Candidate>> candidate_of(fhir::Repository& repository, store::Snapshot& snapshot, const store::LogEntry& entry, std::string_view type) {
-    const store::Version version = entry.verb == store::Verb::remove ? entry.version - 1 : entry.version;
+/// The rows that tell whether an entry matches: of the new version, or of the last one before a
+/// deletion.
+Result<std::optional<Candidate>> candidate_of(fhir::Repository& repository,
+                                              store::Snapshot& snapshot,
+                                              const store::LogEntry& entry, std::string_view type) {
+    const store::Version version =
+        entry.verb == store::Verb::remove ? entry.version - 1 : entry.version;
     const auto stored = TRY(snapshot.find_version({entry.type, entry.id}, version));
     if (!stored || stored->deleted()) return std::nullopt;
     const auto resource = repository.decode(*stored);
-    const auto document = resource ? JsonDocument::parse(resource->json) : fail(resource.error().category, resource.error().message);
+    const auto document = resource ? JsonDocument::parse(resource->json)
+                                   : fail(resource.error().category, resource.error().message);
     if (!document) {
         // Waiting would not mend a damaged body, and would hold up every other subscription.
-        if (document.error().category != Category::fault && document.error().category != Category::incorrect) return std::unexpected(document.error());
-        log::error("a version could not be read for subscriptions", {{"position", entry.position}, {"error", document.error().message}});
+        if (document.error().category != Category::fault &&
+            document.error().category != Category::incorrect)
+            return std::unexpected(document.error());
+        log::error("a version could not be read for subscriptions",
+                   {{"position", entry.position}, {"error", document.error().message}});
         return std::nullopt;
     }
     Candidate candidate;
     candidate.identity = {entry.type, entry.id};
     candidate.position = entry.position;
-    candidate.rows = fhir::search::extract(*repository.parameters(), type, document->root(), repository.store().names());
+    candidate.rows = fhir::search::extract(*repository.parameters(), type, document->root(),
+                                           repository.store().names());
     return candidate;
 }
 
 /// Matches one run of entries, between which no subscription changes.
 class Matching {
-   public:
-    Matching(Engine& engine, store::Snapshot& snapshot, const Watchers& watchers) : engine_(engine), snapshot_(snapshot), watchers_(watchers) {}
+ public:
+    Matching(Engine& engine, store::Snapshot& snapshot, const Watchers& watchers)
+        : engine_(engine), snapshot_(snapshot), watchers_(watchers) {}
 
     Result<void> run(std::span<const store::LogEntry> entries, Events& events) {
         const auto parameters = engine_.repository().parameters();
-        // First all rows, then the conditions: a condition knows only the systems and units that have been seen before.
+        // First all rows, then the conditions: a condition knows only the systems and units that
+        // have been seen before.
         struct Row {
             const store::LogEntry* entry;
             const std::vector<Watcher>* watchers;
@@ -64,30 +71,42 @@ class Matching {
             const std::string_view type = parameters->type_text(entry.type);
             const auto watched = watchers_.find(type);
             if (watched == watchers_.end()) continue;
-            if (auto candidate = TRY(candidate_of(engine_.repository(), snapshot_, entry, type))) rows.push_back({&entry, &watched->second, *std::move(candidate)});
+            if (auto candidate = TRY(candidate_of(engine_.repository(), snapshot_, entry, type)))
+                rows.push_back({&entry, &watched->second, *std::move(candidate)});
         }
         for (const Row& row : rows) {
             verdicts_.clear();
             for (const Watcher& watcher : *row.watchers) {
                 if (row.entry->position <= watcher.after) continue;
-                if (!watcher.definition->is_topic && row.entry->verb == store::Verb::remove) continue;  // R4: created or updated
-                if (TRY(matches(watcher, row.candidate))) events[watcher.subscription].positions.push_back(row.entry->position);
+                if (!watcher.definition->is_topic && row.entry->verb == store::Verb::remove)
+                    continue;  // R4: created or updated
+                if (TRY(matches(watcher, row.candidate)))
+                    events[watcher.subscription].push_back(row.entry->position);
             }
         }
         return {};
     }
 
-   private:
-    /// Equal filters of owners with equal rights are evaluated once for each entry, and parsed once for each run.
+ private:
+    /// Equal filters of owners with equal rights are evaluated once for each entry, and parsed once
+    /// for each run.
     Result<bool> matches(const Watcher& watcher, const Candidate& candidate) {
-        const std::pair<std::string_view, const void*> key{watcher.definition->filter_key, watcher.owner.access.get()};
+        const std::pair<std::string_view, const void*> key{watcher.definition->filter_key,
+                                                           watcher.owner.access.get()};
         if (const auto known = verdicts_.find(key); known != verdicts_.end()) return known->second;
         auto condition = conditions_.find(key);
         if (condition == conditions_.end()) {
             auto parsed = engine_.condition_of(*watcher.definition, watcher.owner, snapshot_);
-            if (!parsed && parsed.error().category == Category::unavailable) return std::unexpected(parsed.error());
-            if (!parsed) log::warning("a subscription's filter no longer works", {{"subscription", watcher.subscription->id}, {"error", parsed.error().message}});
-            condition = conditions_.emplace(key, parsed ? *std::move(parsed) : store::Condition{store::Nothing{}}).first;
+            if (!parsed && parsed.error().category == Category::unavailable)
+                return std::unexpected(parsed.error());
+            if (!parsed)
+                log::warning("a subscription's filter no longer works",
+                             {{"subscription", watcher.subscription->id},
+                              {"error", parsed.error().message}});
+            condition =
+                conditions_
+                    .emplace(key, parsed ? *std::move(parsed) : store::Condition{store::Nothing{}})
+                    .first;
         }
         const bool verdict = TRY(holds(condition->second, candidate, snapshot_));
         verdicts_.emplace(key, verdict);
@@ -104,12 +123,16 @@ class Matching {
 }  // namespace
 
 Result<void> Engine::follow(store::Snapshot& snapshot, std::span<const store::LogEntry> entries) {
-    static metrics::Counter& numbered = metrics::counter("meridian_subscription_events_total", "events that subscriptions have got");
+    static metrics::Counter& numbered = metrics::counter("meridian_subscription_events_total",
+                                                         "events that subscriptions have got");
     const store::Name subscription_type = repository_.parameters()->type_name("Subscription");
     while (!entries.empty()) {
-        // A run ends with the entry that changes a subscription, which is an event for others first.
+        // A run ends with the entry that changes a subscription, which is an event for others
+        // first.
         std::size_t size = 0;
-        while (size < entries.size() && !(entries[size].kind == 0 && entries[size].type == subscription_type)) ++size;
+        while (size < entries.size() &&
+               !(entries[size].kind == 0 && entries[size].type == subscription_type))
+            ++size;
         const bool ends_with_change = size < entries.size();
         const auto run = entries.first(size + (ends_with_change ? 1 : 0));
         entries = entries.subspan(run.size());
@@ -122,9 +145,12 @@ Result<void> Engine::follow(store::Snapshot& snapshot, std::span<const store::Lo
             for (const store::LogEntry& entry : run) {
                 const std::string_view type = repository_.parameters()->type_text(entry.type);
                 const auto list = active_by_type_.find(type);
-                if (list == active_by_type_.end() || watchers.find(type) != watchers.end()) continue;
+                if (list == active_by_type_.end() || watchers.find(type) != watchers.end())
+                    continue;
                 auto& of_type = watchers[std::string(type)];
-                for (const auto& subscription : list->second) of_type.push_back({subscription, subscription->definition, subscription->owner, subscription->numbers.last_position()});
+                for (const auto& subscription : list->second)
+                    of_type.push_back({subscription, subscription->definition, subscription->owner,
+                                       subscription->numbers.last_position()});
             }
         }
         Events events;
@@ -132,21 +158,24 @@ Result<void> Engine::follow(store::Snapshot& snapshot, std::span<const store::Lo
         std::vector<std::vector<std::pair<std::string, std::string>>> settings;
         {
             const std::lock_guard lock(mutex_);
-            for (auto& [subscription, found] : events) settings.push_back(subscription->numbers.with(found.positions));
+            for (auto& [subscription, positions] : events)
+                settings.push_back(subscription->numbers.with(positions));
         }
         // Numbers are durable before anybody hears of them: a replay finds them given.
         TRY(save_all(repository_.store(), settings));
         {
             const std::lock_guard lock(mutex_);
-            for (auto& [subscription, found] : events) {
-                subscription->numbers.append(found.positions);
-                numbered.add(found.positions.size());
+            for (auto& [subscription, positions] : events) {
+                subscription->numbers.append(positions);
+                numbered.add(positions.size());
                 if (subscription->failures == 0) schedule(*subscription, Clock::now());
             }
         }
         if (ends_with_change) {
             const store::LogEntry& entry = run.back();
-            if (const auto stored = TRY(snapshot.find_version({entry.type, entry.id}, entry.version))) TRY(apply(snapshot, *stored));
+            if (const auto stored =
+                    TRY(snapshot.find_version({entry.type, entry.id}, entry.version)))
+                TRY(apply(snapshot, *stored));
         }
     }
     return {};

@@ -9,8 +9,8 @@ namespace {
 
 template <class T>
 bool inside(const store::Box<T>& box, T lo, T hi) {
-    return !(box.lo_from && lo < *box.lo_from) && !(box.lo_below && lo >= *box.lo_below) && !(box.hi_above && hi <= *box.hi_above) &&
-           !(box.hi_to && hi > *box.hi_to);
+    return !(box.lo_from && lo < *box.lo_from) && !(box.lo_below && lo >= *box.lo_below) &&
+           !(box.hi_above && hi <= *box.hi_above) && !(box.hi_to && hi > *box.hi_to);
 }
 
 template <class T>
@@ -31,7 +31,9 @@ bool some_of(const List& rows, store::Name param, Wanted wanted) {
 
 bool has_words(const store::TextRow& row, const store::HasText& condition) {
     const std::string text = fmt::format(" {} ", row.words);
-    const auto holds_words = [&](std::string_view words) { return text.find(fmt::format(" {} ", words)) != std::string::npos; };
+    const auto holds_words = [&](std::string_view words) {
+        return text.find(fmt::format(" {} ", words)) != std::string::npos;
+    };
     if (condition.phrase) return !condition.words.empty() && holds_words(condition.words);
     std::size_t begin = 0;
     bool any = false;
@@ -39,7 +41,8 @@ bool has_words(const store::TextRow& row, const store::HasText& condition) {
         const std::size_t end = std::min(condition.words.find(' ', begin), condition.words.size());
         if (end > begin) {
             any = true;
-            if (!holds_words(std::string_view(condition.words).substr(begin, end - begin))) return false;
+            if (!holds_words(std::string_view(condition.words).substr(begin, end - begin)))
+                return false;
         }
         begin = end + 1;
     }
@@ -50,7 +53,9 @@ struct Evaluation {
     const Candidate& candidate;
     store::Snapshot& snapshot;
 
-    Result<bool> holds(const store::Condition& condition) const { return std::visit(*this, condition.as_variant()); }
+    Result<bool> holds(const store::Condition& condition) const {
+        return std::visit(*this, condition.as_variant());
+    }
 
     Result<bool> operator()(const store::Everything&) const { return true; }
     Result<bool> operator()(const store::Nothing&) const { return false; }
@@ -72,59 +77,77 @@ struct Evaluation {
         }
         return true;
     }
-    Result<bool> operator()(const store::HasId& c) const { return c.type == candidate.identity.type && is_in(c.ids, candidate.identity.id); }
+    Result<bool> operator()(const store::HasId& c) const {
+        return c.type == candidate.identity.type && is_in(c.ids, candidate.identity.id);
+    }
     Result<bool> operator()(const store::HasToken& c) const {
-        return some_of(candidate.rows.tokens, c.param, [&](const auto& row) { return is_in(c.values, row.value); });
+        return some_of(candidate.rows.tokens, c.param,
+                       [&](const auto& row) { return is_in(c.values, row.value); });
     }
     Result<bool> operator()(const store::HasTokenIn& c) const {
-        return some_of(candidate.rows.tokens, c.param, [&](const auto& row) { return row.value >= c.first && row.value <= c.last; });
+        return some_of(candidate.rows.tokens, c.param, [&](const auto& row) {
+            return row.value >= c.first && row.value <= c.last;
+        });
     }
     Result<bool> operator()(const store::HasString& c) const {
         return some_of(candidate.rows.strings, c.param, [&](const auto& row) {
             switch (c.match) {
-                case store::StringMatch::exact: return row.exact == c.text;
-                case store::StringMatch::starts: return row.folded.starts_with(c.text);
-                case store::StringMatch::contains: return row.folded.find(c.text) != std::string::npos;
+                case store::StringMatch::exact:
+                    return row.exact == c.text;
+                case store::StringMatch::starts:
+                    return row.folded.starts_with(c.text);
+                case store::StringMatch::contains:
+                    return row.folded.find(c.text) != std::string::npos;
             }
             return false;
         });
     }
     Result<bool> operator()(const store::HasDate& c) const {
-        return some_of(candidate.rows.dates, c.param, [&](const auto& row) { return inside(c.box, row.lo, row.hi); });
+        return some_of(candidate.rows.dates, c.param,
+                       [&](const auto& row) { return inside(c.box, row.lo, row.hi); });
     }
     Result<bool> operator()(const store::HasNumber& c) const {
-        return some_of(candidate.rows.numbers, c.param, [&](const auto& row) { return inside(c.box, row.lo, row.hi); });
+        return some_of(candidate.rows.numbers, c.param,
+                       [&](const auto& row) { return inside(c.box, row.lo, row.hi); });
     }
     Result<bool> operator()(const store::HasQuantity& c) const {
-        return some_of(candidate.rows.quantities, c.param,
-                       [&](const auto& row) { return (c.units.empty() || is_in(c.units, row.unit)) && inside(c.box, row.lo, row.hi); });
+        return some_of(candidate.rows.quantities, c.param, [&](const auto& row) {
+            return (c.units.empty() || is_in(c.units, row.unit)) && inside(c.box, row.lo, row.hi);
+        });
     }
     Result<bool> operator()(const store::HasUri& c) const {
-        return some_of(candidate.rows.uris, c.param,
-                       [&](const auto& row) { return row.uri == c.uri || (c.below && row.uri.starts_with(c.uri + "/")); });
+        return some_of(candidate.rows.uris, c.param, [&](const auto& row) {
+            return row.uri == c.uri || (c.below && row.uri.starts_with(c.uri + "/"));
+        });
     }
     Result<bool> operator()(const store::HasReference& c) const {
-        return some_of(candidate.rows.references, c.param, [&](const auto& row) { return is_in(c.targets, row.target); });
+        return some_of(candidate.rows.references, c.param,
+                       [&](const auto& row) { return is_in(c.targets, row.target); });
     }
     Result<bool> operator()(const store::HasComposite& c) const {
         return some_of(candidate.rows.composites, c.param, [&](const auto& row) {
-            return is_in(c.keys, row.key) && (c.seconds.empty() || is_in(c.seconds, row.second)) && inside(c.box, row.lo, row.hi) &&
+            return is_in(c.keys, row.key) && (c.seconds.empty() || is_in(c.seconds, row.second)) &&
+                   inside(c.box, row.lo, row.hi) &&
                    (!c.starts || row.folded.starts_with(*c.starts));
         });
     }
     Result<bool> operator()(const store::HasText& c) const {
-        return some_of(candidate.rows.texts, c.param, [&](const auto& row) { return has_words(row, c); });
+        return some_of(candidate.rows.texts, c.param,
+                       [&](const auto& row) { return has_words(row, c); });
     }
     Result<bool> operator()(const store::HasAny& c) const {
         const auto own = [&](const auto& row) { return row.param == c.param; };
         const store::Rows& rows = candidate.rows;
-        return some(rows.tokens, own) || some(rows.strings, own) || some(rows.dates, own) || some(rows.numbers, own) || some(rows.quantities, own) ||
-               some(rows.references, own) || some(rows.uris, own) || some(rows.composites, own) || some(rows.texts, own);
+        return some(rows.tokens, own) || some(rows.strings, own) || some(rows.dates, own) ||
+               some(rows.numbers, own) || some(rows.quantities, own) ||
+               some(rows.references, own) || some(rows.uris, own) || some(rows.composites, own) ||
+               some(rows.texts, own);
     }
     Result<bool> operator()(const store::RefersTo& c) const {
         store::HasId targets{c.target_type, {}};
         for (const auto& row : candidate.rows.references) {
-            if (row.param == c.param && row.target.type == c.target_type) targets.ids.push_back(row.target.id);
+            if (row.param == c.param && row.target.type == c.target_type)
+                targets.ids.push_back(row.target.id);
         }
         if (targets.ids.empty()) return false;
         return finds(c.target_type, std::move(targets), *c.target);
@@ -133,17 +156,23 @@ struct Evaluation {
         return finds(c.source_type, store::HasReference{c.param, {candidate.identity}}, *c.source);
     }
     Result<bool> operator()(const store::OfPatient& c) const {
-        return c.type == candidate.identity.type && some(candidate.rows.patients, [&](const auto& row) {
-                   return is_in(c.patients, row.patient) && (c.codes.empty() ? row.code == 0 : is_in(c.codes, row.code)) && row.date >= c.date_from &&
-                          row.date < c.date_below;
+        return c.type == candidate.identity.type &&
+               some(candidate.rows.patients, [&](const auto& row) {
+                   return is_in(c.patients, row.patient) &&
+                          (c.codes.empty() ? row.code == 0 : is_in(c.codes, row.code)) &&
+                          row.date >= c.date_from && row.date < c.date_below;
                });
     }
     Result<bool> operator()(const store::InCompartment& c) const {
-        return (c.type == 0 || c.type == candidate.identity.type) && (candidate.identity == c.patient || is_in(candidate.rows.compartments, c.patient));
+        return (c.type == 0 || c.type == candidate.identity.type) &&
+               (candidate.identity == c.patient || is_in(candidate.rows.compartments, c.patient));
     }
-    Result<bool> operator()(const store::ChangedWithin& c) const { return candidate.position >= c.from && candidate.position < c.below; }
+    Result<bool> operator()(const store::ChangedWithin& c) const {
+        return candidate.position >= c.from && candidate.position < c.below;
+    }
 
-    Result<bool> finds(store::Name type, store::Condition first, const store::Condition& second) const {
+    Result<bool> finds(store::Name type, store::Condition first,
+                       const store::Condition& second) const {
         store::Plan plan;
         plan.type = type;
         plan.limit = 1;
@@ -157,7 +186,8 @@ struct Evaluation {
 
 }  // namespace
 
-Result<bool> holds(const store::Condition& condition, const Candidate& candidate, store::Snapshot& snapshot) {
+Result<bool> holds(const store::Condition& condition, const Candidate& candidate,
+                   store::Snapshot& snapshot) {
     return Evaluation{candidate, snapshot}.holds(condition);
 }
 

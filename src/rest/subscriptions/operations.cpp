@@ -11,13 +11,17 @@ namespace {
 /// Parameters of the URL and of a Parameters body.
 Result<fhir::QueryParameters> parameters_of(const Exchange& exchange) {
     fhir::QueryParameters parameters = exchange.parameters;
-    const bool has_body = exchange.has_resource || (!exchange.body.empty() && exchange.content_type != "application/x-www-form-urlencoded");
+    const bool has_body =
+        exchange.has_resource ||
+        (!exchange.body.empty() && exchange.content_type != "application/x-www-form-urlencoded");
     if (!has_body) return parameters;
     const auto body = exchange.has_resource ? exchange.document : TRY(parse_body(exchange));
     const Json& root = exchange.has_resource ? exchange.resource : body->root();
     for (const Json& parameter : root["parameter"].items()) {
         for (const JsonMember& member : parameter.members()) {
-            if (member.key.starts_with("value")) parameters.emplace_back(std::string(parameter.string_at("name")), std::string(member.value.text()));
+            if (member.key.starts_with("value"))
+                parameters.emplace_back(std::string(parameter.string_at("name")),
+                                        std::string(member.value.text()));
         }
     }
     return parameters;
@@ -36,16 +40,22 @@ void add_values(std::string_view text, std::vector<std::string>& values) {
 }
 
 Result<void> unknown_parameter(std::string_view name, std::string_view expected) {
-    return fail(Category::incorrect, fmt::format("there is no parameter \"{}\" here; expected {}", name.substr(0, 60), expected), std::string(name.substr(0, 60)));
+    return fail(
+        Category::incorrect,
+        fmt::format("there is no parameter \"{}\" here; expected {}", name.substr(0, 60), expected),
+        std::string(name.substr(0, 60)));
 }
 
 /// The subscriptions that are meant: the instance, the ids, or all that the caller may see.
-Result<std::vector<fhir::Resource>> chosen(Engine& engine, const Exchange& exchange, std::vector<std::string> ids) {
+Result<std::vector<fhir::Resource>> chosen(Engine& engine, const Exchange& exchange,
+                                           std::vector<std::string> ids) {
     std::vector<fhir::Resource> resources;
     if (exchange.path.size() > 2) ids.assign(1, exchange.path[1]);
-    for (const std::string& id : ids) resources.push_back(TRY(engine.repository().read(exchange.caller, "Subscription", id)));
+    for (const std::string& id : ids)
+        resources.push_back(TRY(engine.repository().read(exchange.caller, "Subscription", id)));
     if (!ids.empty()) return resources;
-    fhir::Page page = TRY(engine.repository().search(exchange.caller, "Subscription", {{"_count", std::to_string(limits::page_size_max)}}, {}));
+    fhir::Page page = TRY(engine.repository().search(
+        exchange.caller, "Subscription", {{"_count", std::to_string(limits::page_size_max)}}, {}));
     while (true) {
         for (auto& entry : page.entries) resources.push_back(std::move(entry.resource));
         if (page.next.empty() || resources.size() >= limits::subscriptions_max) return resources;
@@ -81,7 +91,9 @@ Result<Answer> run_status(Engine& engine, const Exchange& exchange) {
     std::vector<Status> statuses;
     for (const fhir::Resource& resource : TRY(chosen(engine, exchange, std::move(ids)))) {
         Status status = TRY(status_of(engine, resource));
-        if (states.empty() || std::find(states.begin(), states.end(), status.status) != states.end()) statuses.push_back(std::move(status));
+        if (states.empty() ||
+            std::find(states.begin(), states.end(), status.status) != states.end())
+            statuses.push_back(std::move(status));
     }
     Answer answer;
     answer.json = status_bundle_json(statuses, exchange.base_url);
@@ -92,7 +104,10 @@ Result<std::int64_t> event_number(std::string_view name, const std::string& text
     std::int64_t number = 0;
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
     if (error == std::errc() && end == text.data() + text.size() && number >= 0) return number;
-    return fail(Category::incorrect, fmt::format("{} \"{}\" is no event number: expected 1, 2, 3 …", name, text.substr(0, 40)), std::string(name));
+    return fail(
+        Category::incorrect,
+        fmt::format("{} \"{}\" is no event number: expected 1, 2, 3 …", name, text.substr(0, 40)),
+        std::string(name));
 }
 
 Result<Answer> run_events(Engine& engine, const Exchange& exchange) {
@@ -112,7 +127,8 @@ Result<Answer> run_events(Engine& engine, const Exchange& exchange) {
             TRY(unknown_parameter(name, "eventsSinceNumber, eventsUntilNumber, content"));
         }
     }
-    const fhir::Resource resource = TRY(engine.repository().read(exchange.caller, "Subscription", exchange.path[1]));
+    const fhir::Resource resource =
+        TRY(engine.repository().read(exchange.caller, "Subscription", exchange.path[1]));
     Status status = TRY(status_of(engine, resource));
     if (!content) {
         const JsonDocument document = TRY(JsonDocument::parse(resource.json));
@@ -121,9 +137,11 @@ Result<Answer> run_events(Engine& engine, const Exchange& exchange) {
     }
     const EventNumbers numbers = TRY(engine.numbers_of(resource.id));
     // What is left out beyond the bound, the client sees from the numbers and asks for next.
-    until = std::min({until, numbers.last_number(), since - 1 + limits::subscription_answer_events});
+    until =
+        std::min({until, numbers.last_number(), since - 1 + limits::subscription_answer_events});
     std::vector<Event> events;
-    if (since <= until) events = TRY(engine.events(exchange.caller, numbers, since, until, *content));
+    if (since <= until)
+        events = TRY(engine.events(exchange.caller, numbers, since, until, *content));
     status.last_number = numbers.last_number();
     Answer answer;
     answer.json = notification_json(status, Kind::query_event, events, *content, exchange.base_url);
@@ -142,7 +160,10 @@ Result<Answer> run_token(Engine& engine, const Exchange& exchange) {
         if (document.root()["channel"].string_at("type") == "websocket") {
             bound.push_back(resource.id);
         } else if (is_by_name) {
-            return fail(Category::incorrect, fmt::format("Subscription/{} has another channel than websocket", resource.id), "id");
+            return fail(
+                Category::incorrect,
+                fmt::format("Subscription/{} has another channel than websocket", resource.id),
+                "id");
         }
     }
     std::string text;
@@ -150,9 +171,11 @@ Result<Answer> run_token(Engine& engine, const Exchange& exchange) {
     std::string url = exchange.base_url;
     if (url.starts_with("http")) url.replace(0, 4, "ws");
     Answer answer;
-    answer.json = fmt::format(R"({{"resourceType":"Parameters","parameter":[{{"name":"token","valueString":"{}"}},{{"name":"expiration","valueDateTime":"{}"}})", text,
-                              to_text(token.expires));
-    for (const std::string& id : token.ids) answer.json += fmt::format(R"(,{{"name":"subscription","valueString":"{}"}})", id);
+    answer.json = fmt::format(
+        R"({{"resourceType":"Parameters","parameter":[{{"name":"token","valueString":"{}"}},{{"name":"expiration","valueDateTime":"{}"}})",
+        text, to_text(token.expires));
+    for (const std::string& id : token.ids)
+        answer.json += fmt::format(R"(,{{"name":"subscription","valueString":"{}"}})", id);
     answer.json += R"(,{"name":"websocket-url","valueUrl":)";
     write_string(url + "/ws", answer.json);
     answer.json += "}]}";
@@ -175,13 +198,31 @@ std::string topic_extensions() {
 }  // namespace
 
 void add_operations(Service& service, std::shared_ptr<Engine> engine) {
-    const std::string base = "http://hl7.org/fhir/uv/subscriptions-backport/OperationDefinition/backport-subscription-";
-    service.add_operation({.name = "status", .on_type = true, .on_instance = true, .types = {"Subscription"}, .definition = base + "status",
-                           .run = [engine](Service&, const Exchange& exchange) { return run_status(*engine, exchange); }});
-    service.add_operation({.name = "events", .on_instance = true, .types = {"Subscription"}, .definition = base + "events",
-                           .run = [engine](Service&, const Exchange& exchange) { return run_events(*engine, exchange); }});
-    service.add_operation({.name = "get-ws-binding-token", .on_type = true, .on_instance = true, .types = {"Subscription"}, .definition = base + "get-ws-binding-token",
-                           .run = [engine](Service&, const Exchange& exchange) { return run_token(*engine, exchange); }});
+    const std::string base =
+        "http://hl7.org/fhir/uv/subscriptions-backport/OperationDefinition/backport-subscription-";
+    service.add_operation({.name = "status",
+                           .on_type = true,
+                           .on_instance = true,
+                           .types = {"Subscription"},
+                           .definition = base + "status",
+                           .run = [engine](Service&, const Exchange& exchange) {
+                               return run_status(*engine, exchange);
+                           }});
+    service.add_operation({.name = "events",
+                           .on_instance = true,
+                           .types = {"Subscription"},
+                           .definition = base + "events",
+                           .run = [engine](Service&, const Exchange& exchange) {
+                               return run_events(*engine, exchange);
+                           }});
+    service.add_operation({.name = "get-ws-binding-token",
+                           .on_type = true,
+                           .on_instance = true,
+                           .types = {"Subscription"},
+                           .definition = base + "get-ws-binding-token",
+                           .run = [engine](Service&, const Exchange& exchange) {
+                               return run_token(*engine, exchange);
+                           }});
     service.set_capability("resource.Subscription", topic_extensions());
 }
 

@@ -12,13 +12,16 @@ struct Subscriptions::State {
     std::string websocket_path = "/fhir/ws";
 };
 
-Subscriptions::Subscriptions(fhir::Repository& repository, Options options) : state_(std::make_shared<State>()) {
+Subscriptions::Subscriptions(fhir::Repository& repository, Options options)
+    : state_(std::make_shared<State>()) {
     state_->engine = std::make_shared<subscriptions::Engine>(repository, std::move(options));
 }
 
 Subscriptions::Subscriptions(fhir::Repository& repository) : Subscriptions(repository, Options{}) {}
 
-Subscriptions::~Subscriptions() { stop(); }
+Subscriptions::~Subscriptions() {
+    stop();
+}
 
 void Subscriptions::add_operations(Service& service) {
     state_->websocket_path = service.options().base_path + "/ws";
@@ -35,6 +38,8 @@ const net::WebSocketHandler* Subscriptions::websocket(const net::Request& reques
     return request.path() == state_->websocket_path ? &state_->engine->websocket_handler : nullptr;
 }
 
-void Subscriptions::stop() { state_->engine->stop(); }
+void Subscriptions::stop() {
+    state_->engine->stop();
+}
 
 }  // namespace meridian::rest

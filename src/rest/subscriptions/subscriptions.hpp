@@ -12,11 +12,11 @@
 
 namespace meridian::rest {
 
-/// Topic subscriptions (R4 backport) and plain R4 subscriptions: follows the log, numbers what matches, and delivers it by rest-hook and
-/// WebSocket. Subscriptions are ordinary Subscription resources; their state moves through the log like everything else
-/// (docs/adr/0012). Thread-safe.
+/// Topic subscriptions (R4 backport) and plain R4 subscriptions: follows the log, numbers what
+/// matches, and delivers it by rest-hook and WebSocket. Subscriptions are ordinary Subscription
+/// resources; their state moves through the log like everything else (docs/adr/0012). Thread-safe.
 class Subscriptions {
-   public:
+ public:
     struct Options {
         unsigned delivery_threads = 4;
         /// Pause before the first new try of a delivery that failed; it doubles each time.
@@ -32,17 +32,20 @@ class Subscriptions {
     Subscriptions(const Subscriptions&) = delete;
     Subscriptions& operator=(const Subscriptions&) = delete;
 
-    /// Adds $status, $events and $get-ws-binding-token, and the topics to the capability statement. Must outlive the service.
+    /// Adds $status, $events and $get-ws-binding-token, and the topics to the capability statement.
+    /// Must outlive the service.
     void add_operations(Service& service);
-    /// Loads the subscriptions, follows the log from where it was left and delivers what was missed. `base_url` stands in references
-    /// and links of notifications. Errors: the store's. Blocking: reads all subscriptions.
+    /// Loads the subscriptions, follows the log from where it was left and delivers what was
+    /// missed. `base_url` stands in references and links of notifications. Errors: the store's.
+    /// Blocking: reads all subscriptions.
     Result<void> start(std::string base_url);
     /// The handler of `<base path>/ws`, null for other paths: for net::ServerOptions::websocket.
     const net::WebSocketHandler* websocket(const net::Request& request) const;
-    /// Ends deliveries; waits for those under way. What was not delivered is delivered after the next start.
+    /// Ends deliveries; waits for those under way. What was not delivered is delivered after the
+    /// next start.
     void stop();
 
-   private:
+ private:
     struct State;
     std::shared_ptr<State> state_;
 };

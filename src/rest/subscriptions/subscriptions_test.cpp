@@ -1,0 +1,615 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "rest/subscriptions/subscriptions.hpp"
+
+#include <gtest/gtest.h>
+
+#include <condition_variable>
+#include <mutex>
+#include <set>
+
+#include "fhir/format/xml.hpp"
+#include "net/client.hpp"
+#include "net/testing/raw_client.hpp"
+#include "rest/subscriptions/bounds.hpp"
+#include "rest/subscriptions/definition.hpp"
+#include "rest/subscriptions/testing.hpp"
+
+namespace meridian::rest {
+namespace {
+
+using namespace std::chrono_literals;
+
+/// How long a test waits for what must come; only a failing test waits so long.
+constexpr auto patience = 60s;
+
+using subscriptions::testing::Folder;
+using subscriptions::testing::must;
+
+/// What a receiver got, with what was told about it.
+struct Received {
+    std::string method;
+    std::string target;
+    net::Headers headers;
+    std::string body;
+    std::string kind;                   ///< handshake, heartbeat, event-notification
+    std::int64_t last_number = 0;       ///< events-since-subscription-start
+    std::vector<std::int64_t> numbers;  ///< of its events
+    std::vector<std::string> focuses;
+    std::vector<std::string> requests;  ///< "PUT Observation/1" of the event entries
+    std::vector<std::string> resources;
+};
+
+void read_notification(const Json& bundle, Received& received) {
+    const auto entries = bundle["entry"].items();
+    for (std::size_t i = 0; i < entries.size(); ++i) {
+        const Json& request = entries[i]["request"];
+        EXPECT_TRUE(request.is_object()) << "entry " << i << " has no request";
+        if (i > 0)
+            received.requests.push_back(
+                fmt::format("{} {}", request.string_at("method"), request.string_at("url")));
+        if (i > 0 && entries[i].find("resource") != nullptr)
+            received.resources.push_back(to_text(entries[i]["resource"]));
+    }
+    if (entries.empty()) return;
+    for (const Json& parameter : entries[0]["resource"]["parameter"].items()) {
+        const std::string_view name = parameter.string_at("name");
+        if (name == "type") received.kind = parameter.string_at("valueCode");
+        if (name == "events-since-subscription-start")
+            received.last_number = std::stoll(std::string(parameter.string_at("valueString")));
+        if (name != "notification-event") continue;
+        for (const Json& part : parameter["part"].items()) {
+            if (part.string_at("name") == "event-number")
+                received.numbers.push_back(std::stoll(std::string(part.string_at("valueString"))));
+            if (part.string_at("name") == "focus")
+                received.focuses.emplace_back(part["valueReference"].string_at("reference"));
+        }
+    }
+}
+
+Received read_text(std::string_view body) {
+    Received received;
+    received.body = body;
+    if (body.starts_with('<')) {
+        const JsonDocument document = must(fhir::from_xml(body));
+        read_notification(document.root(), received);
+    } else if (!body.empty()) {
+        const JsonDocument document = must(JsonDocument::parse(body));
+        read_notification(document.root(), received);
+    }
+    return received;
+}
+
+/// A rest-hook receiver.
+class Receiver {
+ public:
+    Receiver() {
+        net::ServerOptions options;
+        options.workers = 2;
+        options.handler = [this](const net::Request& request) { return take(request); };
+        server_ = must(net::Server::start(std::move(options)));
+    }
+    std::string url() const { return fmt::format("http://127.0.0.1:{}/hook", server_->port()); }
+    void answer_with(int status) { status_ = status; }
+    /// Waits until `count` calls have come in all and returns them.
+    std::vector<Received> wait(std::size_t count) {
+        return wait_until(
+            [&](const std::vector<Received>& calls) { return calls.size() >= count; });
+    }
+    template <class Enough>
+    std::vector<Received> wait_until(Enough enough) {
+        std::unique_lock lock(mutex_);
+        EXPECT_TRUE(changed_.wait_for(lock, patience, [&] { return enough(calls_); }))
+            << "only " << calls_.size() << " calls came";
+        return calls_;
+    }
+    std::vector<Received> wait_for_event(std::int64_t number) {
+        return wait_until([&](const std::vector<Received>& calls) {
+            return std::any_of(calls.begin(), calls.end(), [&](const Received& call) {
+                return std::find(call.numbers.begin(), call.numbers.end(), number) !=
+                       call.numbers.end();
+            });
+        });
+    }
+
+ private:
+    net::Response take(const net::Request& request) {
+        Received received =
+            read_text(request.target.starts_with("/hook/") ? std::string_view()
+                                                           : std::string_view(request.body));
+        received.method = request.method_text;
+        received.target = request.target;
+        received.headers = request.headers;
+        received.body = request.body;
+        {
+            const std::lock_guard lock(mutex_);
+            calls_.push_back(std::move(received));
+        }
+        changed_.notify_all();
+        return net::Response::text(status_, "");
+    }
+
+    std::mutex mutex_;
+    std::condition_variable changed_;
+    std::vector<Received> calls_;
+    std::atomic<int> status_{200};
+    std::unique_ptr<net::Server> server_;  // last: its threads use the rest
+};
+
+/// A record with subscriptions, and a way to write to it.
+class Record {
+ public:
+    explicit Record(std::string folder) : folder_(std::move(folder)) { open(); }
+    ~Record() { close(); }
+    Record(const Record&) = delete;
+    Record& operator=(const Record&) = delete;
+
+    void open() {
+        store_ = subscriptions::testing::must_open(folder_);
+        repository_ = must(fhir::Repository::open(*store_, {}));
+        service_ = std::make_unique<Service>(*repository_, ServiceOptions{});
+        Subscriptions::Options subscriptions;
+        subscriptions.first_pause = 1ms;
+        subscriptions_ = std::make_unique<Subscriptions>(*repository_, subscriptions);
+        subscriptions_->add_operations(*service_);
+        net::ServerOptions http;
+        http.workers = 4;
+        http.handler = [this](const net::Request& request) { return service_->handle(request); };
+        http.websocket = [this](const net::Request& request) {
+            return subscriptions_->websocket(request);
+        };
+        http_ = must(net::Server::start(std::move(http)));
+        must(subscriptions_->start("http://record.test/fhir"));
+    }
+    void close() {
+        if (http_) http_->stop();
+        http_.reset();
+        if (subscriptions_) subscriptions_->stop();
+        service_.reset();
+        repository_.reset();
+        subscriptions_.reset();
+        store_.reset();
+    }
+
+    std::uint16_t port() const { return http_->port(); }
+
+    /// One HTTP call; the answer's status must be `status`.
+    std::string call(net::Method method, const std::string& path, const std::string& body,
+                     int status) {
+        net::ClientRequest request;
+        request.method = method;
+        request.url = fmt::format("http://127.0.0.1:{}/fhir/{}", port(), path);
+        request.body = body;
+        if (!body.empty()) request.headers.set("Content-Type", "application/fhir+json");
+        const net::ClientAnswer answer = must(client_.send(request));
+        EXPECT_EQ(answer.status, status) << path << " " << answer.body;
+        return answer.body;
+    }
+    std::string get(const std::string& path) { return call(net::Method::get, path, "", 200); }
+    void put(const std::string& path, const std::string& body, int status = 201) {
+        call(net::Method::put, path, body, status);
+    }
+    void remove(const std::string& path) { call(net::Method::delete_, path, "", 204); }
+
+    /// Writes an Observation with a code, and gives it as it was sent.
+    void observe(const std::string& id, const std::string& code, int status = 201) {
+        put("Observation/" + id,
+            fmt::format(
+                R"({{"resourceType":"Observation","id":"{}","status":"final","code":{{"coding":[{{"system":"urn:codes","code":"{}"}}]}}}})",
+                id, code),
+            status);
+    }
+    /// Waits until the Subscription has this status, and returns it.
+    std::string wait_for_status(const std::string& id, const std::string& status) {
+        const auto until = std::chrono::steady_clock::now() + patience;
+        while (std::chrono::steady_clock::now() < until) {
+            std::string json = get("Subscription/" + id);
+            if (json.find(fmt::format(R"("status":"{}")", status)) != std::string::npos)
+                return json;
+            std::this_thread::sleep_for(5ms);
+        }
+        ADD_FAILURE() << id << " never became " << status << ": " << get("Subscription/" + id);
+        return "";
+    }
+    /// Waits until everything that was written has been matched.
+    void settle() {
+        const auto position = must(store_->snapshot())->position();
+        EXPECT_TRUE(repository_->wait_for_views(position, 60'000));
+    }
+
+ private:
+    std::string folder_;
+    std::unique_ptr<store::Store> store_;
+    std::unique_ptr<fhir::Repository> repository_;
+    std::unique_ptr<Service> service_;
+    std::unique_ptr<Subscriptions> subscriptions_;
+    std::unique_ptr<net::Server> http_;
+    net::Client client_;
+};
+
+struct Wish {
+    std::string criteria = std::string(subscriptions::topic_base) + "Observation";
+    std::string filter{};
+    std::string type = "rest-hook";
+    std::string endpoint{};
+    std::string content = "id-only";
+    std::string payload = "application/fhir+json";
+    std::string header{};
+    int heartbeat = 0;
+};
+
+std::string backport(std::string_view name, std::string_view value) {
+    return fmt::format(
+        R"({{"url":"http://hl7.org/fhir/uv/subscriptions-backport/StructureDefinition/backport-{}",{}}})",
+        name, value);
+}
+
+std::string subscription(const std::string& id, const Wish& wish) {
+    std::string out = fmt::format(
+        R"({{"resourceType":"Subscription","id":"{}","status":"requested","reason":"test","criteria":"{}",)",
+        id, wish.criteria);
+    if (!wish.filter.empty())
+        out += fmt::format(
+            R"("_criteria":{{"extension":[{}]}},)",
+            backport("filter-criteria", fmt::format(R"("valueString":"{}")", wish.filter)));
+    out += fmt::format(R"("channel":{{"type":"{}")", wish.type);
+    if (wish.heartbeat > 0)
+        out += fmt::format(
+            R"(,"extension":[{}])",
+            backport("heartbeat-period", fmt::format(R"("valueUnsignedInt":{})", wish.heartbeat)));
+    if (!wish.endpoint.empty()) out += fmt::format(R"(,"endpoint":"{}")", wish.endpoint);
+    if (!wish.payload.empty()) out += fmt::format(R"(,"payload":"{}")", wish.payload);
+    if (!wish.content.empty())
+        out += fmt::format(
+            R"(,"_payload":{{"extension":[{}]}})",
+            backport("payload-content", fmt::format(R"("valueCode":"{}")", wish.content)));
+    if (!wish.header.empty()) out += fmt::format(R"(,"header":["{}"])", wish.header);
+    return out + "}}";
+}
+
+std::vector<std::int64_t> all_numbers(const std::vector<Received>& calls) {
+    std::vector<std::int64_t> numbers;
+    for (const Received& call : calls)
+        numbers.insert(numbers.end(), call.numbers.begin(), call.numbers.end());
+    return numbers;
+}
+
+std::vector<std::int64_t> counted_to(std::int64_t last) {
+    std::vector<std::int64_t> numbers;
+    for (std::int64_t i = 1; i <= last; ++i) numbers.push_back(i);
+    return numbers;
+}
+
+class SubscriptionsTest : public ::testing::Test {
+ protected:
+    Folder folder_;
+    Receiver receiver_;
+    Record record_{folder_.path()};
+
+    /// Puts the subscription and waits until it is active.
+    void subscribe(const std::string& id, Wish wish) {
+        if (wish.type == "rest-hook" && wish.endpoint.empty()) wish.endpoint = receiver_.url();
+        record_.put("Subscription/" + id, subscription(id, wish));
+        record_.wait_for_status(id, "active");
+        record_.settle();
+    }
+};
+
+TEST_F(SubscriptionsTest, HandshakeComesFirstAndEventsAreNumberedWithoutGaps) {
+    subscribe("s", {.header = "Authorization: Bearer secret"});
+    for (int i = 0; i < 150; ++i) record_.observe(fmt::format("o{}", i), "x");
+    const auto calls = receiver_.wait_for_event(150);
+    EXPECT_EQ(calls[0].kind, "handshake");
+    EXPECT_EQ(calls[0].last_number, 0);
+    EXPECT_EQ(calls[0].headers.get("Authorization"), "Bearer secret");
+    EXPECT_EQ(calls[0].headers.get("Content-Type"), "application/fhir+json");
+    EXPECT_EQ(all_numbers(calls), counted_to(150));
+    EXPECT_EQ(calls[1].kind, "event-notification");
+    EXPECT_EQ(calls[1].focuses.at(0), "http://record.test/fhir/Observation/o0");
+    EXPECT_TRUE(calls[1].resources.empty());
+}
+
+TEST_F(SubscriptionsTest, FilterDecidesByTheVersionThatWasWrittenOrDeleted) {
+    subscribe("s", {.filter = "Observation?code=urn:codes|wanted", .content = "full-resource"});
+    record_.observe("a", "other");
+    record_.observe("a", "wanted", 200);  // 1
+    record_.observe("a", "other", 200);
+    record_.remove("Observation/a");
+    record_.observe("b", "wanted");   // 2
+    record_.remove("Observation/b");  // 3
+    record_.put("Patient/p", R"({"resourceType":"Patient","id":"p"})");
+    record_.observe("c", "wanted");  // 4
+    const auto calls = receiver_.wait_for_event(4);
+    EXPECT_EQ(all_numbers(calls), counted_to(4));
+    std::vector<std::string> requests;
+    std::vector<std::string> resources;
+    for (const Received& call : calls) {
+        requests.insert(requests.end(), call.requests.begin(), call.requests.end());
+        resources.insert(resources.end(), call.resources.begin(), call.resources.end());
+    }
+    EXPECT_EQ(requests, (std::vector<std::string>{"PUT Observation/a", "POST Observation",
+                                                  "DELETE Observation/b", "POST Observation"}));
+    ASSERT_EQ(resources.size(), 3u);
+    EXPECT_NE(resources[0].find("wanted"), std::string::npos);
+    EXPECT_NE(resources[0].find(R"("versionId":"2")"), std::string::npos);
+}
+
+TEST_F(SubscriptionsTest, ChainsAreFollowed) {
+    record_.put("Patient/p", R"({"resourceType":"Patient","id":"p","name":[{"family":"Li"}]})");
+    record_.put("Patient/q", R"({"resourceType":"Patient","id":"q","name":[{"family":"Wu"}]})");
+    subscribe("s", {.filter = "subject:Patient.family=li"});
+    for (const std::string id : {"q", "p"}) {
+        record_.put(
+            "Observation/" + id,
+            fmt::format(
+                R"({{"resourceType":"Observation","id":"{0}","status":"final","code":{{"text":"x"}},"subject":{{"reference":"Patient/{0}"}}}})",
+                id));
+    }
+    const auto calls = receiver_.wait_for_event(1);
+    EXPECT_EQ(calls.back().focuses,
+              std::vector<std::string>{"http://record.test/fhir/Observation/p"});
+}
+
+TEST_F(SubscriptionsTest, EmptyPayloadTellsNumbersOnlyAndXmlIsWritten) {
+    subscribe("s", {.content = "empty", .payload = "application/fhir+xml"});
+    record_.observe("a", "x");
+    const auto calls = receiver_.wait_for_event(1);
+    EXPECT_TRUE(calls.back().body.starts_with("<?xml"));
+    EXPECT_EQ(calls.back().headers.get("Content-Type"), "application/fhir+xml");
+    EXPECT_TRUE(calls.back().focuses.empty());
+    EXPECT_TRUE(calls.back().requests.empty());
+}
+
+TEST_F(SubscriptionsTest, HeartbeatsComeWithoutEvents) {
+    subscribe("s", {.heartbeat = 1});
+    const auto calls = receiver_.wait(3);
+    EXPECT_EQ(calls[1].kind, "heartbeat");
+    EXPECT_EQ(calls[2].kind, "heartbeat");
+    EXPECT_EQ(calls[2].last_number, 0);
+}
+
+TEST_F(SubscriptionsTest, RefusedHandshakeIsAnError) {
+    receiver_.answer_with(403);
+    record_.put("Subscription/s", subscription("s", {.endpoint = receiver_.url()}));
+    EXPECT_NE(record_.wait_for_status("s", "error").find("403"), std::string::npos);
+}
+
+TEST_F(SubscriptionsTest, WhatCannotBeServedIsToldWithItsReason) {
+    const auto refused = [&](const std::string& id, const Wish& wish) {
+        record_.put("Subscription/" + id, subscription(id, wish));
+        return record_.wait_for_status(id, "error");
+    };
+    EXPECT_NE(
+        refused("a", {.criteria = "http://example.org/unknown-topic", .endpoint = receiver_.url()})
+            .find("topic"),
+        std::string::npos);
+    EXPECT_NE(refused("b", {.filter = "no-such-parameter=1", .endpoint = receiver_.url()})
+                  .find("no-such-parameter"),
+              std::string::npos);
+    EXPECT_NE(refused("c", {.endpoint = "ftp://127.0.0.1/x"}).find("endpoint"), std::string::npos);
+    EXPECT_NE(refused("d", {.type = "email", .endpoint = "mailto:a@b"}).find("email"),
+              std::string::npos);
+    EXPECT_NE(
+        refused("e", {.filter = "Patient?name=x", .endpoint = receiver_.url()}).find("not about"),
+        std::string::npos);
+    EXPECT_NE(refused("f", {.endpoint = receiver_.url(), .header = "Host: elsewhere"}).find("Host"),
+              std::string::npos);
+}
+
+TEST_F(SubscriptionsTest, FailingEndpointBecomesAnErrorAndLosesNothing) {
+    subscribe("s", {});
+    receiver_.answer_with(500);
+    record_.observe("a", "x");
+    const std::string failed = record_.wait_for_status("s", "error");
+    EXPECT_NE(failed.find("500"), std::string::npos) << failed;
+    EXPECT_EQ(receiver_.wait(1).size(),
+              2u + limits::subscription_retries_max);  // the handshake, one call, its repetitions
+    receiver_.answer_with(200);
+    record_.put("Subscription/s", subscription("s", {.endpoint = receiver_.url()}), 200);
+    record_.wait_for_status("s", "active");
+    record_.observe("b", "x");
+    const auto calls = receiver_.wait_for_event(2);
+    EXPECT_EQ(calls.back().numbers.back(), 2);
+    const std::string status = record_.get("Subscription/s/$status");
+    EXPECT_NE(status.find(R"("valueString":"2")"), std::string::npos) << status;
+}
+
+TEST_F(SubscriptionsTest, NumbersGoOnAfterARestartAndMissedEventsCome) {
+    subscribe("s", {});
+    record_.observe("a", "x");
+    receiver_.wait_for_event(1);
+    record_.settle();
+    // Nobody delivers while this is written: a record without subscriptions.
+    record_.close();
+    {
+        const auto store = subscriptions::testing::must_open(folder_.path());
+        const auto repository = must(fhir::Repository::open(*store, {}));
+        for (const std::string id : {"b", "c"}) {
+            subscriptions::testing::write(
+                *repository,
+                fmt::format(
+                    R"({{"resourceType":"Observation","id":"{}","status":"final","code":{{"text":"x"}}}})",
+                    id));
+        }
+    }
+    record_.open();
+    const auto calls = receiver_.wait_for_event(3);
+    record_.observe("d", "x");
+    receiver_.wait_for_event(4);
+    const std::vector<std::int64_t> numbers = all_numbers(receiver_.wait(1));
+    EXPECT_EQ(std::set<std::int64_t>(numbers.begin(), numbers.end()),
+              (std::set<std::int64_t>{1, 2, 3, 4}));
+    const Received events = read_text(record_.get("Subscription/s/$events"));
+    EXPECT_EQ(events.focuses.size(), 4u);
+    EXPECT_TRUE(events.focuses[1].ends_with("/Observation/b"));
+    EXPECT_TRUE(events.focuses[3].ends_with("/Observation/d"));
+}
+
+TEST_F(SubscriptionsTest, EventsCanBeAskedForAgain) {
+    subscribe("s", {.content = "id-only"});
+    for (int i = 1; i <= 70; ++i)
+        record_.observe(fmt::format("o{}", i), "x");  // more than one chunk
+    record_.settle();
+    const Received some = read_text(record_.get(
+        "Subscription/s/$events?eventsSinceNumber=63&eventsUntilNumber=66&content=full-resource"));
+    EXPECT_EQ(some.kind, "query-event");
+    EXPECT_EQ(some.last_number, 70);
+    EXPECT_EQ(some.numbers, (std::vector<std::int64_t>{63, 64, 65, 66}));
+    ASSERT_EQ(some.resources.size(), 4u);
+    EXPECT_NE(some.resources[2].find(R"("id":"o65")"), std::string::npos);
+    EXPECT_TRUE(
+        read_text(record_.get("Subscription/s/$events?eventsSinceNumber=71")).numbers.empty());
+    record_.call(net::Method::get, "Subscription/s/$events?eventsSinceNumber=x", "", 400);
+    record_.call(net::Method::get, "Subscription/none/$events", "", 404);
+}
+
+TEST_F(SubscriptionsTest, DeletedSubscriptionIsSilent) {
+    subscribe("s", {});
+    subscribe("t", {});
+    record_.remove("Subscription/s");
+    record_.observe("a", "x");
+    receiver_.wait_for_event(1);
+    record_.settle();
+    record_.observe("b", "x");
+    const auto calls = receiver_.wait_for_event(2);
+    EXPECT_EQ(all_numbers(calls), counted_to(2));  // t's only
+}
+
+TEST_F(SubscriptionsTest, PlainCriteriaPostsNothingOrPutsTheResource) {
+    subscribe("s", {.criteria = "Observation?code=urn:codes|wanted", .content = "", .payload = ""});
+    subscribe("t", {.criteria = "Patient?", .content = "", .payload = "application/fhir+json"});
+    record_.observe("a", "other");
+    record_.observe("b", "wanted");
+    const auto first = receiver_.wait(1);
+    EXPECT_EQ(first[0].method, "POST");
+    EXPECT_EQ(first[0].target, "/hook");
+    EXPECT_TRUE(first[0].body.empty());
+    record_.put("Patient/p", R"({"resourceType":"Patient","id":"p"})");
+    const auto calls = receiver_.wait(2);
+    EXPECT_EQ(calls[1].method, "PUT");
+    EXPECT_EQ(calls[1].target, "/hook/Patient/p");
+    EXPECT_NE(calls[1].body.find(R"("resourceType":"Patient")"), std::string::npos);
+}
+
+/// A WebSocket client by hand: RFC 6455 §5.2, small text frames only.
+class SocketClient {
+ public:
+    explicit SocketClient(std::uint16_t port) : raw_(port) {
+        raw_.send(
+            "GET /fhir/ws HTTP/1.1\r\nHost: record\r\nUpgrade: websocket\r\nConnection: "
+            "Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+            "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n");
+        EXPECT_EQ(raw_.answer(true).status, 101);
+    }
+    void send(const std::string& text) {
+        ASSERT_LT(text.size(), 126u);
+        std::string frame = "\x81";
+        frame += static_cast<char>(0x80 | text.size());
+        frame += std::string(4, '\0');  // a mask of zeros leaves the text as it is
+        raw_.send(frame + text);
+    }
+    /// The next text message; "closed CODE REASON" for a close.
+    std::string receive() {
+        while (true) {
+            const std::string head = raw_.read(2);
+            if (head.size() < 2) return "broken";
+            std::size_t size = static_cast<unsigned char>(head[1]) & 0x7F;
+            const std::size_t more = size == 126 ? 2 : size == 127 ? 8 : 0;
+            if (more > 0) {
+                size = 0;
+                for (const char byte : raw_.read(more))
+                    size = size << 8 | static_cast<unsigned char>(byte);
+            }
+            const std::string text = raw_.read(size);
+            const int opcode = head[0] & 0x0F;
+            if (opcode == 1) return text;
+            if (opcode == 8)
+                return "closed " +
+                       std::to_string(static_cast<unsigned char>(text[0]) << 8 |
+                                      static_cast<unsigned char>(text[1])) +
+                       " " + text.substr(2);
+        }
+    }
+
+ private:
+    net::testing::RawClient raw_;
+};
+
+std::string token_for(Record& record, const std::string& id) {
+    const JsonDocument answer =
+        must(JsonDocument::parse(record.get("Subscription/" + id + "/$get-ws-binding-token")));
+    std::string token;
+    for (const Json& parameter : answer.root()["parameter"].items()) {
+        if (parameter.string_at("name") == "token") token = parameter.string_at("valueString");
+        if (parameter.string_at("name") == "websocket-url") {
+            EXPECT_EQ(parameter.string_at("valueUrl"),
+                      fmt::format("ws://127.0.0.1:{}/fhir/ws", record.port()));
+        }
+    }
+    return token;
+}
+
+TEST_F(SubscriptionsTest, WebSocketGetsHandshakeThenEvents) {
+    subscribe("s", {.type = "websocket", .content = "full-resource"});
+    record_.observe("before", "x");
+    record_.settle();
+    SocketClient socket(record_.port());
+    socket.send("bind-with-token " + token_for(record_, "s"));
+    const Received handshake = read_text(socket.receive());
+    EXPECT_EQ(handshake.kind, "handshake");
+    EXPECT_EQ(handshake.last_number, 1);
+    record_.observe("after", "x");
+    const Received event = read_text(socket.receive());
+    EXPECT_EQ(event.kind, "event-notification");
+    EXPECT_EQ(event.numbers, std::vector<std::int64_t>{2});
+    ASSERT_EQ(event.resources.size(), 1u);
+    EXPECT_NE(event.resources[0].find(R"("id":"after")"), std::string::npos);
+}
+
+TEST_F(SubscriptionsTest, PlainWebSocketIsPinged) {
+    subscribe(
+        "s", {.criteria = "Observation?code=x", .type = "websocket", .content = "", .payload = ""});
+    SocketClient socket(record_.port());
+    socket.send("bind s");
+    EXPECT_EQ(socket.receive(), "bound s");
+    record_.observe("a", "x");
+    EXPECT_EQ(socket.receive(), "ping s");
+}
+
+TEST_F(SubscriptionsTest, WebSocketWithoutRightsIsClosed) {
+    subscribe("hook", {});
+    for (const std::string message :
+         {"bind-with-token guessed", "bind hook", "bind none", "hello"}) {
+        SocketClient socket(record_.port());
+        socket.send(message);
+        EXPECT_TRUE(socket.receive().starts_with("closed 1008")) << message;
+    }
+    record_.call(net::Method::get, "Subscription/hook/$get-ws-binding-token", "", 400);
+}
+
+TEST_F(SubscriptionsTest, TopicsAndOperationsStandInTheCapabilityStatement) {
+    const std::string metadata = record_.get("metadata");
+    EXPECT_NE(metadata.find(
+                  fmt::format(R"("valueCanonical":"{}Observation")", subscriptions::topic_base)),
+              std::string::npos);
+    EXPECT_NE(metadata.find("backport-subscription-events"), std::string::npos);
+    must(JsonDocument::parse(metadata));
+}
+
+TEST_F(SubscriptionsTest, StatusOfTheTypeListsThoseAskedFor) {
+    subscribe("s", {});
+    record_.put("Subscription/t",
+                subscription("t", {.criteria = "nothing", .endpoint = receiver_.url()}));
+    record_.wait_for_status("t", "error");
+    const auto count = [&](const std::string& query) {
+        const JsonDocument bundle =
+            must(JsonDocument::parse(record_.get("Subscription/$status" + query)));
+        return bundle.root()["entry"].size();
+    };
+    EXPECT_EQ(count(""), 2u);
+    EXPECT_EQ(count("?status=error"), 1u);
+    EXPECT_EQ(count("?id=s"), 1u);
+    EXPECT_EQ(count("?id=s&status=error"), 0u);
+}
+
+}  // namespace
+}  // namespace meridian::rest
