@@ -66,6 +66,7 @@ class Attempt {
         if (needs_snapshot) {
             snapshot_ = TRY(repository_.store().snapshot());
             commit_.seen = snapshot_->position();
+            timeline_.emplace(*snapshot_);
         }
         steps_.resize(transaction_.operations.size());
         for (std::size_t i = 0; i < steps_.size(); ++i) {
@@ -210,10 +211,9 @@ class Attempt {
         Operation& operation = *step.operation;
         const bool many = operation.kind == Kind::remove &&
                           (operation.delete_many || repository_.options().conditional_delete_many);
-        const auto plan = TRY(
-            search::conditional_plan(*parameters_, repository_.store().names(), operation.type,
-                                     *operation.condition, repository_.parse_options(caller_, {}),
-                                     many ? limits::conditional_matches_max + 1 : 2));
+        const auto plan = TRY(search::conditional_plan(
+            *parameters_, repository_.store().names(), operation.type, *operation.condition,
+            conditional_options(), many ? limits::conditional_matches_max + 1 : 2));
         auto matches = TRY(search::conditional_matches(*snapshot_, *plan));
         if (matches.size() > 1 && !many) {
             return fail(Category::precondition,
@@ -247,6 +247,12 @@ class Attempt {
             default:
                 return settle_on_current(step, found.front());
         }
+    }
+
+    search::ParseOptions conditional_options() const {
+        search::ParseOptions options = repository_.parse_options(caller_, {});
+        options.timeline = timeline_ ? &*timeline_ : nullptr;
+        return options;
     }
 
     Result<void> settle_unmatched(Step& step, std::size_t index) {
@@ -375,7 +381,7 @@ class Attempt {
         if (!parsed) return std::string(reference);
         const auto plan =
             TRY(search::conditional_plan(*parameters_, repository_.store().names(), parsed->type,
-                                         parsed->query, repository_.parse_options(caller_, {})));
+                                         parsed->query, conditional_options()));
         auto matches = TRY(search::conditional_matches(*snapshot_, *plan));
         if (matches.size() != 1) {
             return fail(Category::precondition,
@@ -472,6 +478,7 @@ class Attempt {
     std::vector<std::string>& new_ids_;
     std::shared_ptr<const search::Parameters> parameters_;
     std::unique_ptr<store::Snapshot> snapshot_;
+    std::optional<search::SnapshotTimeline> timeline_;
     std::vector<Step> steps_;
     FullUrls full_urls_;
     store::Commit commit_;
