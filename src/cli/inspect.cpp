@@ -7,6 +7,8 @@
 #include "cli/exit_code.hpp"
 #include "fhir/format/xml.hpp"
 #include "fhir/path/expression.hpp"
+#include "fhir/terminology/terminology.hpp"
+#include "fhir/validate/profile.hpp"
 #include "fhir/validate/validator.hpp"
 #include "server/line_reader.hpp"
 
@@ -87,11 +89,12 @@ void add_validate(CLI::App& app, Action& action) {
     command->callback([files, &action] {
         action = [files]() -> Result<int> {
             int code = done;
+            const fhir::ProfileValidator validator(std::make_shared<const fhir::terminology::Terminology>(nullptr));
             for (const std::string& path : *files) {
                 const auto document = read_resource(path);
                 std::vector<Issue> issues;
                 if (document) {
-                    fhir::validate_structure(document->root(), issues);
+                    validator.validate(document->root(), {}, issues);
                 } else {
                     issues.push_back({Severity::fatal, "structure", document.error().message, ""});
                 }

@@ -8,7 +8,6 @@
 #include "base/json.hpp"
 #include "base/limits.hpp"
 #include "rest/arguments.hpp"
-#include "text/fold.hpp"
 
 namespace meridian::rest {
 
@@ -26,7 +25,7 @@ using fhir::terminology::ValueSet;
 
 /// A Parameters resource on its way out.
 class Out {
-   public:
+ public:
     Out() { list_ = document.array(); }
 
     JsonDocument document;
@@ -38,7 +37,9 @@ class Out {
         return made;
     }
     void add(Json parameter) { document.append(list_, parameter); }
-    void add(std::string_view name, std::string_view member, Json value) { add(part(name, member, value)); }
+    void add(std::string_view name, std::string_view member, Json value) {
+        add(part(name, member, value));
+    }
     void add_text(std::string_view name, std::string_view member, std::string_view text) {
         if (!text.empty()) add(name, member, document.string(text));
     }
@@ -53,7 +54,7 @@ class Out {
         return made;
     }
 
-   private:
+ private:
     Json list_;
 };
 
@@ -63,7 +64,8 @@ void set_text(JsonDocument& document, Json& object, std::string_view key, std::s
 
 /// "zh" is served by "zh" and "zh-CN".
 bool fits_language(std::string_view found, std::string_view wanted) {
-    return found == wanted || (found.size() > wanted.size() && found.starts_with(wanted) && found[wanted.size()] == '-');
+    return found == wanted || (found.size() > wanted.size() && found.starts_with(wanted) &&
+                               found[wanted.size()] == '-');
 }
 
 /// The designation in the wanted language, or the display.
@@ -89,18 +91,22 @@ Json parsed(JsonDocument& document, std::string_view json) {
 
 /// The version of the addressed resource that this caller may see.
 Result<JsonDocument> addressed(Service& service, const Exchange& exchange) {
-    const fhir::Resource resource = TRY(service.repository().read(exchange.caller, exchange.path[0], exchange.path[1]));
+    const fhir::Resource resource =
+        TRY(service.repository().read(exchange.caller, exchange.path[0], exchange.path[1]));
     return JsonDocument::parse(resource.json);
 }
 
-bool on_instance(const Exchange& exchange) { return exchange.path.size() > 2; }
+bool on_instance(const Exchange& exchange) {
+    return exchange.path.size() > 2;
+}
 
 // --- ValueSet/$expand ---
 
 Json designations_of(JsonDocument& document, const Member& member) {
     Json list = document.array();
     if (member.listed != nullptr) {
-        for (const Json& item : (*member.listed)["designation"].items()) document.append(list, document.copy(item));
+        for (const Json& item : (*member.listed)["designation"].items())
+            document.append(list, document.copy(item));
     }
     if (member.codes == nullptr || member.at == no_concept) return list;
     for (const auto& item : member.codes->designations(member.at)) {
@@ -113,24 +119,29 @@ Json designations_of(JsonDocument& document, const Member& member) {
     return list;
 }
 
-Json entry_of(JsonDocument& document, const Member& member, std::string_view language, bool with_designations) {
+Json entry_of(JsonDocument& document, const Member& member, std::string_view language,
+              bool with_designations) {
     Json entry = document.object();
     set_text(document, entry, "system", member.system);
     if (member.codes != nullptr && member.at != no_concept) {
-        if (member.codes->is_abstract(member.at)) document.set(entry, "abstract", document.boolean(true));
-        if (member.codes->is_inactive(member.at)) document.set(entry, "inactive", document.boolean(true));
+        if (member.codes->is_abstract(member.at))
+            document.set(entry, "abstract", document.boolean(true));
+        if (member.codes->is_inactive(member.at))
+            document.set(entry, "inactive", document.boolean(true));
     }
     set_text(document, entry, "version", member.version);
     document.set(entry, "code", document.string(member.code));
     set_text(document, entry, "display", display_in(member, language));
     if (with_designations) {
-        if (const Json list = designations_of(document, member); list.size() > 0) document.set(entry, "designation", list);
+        if (const Json list = designations_of(document, member); list.size() > 0)
+            document.set(entry, "designation", list);
     }
     return entry;
 }
 
 constexpr std::string_view expand_parameters =
-    "url valueSet valueSetVersion filter offset count activeOnly displayLanguage includeDesignations designation includeDefinition excludeNested excludeNotForUI "
+    "url valueSet valueSetVersion filter offset count activeOnly displayLanguage "
+    "includeDesignations includeDefinition excludeNested excludeNotForUI "
     "excludePostCoordinated system-version check-system-version force-system-version date";
 
 struct Expansion {
@@ -146,17 +157,20 @@ Result<Expansion> read_expansion(const Arguments& arguments) {
     Expansion asked;
     asked.filter.words = arguments.text("filter");
     asked.filter.active_only = TRY(arguments.boolean("activeOnly"));
+    asked.filter.selectable_only = TRY(arguments.boolean("excludeNotForUI"));
     asked.offset = TRY(arguments.number("offset")).value_or(0);
     asked.count = TRY(arguments.number("count"));
     asked.language = arguments.text("displayLanguage");
     asked.with_designations = TRY(arguments.boolean("includeDesignations"));
     TRY(arguments.boolean("includeDefinition"));
     TRY(arguments.boolean("excludeNested"));  // what is answered here is never nested
-    asked.versions = {arguments.texts("system-version"), arguments.texts("check-system-version"), arguments.texts("force-system-version")};
+    asked.versions = {arguments.texts("system-version"), arguments.texts("check-system-version"),
+                      arguments.texts("force-system-version")};
     return asked;
 }
 
-void add_expansion_parameter(JsonDocument& document, Json& list, std::string_view name, std::string_view member, Json value) {
+void add_expansion_parameter(JsonDocument& document, Json& list, std::string_view name,
+                             std::string_view member, Json value) {
     Json made = document.object();
     document.set(made, "name", document.string(name));
     document.set(made, member, value);
@@ -166,15 +180,23 @@ void add_expansion_parameter(JsonDocument& document, Json& list, std::string_vie
 Json expansion_parameters(JsonDocument& document, const Arguments& arguments, const ValueSet& set) {
     Json list = document.array();
     for (const char* name : {"filter", "displayLanguage"}) {
-        if (arguments.has(name)) add_expansion_parameter(document, list, name, "valueString", document.string(arguments.text(name)));
+        if (arguments.has(name))
+            add_expansion_parameter(document, list, name, "valueString",
+                                    document.string(arguments.text(name)));
     }
     for (const char* name : {"activeOnly", "includeDesignations"}) {
-        if (arguments.has(name)) add_expansion_parameter(document, list, name, "valueBoolean", document.boolean(arguments.text(name) == "true"));
+        if (arguments.has(name))
+            add_expansion_parameter(document, list, name, "valueBoolean",
+                                    document.boolean(arguments.text(name) == "true"));
     }
     for (const char* name : {"offset", "count"}) {
-        if (arguments.has(name)) add_expansion_parameter(document, list, name, "valueInteger", document.number(std::int64_t(std::stoll("0" + std::string(arguments.text(name))))));
+        if (arguments.has(name))
+            add_expansion_parameter(
+                document, list, name, "valueInteger",
+                document.number(std::int64_t(std::stoll("0" + std::string(arguments.text(name))))));
     }
-    for (const std::string& used : set.used_systems()) add_expansion_parameter(document, list, "version", "valueUri", document.string(used));
+    for (const std::string& used : set.used_systems())
+        add_expansion_parameter(document, list, "version", "valueUri", document.string(used));
     return list;
 }
 
@@ -183,18 +205,25 @@ Json expanded_head(JsonDocument& document, const Json& source, bool with_definit
     Json root = document.object();
     document.set(root, "resourceType", document.string("ValueSet"));
     for (const JsonMember& member : source.members()) {
-        const bool leave_out = member.key == "resourceType" || member.key == "expansion" || member.key == "text" || (member.key == "compose" && !with_definition);
+        const bool leave_out = member.key == "resourceType" || member.key == "expansion" ||
+                               member.key == "text" ||
+                               (member.key == "compose" && !with_definition);
         if (!leave_out) document.set(root, member.key, document.copy(member.value));
     }
     if (root.find("status") == nullptr) document.set(root, "status", document.string("active"));
     return root;
 }
 
-Result<Answer> answer_expansion(const Arguments& arguments, const Expansion& asked, const ValueSet& set, const Json& source) {
-    const std::size_t limit = std::min(asked.count.value_or(limits::expansion_concepts_max), limits::expansion_concepts_max);
+Result<Answer> answer_expansion(const Arguments& arguments, const Expansion& asked,
+                                const ValueSet& set, const Json& source) {
+    const std::size_t limit = std::min(asked.count.value_or(limits::expansion_concepts_max),
+                                       limits::expansion_concepts_max);
     const std::size_t total = TRY(set.count(asked.filter));
     if (!asked.count && total > asked.offset + limits::expansion_concepts_max) {
-        return fail(Category::too_large, fmt::format("too costly: the expansion has {} concepts, more than {}: ask for a part with count and offset, or filter", total, limits::expansion_concepts_max));
+        return fail(Category::too_large,
+                    fmt::format("too costly: the expansion has {} concepts, more than {}: ask for "
+                                "a part with count and offset, or filter",
+                                total, limits::expansion_concepts_max));
     }
     JsonDocument document;
     Json contains = document.array();
@@ -202,7 +231,8 @@ Result<Answer> answer_expansion(const Arguments& arguments, const Expansion& ask
     if (limit > 0 && asked.offset < total) {
         TRY(set.each(asked.filter, [&](const Member& member) {
             if (at++ < asked.offset) return true;
-            document.append(contains, entry_of(document, member, asked.language, asked.with_designations));
+            document.append(contains,
+                            entry_of(document, member, asked.language, asked.with_designations));
             return contains.size() < limit;
         }));
     }
@@ -211,8 +241,10 @@ Result<Answer> answer_expansion(const Arguments& arguments, const Expansion& ask
     document.set(expansion, "identifier", document.string("urn:uuid:" + new_uuid()));
     document.set(expansion, "timestamp", document.string(to_text(now())));
     document.set(expansion, "total", document.number(static_cast<std::int64_t>(total)));
-    if (arguments.has("offset")) document.set(expansion, "offset", document.number(static_cast<std::int64_t>(asked.offset)));
-    if (const Json list = expansion_parameters(document, arguments, set); list.size() > 0) document.set(expansion, "parameter", list);
+    if (arguments.has("offset"))
+        document.set(expansion, "offset", document.number(static_cast<std::int64_t>(asked.offset)));
+    if (const Json list = expansion_parameters(document, arguments, set); list.size() > 0)
+        document.set(expansion, "parameter", list);
     if (contains.size() > 0) document.set(expansion, "contains", contains);
     document.set(root, "expansion", expansion);
     Answer answer;
@@ -226,16 +258,26 @@ Result<Answer> expand(Service& service, const Terminology& terminology, const Ex
     const Expansion asked = TRY(read_expansion(arguments));
     if (on_instance(exchange)) {
         const JsonDocument document = TRY(addressed(service, exchange));
-        return answer_expansion(arguments, asked, *TRY(terminology.compile(document.root(), asked.versions)), document.root());
+        return answer_expansion(arguments, asked,
+                                *TRY(terminology.compile(document.root(), asked.versions)),
+                                document.root());
     }
     if (const Json* given = arguments.resource("valueSet")) {
-        return answer_expansion(arguments, asked, *TRY(terminology.compile(*given, asked.versions)), *given);
+        return answer_expansion(arguments, asked, *TRY(terminology.compile(*given, asked.versions)),
+                                *given);
     }
     std::string url(arguments.text("url"));
-    if (url.empty()) return fail(Category::incorrect, "say which value set to expand: url=CANONICAL, a parameter valueSet, or ValueSet/ID/$expand", "url");
-    if (const std::string_view version = arguments.text("valueSetVersion"); !version.empty()) url += fmt::format("|{}", version);
+    if (url.empty())
+        return fail(Category::incorrect,
+                    "say which value set to expand: url=CANONICAL, a parameter valueSet, or "
+                    "ValueSet/ID/$expand",
+                    "url");
+    if (const std::string_view version = arguments.text("valueSetVersion"); !version.empty())
+        url += fmt::format("|{}", version);
     const JsonDocument document = TRY(terminology.value_set_resource(url));
-    const auto set = asked.versions.empty() ? TRY(terminology.value_set(url)) : TRY(terminology.compile(document.root(), asked.versions));
+    const auto set = asked.versions.empty()
+                         ? TRY(terminology.value_set(url))
+                         : TRY(terminology.compile(document.root(), asked.versions));
     return answer_expansion(arguments, asked, *set, document.root());
 }
 
@@ -249,7 +291,8 @@ struct CodeAsked {
 Result<std::vector<CodeAsked>> codes_asked(const Arguments& arguments) {
     std::vector<CodeAsked> codes;
     const auto add = [&](const Json& coding) {
-        codes.push_back({coding.string_at("system"), coding.string_at("version"), coding.string_at("code"), coding.string_at("display")});
+        codes.push_back({coding.string_at("system"), coding.string_at("version"),
+                         coding.string_at("code"), coding.string_at("display")});
     };
     if (const Json* coding = arguments.value("coding")) {
         add(*coding);
@@ -258,27 +301,25 @@ Result<std::vector<CodeAsked>> codes_asked(const Arguments& arguments) {
     } else if (arguments.has("code")) {
         std::string_view version = arguments.text("systemVersion");
         if (version.empty()) version = arguments.text("version");
-        codes.push_back({arguments.text("system"), version, arguments.text("code"), arguments.text("display")});
-    } else if (const std::string_view text = arguments.text("coding"); text.find('|') != std::string_view::npos) {
-        codes.push_back({text.substr(0, text.find('|')), {}, text.substr(text.find('|') + 1), arguments.text("display")});
+        codes.push_back(
+            {arguments.text("system"), version, arguments.text("code"), arguments.text("display")});
+    } else if (const std::string_view text = arguments.text("coding");
+               text.find('|') != std::string_view::npos) {
+        codes.push_back({text.substr(0, text.find('|')),
+                         {},
+                         text.substr(text.find('|') + 1),
+                         arguments.text("display")});
     }
-    if (codes.empty() || std::any_of(codes.begin(), codes.end(), [](const CodeAsked& asked) { return asked.code.empty(); })) {
-        return fail(Category::incorrect, "say which code to check: code (with system), coding or codeableConcept");
+    if (codes.empty() || std::any_of(codes.begin(), codes.end(),
+                                     [](const CodeAsked& asked) { return asked.code.empty(); })) {
+        return fail(Category::incorrect,
+                    "say which code to check: code (with system), coding or codeableConcept");
     }
     return codes;
 }
 
-bool is_display_of(const Member& member, std::string_view display) {
-    if (display.empty() || text::fold(display) == text::fold(member.display)) return true;
-    if (member.listed != nullptr) {
-        for (const Json& item : (*member.listed)["designation"].items()) {
-            if (text::fold(item.string_at("value")) == text::fold(display)) return true;
-        }
-    }
-    return member.codes != nullptr && member.at != no_concept && member.codes->is_display(member.at, display);
-}
-
-Answer code_answer(bool result, std::string_view message, std::string_view display, const Member* member) {
+Answer code_answer(bool result, std::string_view message, std::string_view display,
+                   const Member* member) {
     Out out;
     out.add("result", "valueBoolean", out.document.boolean(result));
     out.add_text("message", "valueString", message);
@@ -290,28 +331,41 @@ Answer code_answer(bool result, std::string_view message, std::string_view displ
     return out.answer();
 }
 
-/// Judges what was found for one of the codes asked about; `where` names the set or system for messages.
-Answer judge(const std::vector<CodeAsked>& asked, const Arguments& arguments, std::string_view where, const std::function<Contained(const CodeAsked&, Member&)>& look) {
+/// Judges what was found for one of the codes asked about; `where` names the set or system for
+/// messages.
+Answer judge(const std::vector<CodeAsked>& asked, const Arguments& arguments,
+             std::string_view where,
+             const std::function<Contained(const CodeAsked&, Member&)>& look) {
     std::string message;
     for (const CodeAsked& code : asked) {
         Member member;
         const Contained contained = look(code, member);
-        const std::string name = code.system.empty() ? fmt::format("\"{}\"", code.code) : fmt::format("{}|{}", code.system, code.code);
+        const std::string name = code.system.empty() ? fmt::format("\"{}\"", code.code)
+                                                     : fmt::format("{}|{}", code.system, code.code);
         if (contained == Contained::yes) {
-            if (is_display_of(member, code.display)) return code_answer(true, {}, display_in(member, arguments.text("displayLanguage")), &member);
-            message = fmt::format("\"{}\" is no display of {}: expected \"{}\"", code.display, name, member.display);
+            if (fhir::terminology::is_display(member, code.display))
+                return code_answer(true, {}, display_in(member, arguments.text("displayLanguage")),
+                                   &member);
+            message = fmt::format("\"{}\" is no display of {}: expected \"{}\"", code.display, name,
+                                  member.display);
             return code_answer(false, message, member.display, &member);
         }
         if (!message.empty()) message += "; ";
         message += contained == Contained::no ? fmt::format("{} is not in {}", name, where)
-                                              : fmt::format("it cannot be said whether {} is in {}: a code system that is needed is not loaded here", name, where);
+                                              : fmt::format(
+                                                    "it cannot be said whether {} is in {}: a code "
+                                                    "system that is needed is not loaded here",
+                                                    name, where);
     }
     return code_answer(false, message, {}, nullptr);
 }
 
-Result<Answer> validate_in_value_set(Service& service, const Terminology& terminology, const Exchange& exchange) {
+Result<Answer> validate_in_value_set(Service& service, const Terminology& terminology,
+                                     const Exchange& exchange) {
     const Arguments arguments = TRY(Arguments::read(exchange));
-    TRY(arguments.allow("url valueSet valueSetVersion code system systemVersion display coding codeableConcept date abstract displayLanguage"));
+    TRY(
+        arguments.allow("url valueSet valueSetVersion code system systemVersion display coding "
+                        "codeableConcept date abstract displayLanguage"));
     const auto asked = TRY(codes_asked(arguments));
     std::shared_ptr<const ValueSet> set;
     if (on_instance(exchange)) {
@@ -320,92 +374,135 @@ Result<Answer> validate_in_value_set(Service& service, const Terminology& termin
         set = TRY(terminology.compile(*given));
     } else {
         std::string url(arguments.text("url"));
-        if (url.empty()) return fail(Category::incorrect, "say which value set is meant: url=CANONICAL, a parameter valueSet, or ValueSet/ID/$validate-code", "url");
-        if (const std::string_view version = arguments.text("valueSetVersion"); !version.empty()) url += fmt::format("|{}", version);
+        if (url.empty())
+            return fail(Category::incorrect,
+                        "say which value set is meant: url=CANONICAL, a parameter valueSet, or "
+                        "ValueSet/ID/$validate-code",
+                        "url");
+        if (const std::string_view version = arguments.text("valueSetVersion"); !version.empty())
+            url += fmt::format("|{}", version);
         set = TRY(terminology.value_set(url));
     }
     const bool abstract_allowed = TRY(arguments.boolean("abstract", true));
-    return judge(asked, arguments, set->url().empty() ? "the value set" : set->url(), [&](const CodeAsked& code, Member& member) {
-        const Contained found = set->contains(code.system, code.version, code.code, &member);
-        const bool is_abstract = found == Contained::yes && member.codes != nullptr && member.at != no_concept && member.codes->is_abstract(member.at);
-        return is_abstract && !abstract_allowed ? Contained::no : found;
-    });
+    return judge(asked, arguments, set->url().empty() ? "the value set" : set->url(),
+                 [&](const CodeAsked& code, Member& member) {
+                     const Contained found =
+                         set->contains(code.system, code.version, code.code, &member);
+                     const bool is_abstract = found == Contained::yes && member.codes != nullptr &&
+                                              member.at != no_concept &&
+                                              member.codes->is_abstract(member.at);
+                     return is_abstract && !abstract_allowed ? Contained::no : found;
+                 });
 }
 
-Result<std::shared_ptr<const CodeSystem>> system_asked(Service& service, const Terminology& terminology, const Exchange& exchange, const Arguments& arguments, std::string_view url, std::string_view version) {
+Result<std::shared_ptr<const CodeSystem>> system_asked(
+    Service& service, const Terminology& terminology, const Exchange& exchange,
+    const Arguments& arguments, std::string_view url, std::string_view version) {
     if (on_instance(exchange)) {
         const JsonDocument document = TRY(addressed(service, exchange));
         return CodeSystem::load(document.root());
     }
     if (const Json* given = arguments.resource("codeSystem")) return CodeSystem::load(*given);
-    if (url.empty()) return fail(Category::incorrect, "say which code system is meant: its url, or CodeSystem/ID in the address", "system");
+    if (url.empty())
+        return fail(Category::incorrect,
+                    "say which code system is meant: its url, or CodeSystem/ID in the address",
+                    "system");
     return terminology.code_system(url, version);
 }
 
-Result<Answer> validate_in_system(Service& service, const Terminology& terminology, const Exchange& exchange) {
+Result<Answer> validate_in_system(Service& service, const Terminology& terminology,
+                                  const Exchange& exchange) {
     const Arguments arguments = TRY(Arguments::read(exchange));
-    TRY(arguments.allow("url system codeSystem code version display coding codeableConcept date abstract displayLanguage"));
+    TRY(
+        arguments.allow("url system codeSystem code version display coding codeableConcept date "
+                        "abstract displayLanguage"));
     const auto asked = TRY(codes_asked(arguments));
     std::string_view url = arguments.text("url");
     if (url.empty()) url = asked.front().system;
     const auto grammar = fhir::terminology::open_system(url);
-    auto codes = system_asked(service, terminology, exchange, arguments, url, arguments.text("version"));
-    if (!codes && (grammar == fhir::terminology::OpenSystem::none || codes.error().category != Category::not_found)) return std::unexpected(std::move(codes).error());
+    auto codes =
+        system_asked(service, terminology, exchange, arguments, url, arguments.text("version"));
+    if (!codes && (grammar == fhir::terminology::OpenSystem::none ||
+                   codes.error().category != Category::not_found))
+        return std::unexpected(std::move(codes).error());
     const std::string where = codes ? (*codes)->url() : std::string(url);
     return judge(asked, arguments, where, [&](const CodeAsked& code, Member& member) {
         if (!code.system.empty() && code.system != where) return Contained::no;
         if (!codes) {
             member = {nullptr, no_concept, where, {}, code.code, {}, nullptr};
-            return fhir::terminology::follows_grammar(grammar, code.code) ? Contained::yes : Contained::no;
+            return fhir::terminology::follows_grammar(grammar, code.code) ? Contained::yes
+                                                                          : Contained::no;
         }
         const ConceptIndex at = (*codes)->find(code.code);
         if (at == no_concept) return Contained::no;
-        member = {codes->get(), at, where, (*codes)->version(), (*codes)->code(at), (*codes)->display(at), nullptr};
+        member = {codes->get(),          at,     where, (*codes)->version(), (*codes)->code(at),
+                  (*codes)->display(at), nullptr};
         return Contained::yes;
     });
 }
 
 // --- CodeSystem/$lookup and $subsumes ---
 
-void add_property(Out& out, std::string_view code, std::string_view member, Json value, std::string_view description = {}) {
+void add_property(Out& out, std::string_view code, std::string_view member, Json value,
+                  std::string_view description = {}) {
     Json parts = out.document.array();
     out.document.append(parts, out.part("code", "valueCode", out.document.string(code)));
     out.document.append(parts, out.part("value", member, value));
-    if (!description.empty()) out.document.append(parts, out.part("description", "valueString", out.document.string(description)));
+    if (!description.empty())
+        out.document.append(
+            parts, out.part("description", "valueString", out.document.string(description)));
     out.add_parts("property", parts);
 }
 
 void add_designation(Out& out, const CodeSystem::Designation& designation) {
     Json parts = out.document.array();
-    if (!designation.language.empty()) out.document.append(parts, out.part("language", "valueCode", out.document.string(designation.language)));
-    if (!designation.use.empty()) out.document.append(parts, out.part("use", "valueCoding", parsed(out.document, designation.use)));
-    out.document.append(parts, out.part("value", "valueString", out.document.string(designation.value)));
+    if (!designation.language.empty())
+        out.document.append(
+            parts, out.part("language", "valueCode", out.document.string(designation.language)));
+    if (!designation.use.empty())
+        out.document.append(parts,
+                            out.part("use", "valueCoding", parsed(out.document, designation.use)));
+    out.document.append(parts,
+                        out.part("value", "valueString", out.document.string(designation.value)));
     out.add_parts("designation", parts);
 }
 
 /// value[x] of a stored property.
 Json property_value(JsonDocument& document, const CodeSystem::Property& property) {
     if (property.kind == "Boolean") return document.boolean(property.value == "true");
-    if (property.kind == "Integer" || property.kind == "Decimal") return document.number(property.value);
+    if (property.kind == "Integer" || property.kind == "Decimal")
+        return document.number(property.value);
     if (property.kind == "Coding") return parsed(document, property.value);
     return document.string(property.value);
 }
 
-void add_properties(Out& out, const CodeSystem& codes, ConceptIndex at, const std::vector<std::string>& wanted) {
+void add_properties(Out& out, const CodeSystem& codes, ConceptIndex at,
+                    const std::vector<std::string>& wanted) {
     const auto is_wanted = [&](std::string_view name, bool by_default) {
-        return wanted.empty() ? by_default : std::find(wanted.begin(), wanted.end(), name) != wanted.end() || std::find(wanted.begin(), wanted.end(), "*") != wanted.end();
+        return wanted.empty() ? by_default
+                              : std::find(wanted.begin(), wanted.end(), name) != wanted.end() ||
+                                    std::find(wanted.begin(), wanted.end(), "*") != wanted.end();
     };
-    if (is_wanted("definition", true) && !codes.definition(at).empty()) add_property(out, "definition", "valueString", out.document.string(codes.definition(at)));
-    if (is_wanted("inactive", true)) add_property(out, "inactive", "valueBoolean", out.document.boolean(codes.is_inactive(at)));
+    if (is_wanted("definition", true) && !codes.definition(at).empty())
+        add_property(out, "definition", "valueString", out.document.string(codes.definition(at)));
+    if (is_wanted("inactive", true))
+        add_property(out, "inactive", "valueBoolean", out.document.boolean(codes.is_inactive(at)));
     if (is_wanted("parent", true)) {
-        for (const ConceptIndex parent : codes.parents(at)) add_property(out, "parent", "valueCode", out.document.string(codes.code(parent)), codes.display(parent));
+        for (const ConceptIndex parent : codes.parents(at))
+            add_property(out, "parent", "valueCode", out.document.string(codes.code(parent)),
+                         codes.display(parent));
     }
     if (is_wanted("child", true)) {
-        for (const ConceptIndex child : codes.children(at)) add_property(out, "child", "valueCode", out.document.string(codes.code(child)), codes.display(child));
+        for (const ConceptIndex child : codes.children(at))
+            add_property(out, "child", "valueCode", out.document.string(codes.code(child)),
+                         codes.display(child));
     }
     for (const auto& property : codes.properties(at)) {
-        if (property.code == "parent" || property.code == "child" || property.code == "inactive" || !is_wanted(property.code, true)) continue;
-        add_property(out, property.code, fmt::format("value{}", property.kind), property_value(out.document, property));
+        if (property.code == "parent" || property.code == "child" || property.code == "inactive" ||
+            !is_wanted(property.code, true))
+            continue;
+        add_property(out, property.code, fmt::format("value{}", property.kind),
+                     property_value(out.document, property));
     }
 }
 
@@ -414,14 +511,19 @@ Result<Answer> lookup(Service& service, const Terminology& terminology, const Ex
     TRY(arguments.allow("code system version coding date displayLanguage property"));
     const auto asked = TRY(codes_asked(arguments));
     const CodeAsked& code = asked.front();
-    const auto codes = TRY(system_asked(service, terminology, exchange, arguments, code.system, code.version));
+    const auto codes =
+        TRY(system_asked(service, terminology, exchange, arguments, code.system, code.version));
     const ConceptIndex at = codes->find(code.code);
-    if (at == no_concept) return fail(Category::not_found, fmt::format("{} has no code \"{}\"", codes->url(), code.code.substr(0, 80)), "code");
+    if (at == no_concept)
+        return fail(Category::not_found,
+                    fmt::format("{} has no code \"{}\"", codes->url(), code.code.substr(0, 80)),
+                    "code");
     const auto wanted = arguments.texts("property");
     Out out;
     out.add_text("name", "valueString", codes->name().empty() ? codes->url() : codes->name());
     out.add_text("version", "valueString", codes->version());
-    const Member member{codes.get(), at, codes->url(), codes->version(), codes->code(at), codes->display(at), nullptr};
+    const Member member{codes.get(),        at,     codes->url(), codes->version(), codes->code(at),
+                        codes->display(at), nullptr};
     const std::string_view display = display_in(member, arguments.text("displayLanguage"));
     out.add_text("display", "valueString", display.empty() ? codes->code(at) : display);
     if (wanted.empty() || std::find(wanted.begin(), wanted.end(), "designation") != wanted.end()) {
@@ -431,28 +533,48 @@ Result<Answer> lookup(Service& service, const Terminology& terminology, const Ex
     return out.answer();
 }
 
-Result<Answer> subsumes(Service& service, const Terminology& terminology, const Exchange& exchange) {
+Result<Answer> subsumes(Service& service, const Terminology& terminology,
+                        const Exchange& exchange) {
     const Arguments arguments = TRY(Arguments::read(exchange));
     TRY(arguments.allow("codeA codeB system version codingA codingB"));
-    std::string_view left = arguments.text("codeA"), right = arguments.text("codeB"), system = arguments.text("system");
-    if (const Json *a = arguments.value("codingA"), *b = arguments.value("codingB"); a != nullptr && b != nullptr) {
+    std::string_view left = arguments.text("codeA"), right = arguments.text("codeB"),
+                     system = arguments.text("system");
+    if (const Json *a = arguments.value("codingA"), *b = arguments.value("codingB");
+        a != nullptr && b != nullptr) {
         left = a->string_at("code");
         right = b->string_at("code");
         system = a->string_at("system");
-        if (system != b->string_at("system")) return fail(Category::incorrect, "codingA and codingB are of different systems: nothing is said about subsumption across systems", "codingB");
+        if (system != b->string_at("system"))
+            return fail(Category::incorrect,
+                        "codingA and codingB are of different systems: nothing is said about "
+                        "subsumption across systems",
+                        "codingB");
     }
-    if (left.empty() || right.empty()) return fail(Category::incorrect, "expected codeA and codeB (with system), or codingA and codingB");
-    const auto codes = TRY(system_asked(service, terminology, exchange, arguments, system, arguments.text("version")));
+    if (left.empty() || right.empty())
+        return fail(Category::incorrect,
+                    "expected codeA and codeB (with system), or codingA and codingB");
+    const auto codes = TRY(
+        system_asked(service, terminology, exchange, arguments, system, arguments.text("version")));
     const ConceptIndex a = codes->find(left), b = codes->find(right);
-    if (a == no_concept || b == no_concept) return fail(Category::not_found, fmt::format("{} has no code \"{}\"", codes->url(), (a == no_concept ? left : right).substr(0, 80)));
+    if (a == no_concept || b == no_concept)
+        return fail(Category::not_found,
+                    fmt::format("{} has no code \"{}\"", codes->url(),
+                                (a == no_concept ? left : right).substr(0, 80)));
     Out out;
-    out.add_text("outcome", "valueCode", a == b ? "equivalent" : codes->subsumes(a, b) ? "subsumes" : codes->subsumes(b, a) ? "subsumed-by" : "not-subsumed");
+    out.add_text("outcome", "valueCode",
+                 a == b                  ? "equivalent"
+                 : codes->subsumes(a, b) ? "subsumes"
+                 : codes->subsumes(b, a) ? "subsumed-by"
+                                         : "not-subsumed");
     return out.answer();
 }
 
 // --- ConceptMap/$translate ---
 
-Result<std::vector<std::shared_ptr<const ConceptMap>>> maps_asked(Service& service, const Terminology& terminology, const Exchange& exchange, const Arguments& arguments) {
+Result<std::vector<std::shared_ptr<const ConceptMap>>> maps_asked(Service& service,
+                                                                  const Terminology& terminology,
+                                                                  const Exchange& exchange,
+                                                                  const Arguments& arguments) {
     std::vector<std::shared_ptr<const ConceptMap>> maps;
     if (on_instance(exchange)) {
         maps.push_back(TRY(ConceptMap::load(TRY(addressed(service, exchange)).root())));
@@ -460,7 +582,8 @@ Result<std::vector<std::shared_ptr<const ConceptMap>>> maps_asked(Service& servi
         maps.push_back(TRY(ConceptMap::load(*given)));
     } else if (arguments.has("url")) {
         std::string url(arguments.text("url"));
-        if (const std::string_view version = arguments.text("conceptMapVersion"); !version.empty()) url += fmt::format("|{}", version);
+        if (const std::string_view version = arguments.text("conceptMapVersion"); !version.empty())
+            url += fmt::format("|{}", version);
         maps.push_back(TRY(terminology.concept_map(url)));
     } else {
         maps = TRY(terminology.concept_maps());
@@ -468,7 +591,10 @@ Result<std::vector<std::shared_ptr<const ConceptMap>>> maps_asked(Service& servi
     // Without a map the scopes choose: of two value sets, or all maps that know the systems.
     const std::string_view source = arguments.text("source"), target = arguments.text("target");
     if (maps.size() > 1) {
-        std::erase_if(maps, [&](const auto& map) { return (!source.empty() && map->source() != source) || (!target.empty() && map->target() != target); });
+        std::erase_if(maps, [&](const auto& map) {
+            return (!source.empty() && map->source() != source) ||
+                   (!target.empty() && map->target() != target);
+        });
     }
     return maps;
 }
@@ -476,7 +602,8 @@ Result<std::vector<std::shared_ptr<const ConceptMap>>> maps_asked(Service& servi
 Json match_parts(Out& out, const ConceptMap& map, const ConceptMap::Match& match) {
     JsonDocument& document = out.document;
     Json parts = document.array();
-    document.append(parts, out.part("equivalence", "valueCode", document.string(match.equivalence)));
+    document.append(parts,
+                    out.part("equivalence", "valueCode", document.string(match.equivalence)));
     Json coding = document.object();
     set_text(document, coding, "system", match.system);
     set_text(document, coding, "version", match.version);
@@ -486,7 +613,8 @@ Json match_parts(Out& out, const ConceptMap& map, const ConceptMap::Match& match
     if (match.target != nullptr) {
         for (const Json& product : (*match.target)["product"].items()) {
             Json inner = document.array(), value = document.object();
-            document.append(inner, out.part("element", "valueUri", document.string(product.string_at("property"))));
+            document.append(inner, out.part("element", "valueUri",
+                                            document.string(product.string_at("property"))));
             set_text(document, value, "system", product.string_at("system"));
             set_text(document, value, "code", product.string_at("value"));
             set_text(document, value, "display", product.string_at("display"));
@@ -494,13 +622,17 @@ Json match_parts(Out& out, const ConceptMap& map, const ConceptMap::Match& match
             document.append(parts, out.part("product", "part", inner));
         }
     }
-    if (!map.url().empty()) document.append(parts, out.part("source", "valueUri", document.string(map.url())));
+    if (!map.url().empty())
+        document.append(parts, out.part("source", "valueUri", document.string(map.url())));
     return parts;
 }
 
-Result<Answer> translate(Service& service, const Terminology& terminology, const Exchange& exchange) {
+Result<Answer> translate(Service& service, const Terminology& terminology,
+                         const Exchange& exchange) {
     const Arguments arguments = TRY(Arguments::read(exchange));
-    TRY(arguments.allow("url conceptMap conceptMapVersion code system version source coding codeableConcept target targetsystem targetSystem reverse"));
+    TRY(
+        arguments.allow("url conceptMap conceptMapVersion code system version source coding "
+                        "codeableConcept target targetsystem targetSystem reverse"));
     const auto asked = TRY(codes_asked(arguments));
     const bool reverse = TRY(arguments.boolean("reverse"));
     std::string_view target_system = arguments.text("targetsystem");
@@ -511,14 +643,20 @@ Result<Answer> translate(Service& service, const Terminology& terminology, const
     std::vector<Json> matches;
     for (const auto& map : maps) {
         for (const CodeAsked& code : asked) {
-            for (const auto& match : map->translate(code.system, code.code, target_system, reverse)) {
+            for (const auto& match :
+                 map->translate(code.system, code.code, target_system, reverse)) {
                 is_mapped = is_mapped || match.is_mapped();
-                if (matches.size() < limits::translations_max) matches.push_back(match_parts(out, *map, match));
+                if (matches.size() < limits::translations_max)
+                    matches.push_back(match_parts(out, *map, match));
             }
         }
     }
     out.add("result", "valueBoolean", out.document.boolean(is_mapped));
-    if (!is_mapped) out.add_text("message", "valueString", maps.empty() ? "no concept map here fits the question" : fmt::format("no translation of \"{}\" was found", asked.front().code));
+    if (!is_mapped)
+        out.add_text("message", "valueString",
+                     maps.empty()
+                         ? "no concept map here fits the question"
+                         : fmt::format("no translation of \"{}\" was found", asked.front().code));
     for (const Json& match : matches) out.add_parts("match", match);
     return out.answer();
 }
@@ -528,12 +666,15 @@ Result<Answer> translate(Service& service, const Terminology& terminology, const
 void add_terminology_operations(Service& service, std::shared_ptr<const Terminology> terminology) {
     using Run = Result<Answer> (*)(Service&, const Terminology&, const Exchange&);
     const auto add = [&](const char* name, const char* type, const char* definition, Run run) {
-        service.add_operation({.name = name,
-                               .on_type = true,
-                               .on_instance = true,
-                               .types = {type},
-                               .definition = fmt::format("http://hl7.org/fhir/OperationDefinition/{}", definition),
-                               .run = [terminology, run](Service& s, const Exchange& e) { return run(s, *terminology, e); }});
+        service.add_operation(
+            {.name = name,
+             .on_type = true,
+             .on_instance = true,
+             .types = {type},
+             .definition = fmt::format("http://hl7.org/fhir/OperationDefinition/{}", definition),
+             .run = [terminology, run](Service& s, const Exchange& e) {
+                 return run(s, *terminology, e);
+             }});
     };
     add("expand", "ValueSet", "ValueSet-expand", expand);
     add("validate-code", "ValueSet", "ValueSet-validate-code", validate_in_value_set);
@@ -541,9 +682,15 @@ void add_terminology_operations(Service& service, std::shared_ptr<const Terminol
     add("lookup", "CodeSystem", "CodeSystem-lookup", lookup);
     add("subsumes", "CodeSystem", "CodeSystem-subsumes", subsumes);
     add("translate", "ConceptMap", "ConceptMap-translate", translate);
-    service.add_operation({.name = "closure", .on_system = true, .definition = "http://hl7.org/fhir/OperationDefinition/ConceptMap-closure", .run = [](Service&, const Exchange&) -> Result<Answer> {
-                               return fail(Category::unsupported, "$closure is not offered: ask $subsumes for pairs of codes, or search with :below");
-                           }});
+    service.add_operation(
+        {.name = "closure",
+         .on_system = true,
+         .definition = "http://hl7.org/fhir/OperationDefinition/ConceptMap-closure",
+         .run = [](Service&, const Exchange&) -> Result<Answer> {
+             return fail(Category::unsupported,
+                         "$closure is not offered: ask $subsumes for pairs of codes, or search "
+                         "with :below");
+         }});
 }
 
 }  // namespace meridian::rest

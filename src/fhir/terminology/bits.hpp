@@ -10,12 +10,14 @@ namespace meridian::fhir::terminology {
 
 /// A set of the numbers 0 … size-1, one bit each: 400,000 concepts take 50 kB.
 class Bits {
-   public:
+ public:
     Bits() = default;
     explicit Bits(std::size_t size) : size_(size), words_((size + 63) / 64) {}
 
     std::size_t size() const { return size_; }
-    bool test(std::size_t at) const { return at < size_ && ((words_[at / 64] >> (at % 64)) & 1) != 0; }
+    bool test(std::size_t at) const {
+        return at < size_ && ((words_[at / 64] >> (at % 64)) & 1) != 0;
+    }
     void set(std::size_t at) { words_[at / 64] |= std::uint64_t{1} << (at % 64); }
     void set_all() {
         for (std::uint64_t& word : words_) word = ~std::uint64_t{0};
@@ -31,7 +33,8 @@ class Bits {
     }
     std::size_t count() const {
         std::size_t total = 0;
-        for (const std::uint64_t word : words_) total += static_cast<std::size_t>(std::popcount(word));
+        for (const std::uint64_t word : words_)
+            total += static_cast<std::size_t>(std::popcount(word));
         return total;
     }
     /// Calls `visit(number)` in ascending order until it returns false.
@@ -45,7 +48,7 @@ class Bits {
         return true;
     }
 
-   private:
+ private:
     void trim() {
         if (size_ % 64 != 0) words_.back() &= (std::uint64_t{1} << (size_ % 64)) - 1;
     }

@@ -22,7 +22,8 @@ char lower(char c) {
 int compare_folded(std::string_view left, std::string_view right) {
     const std::size_t common = std::min(left.size(), right.size());
     for (std::size_t i = 0; i < common; ++i) {
-        const auto l = static_cast<unsigned char>(lower(left[i])), r = static_cast<unsigned char>(lower(right[i]));
+        const auto l = static_cast<unsigned char>(lower(left[i])),
+                   r = static_cast<unsigned char>(lower(right[i]));
         if (l != r) return l < r ? -1 : 1;
     }
     return left.size() == right.size() ? 0 : left.size() < right.size() ? -1 : 1;
@@ -58,7 +59,9 @@ struct CodeSystem::WordIndex {
     std::vector<std::uint32_t> owners_from;  ///< words.size() + 1 places
     std::vector<ConceptIndex> owners;
 
-    std::string_view word(std::size_t at) const { return std::string_view(arena).substr(words[at].from, words[at].size); }
+    std::string_view word(std::size_t at) const {
+        return std::string_view(arena).substr(words[at].from, words[at].size);
+    }
 };
 
 CodeSystem::CodeSystem() = default;
@@ -66,13 +69,16 @@ CodeSystem::~CodeSystem() = default;
 
 /// Turns the resource into arrays.
 class CodeSystemLoader {
-   public:
+ public:
     explicit CodeSystemLoader(const Json& resource) : resource_(resource), made_(new CodeSystem) {}
 
     Result<std::shared_ptr<const CodeSystem>> load() {
-        if (resource_.string_at("resourceType") != "CodeSystem") return fail(Category::incorrect, "expected a CodeSystem");
+        if (resource_.string_at("resourceType") != "CodeSystem")
+            return fail(Category::incorrect, "expected a CodeSystem");
         made_->url_ = resource_.string_at("url");
-        if (made_->url_.empty()) return fail(Category::incorrect, "a CodeSystem without url cannot be used", "CodeSystem.url");
+        if (made_->url_.empty())
+            return fail(Category::incorrect, "a CodeSystem without url cannot be used",
+                        "CodeSystem.url");
         made_->version_ = resource_.string_at("version");
         made_->name_ = resource_.string_at("name", resource_.string_at("title"));
         made_->is_complete_ = resource_.string_at("content") == "complete";
@@ -80,7 +86,8 @@ class CodeSystemLoader {
         made_->is_case_sensitive_ = sensitive == nullptr || sensitive->boolean();
         declare_properties();
         TRY(concepts(resource_["concept"], no_concept, 0));
-        if (made_->arena_.size() >= UINT32_MAX) return fail(Category::too_large, "the texts of this CodeSystem exceed 4 GB");
+        if (made_->arena_.size() >= UINT32_MAX)
+            return fail(Category::too_large, "the texts of this CodeSystem exceed 4 GB");
         made_->arena_.shrink_to_fit();
         index_codes();
         link();
@@ -88,11 +95,12 @@ class CodeSystemLoader {
         return std::shared_ptr<const CodeSystem>(std::move(made_));
     }
 
-   private:
+ private:
     using Piece = CodeSystem::Piece;
 
     Piece keep(std::string_view text) {
-        const Piece piece{static_cast<std::uint32_t>(made_->arena_.size()), static_cast<std::uint32_t>(text.size())};
+        const Piece piece{static_cast<std::uint32_t>(made_->arena_.size()),
+                          static_cast<std::uint32_t>(text.size())};
         made_->arena_ += text;
         return piece;
     }
@@ -112,7 +120,8 @@ class CodeSystemLoader {
             const std::string_view code = property.string_at("code");
             made_->declared_properties_.emplace_back(code);
             std::string_view uri = property.string_at("uri");
-            if (uri.starts_with(standard)) meanings_[std::string(code)] = uri.substr(standard.size());
+            if (uri.starts_with(standard))
+                meanings_[std::string(code)] = uri.substr(standard.size());
         }
     }
 
@@ -122,15 +131,22 @@ class CodeSystemLoader {
     }
 
     Result<void> concepts(const Json& list, ConceptIndex parent, unsigned depth) {
-        if (depth > limits::concept_depth_max) return fail(Category::too_large, "the concepts of this CodeSystem are nested too deeply", "CodeSystem.concept");
+        if (depth > limits::concept_depth_max)
+            return fail(Category::too_large,
+                        "the concepts of this CodeSystem are nested too deeply",
+                        "CodeSystem.concept");
         for (const Json& item : list.items()) {
             const auto at = static_cast<ConceptIndex>(made_->concepts_.size());
-            made_->concepts_.push_back({keep(item.string_at("code")), keep(item.string_at("display")), keep(item.string_at("definition"))});
+            made_->concepts_.push_back({keep(item.string_at("code")),
+                                        keep(item.string_at("display")),
+                                        keep(item.string_at("definition"))});
             if (parent != no_concept) edges_.emplace_back(parent, at);
             for (const Json& property : item["property"].items()) add_property(at, property);
             for (const Json& designation : item["designation"].items()) {
                 const Json* use = designation.find("use");
-                made_->designations_.push_back({at, keep(designation.string_at("language")), use != nullptr ? keep(to_text(*use)) : Piece{}, keep(designation.string_at("value"))});
+                made_->designations_.push_back({at, keep(designation.string_at("language")),
+                                                use != nullptr ? keep(to_text(*use)) : Piece{},
+                                                keep(designation.string_at("value"))});
             }
             TRY(concepts(item["concept"], at, depth + 1));
         }
@@ -141,8 +157,12 @@ class CodeSystemLoader {
         for (const JsonMember& member : property.members()) {
             if (!member.key.starts_with("value")) continue;
             const Json& value = member.value;
-            const std::string text = value.is_boolean() ? (value.boolean() ? "true" : "false") : value.is_object() ? to_text(value) : std::string(value.text());
-            made_->properties_.push_back({owner, number_of(made_->property_codes_, property.string_at("code")), number_of(made_->property_kinds_, member.key.substr(5)), keep(text)});
+            const std::string text = value.is_boolean()  ? (value.boolean() ? "true" : "false")
+                                     : value.is_object() ? to_text(value)
+                                                         : std::string(value.text());
+            made_->properties_.push_back(
+                {owner, number_of(made_->property_codes_, property.string_at("code")),
+                 number_of(made_->property_kinds_, member.key.substr(5)), keep(text)});
             return;
         }
     }
@@ -152,10 +172,15 @@ class CodeSystemLoader {
         order.resize(made_->concepts_.size());
         for (std::size_t i = 0; i < order.size(); ++i) order[i] = static_cast<ConceptIndex>(i);
         // Of a code that stands twice the first counts: equal codes keep their order.
-        std::stable_sort(order.begin(), order.end(), [&](ConceptIndex l, ConceptIndex r) { return made_->code(l) < made_->code(r); });
+        std::stable_sort(order.begin(), order.end(), [&](ConceptIndex l, ConceptIndex r) {
+            return made_->code(l) < made_->code(r);
+        });
         if (made_->is_case_sensitive_) return;
         made_->by_folded_ = order;
-        std::stable_sort(made_->by_folded_.begin(), made_->by_folded_.end(), [&](ConceptIndex l, ConceptIndex r) { return compare_folded(made_->code(l), made_->code(r)) < 0; });
+        std::stable_sort(made_->by_folded_.begin(), made_->by_folded_.end(),
+                         [&](ConceptIndex l, ConceptIndex r) {
+                             return compare_folded(made_->code(l), made_->code(r)) < 0;
+                         });
     }
 
     /// Nesting and the properties parent and child become two arrays.
@@ -166,7 +191,8 @@ class CodeSystemLoader {
             if (!up && what != "child") continue;
             const ConceptIndex other = made_->find(made_->text(property.value));
             if (other == no_concept || other == property.owner) continue;
-            edges_.push_back(up ? std::pair(other, property.owner) : std::pair(property.owner, other));
+            edges_.push_back(up ? std::pair(other, property.owner)
+                                : std::pair(property.owner, other));
         }
         fill(made_->children_, made_->children_from_);
         for (auto& [above, under] : edges_) std::swap(above, under);
@@ -193,7 +219,9 @@ class CodeSystemLoader {
             const std::string_view what = meaning(made_->property_codes_[property.code]);
             const std::string_view value = made_->text(property.value);
             if (what == "notSelectable" && value == "true") made_->abstract_.set(property.owner);
-            if ((what == "inactive" && value == "true") || (what == "status" && (value == "retired" || value == "inactive"))) made_->inactive_.set(property.owner);
+            if ((what == "inactive" && value == "true") ||
+                (what == "status" && (value == "retired" || value == "inactive")))
+                made_->inactive_.set(property.owner);
         }
     }
 
@@ -208,10 +236,15 @@ Result<std::shared_ptr<const CodeSystem>> CodeSystem::load(const Json& resource)
 }
 
 ConceptIndex CodeSystem::find(std::string_view wanted) const {
-    const auto found = std::lower_bound(by_code_.begin(), by_code_.end(), wanted, [&](ConceptIndex at, std::string_view key) { return code(at) < key; });
+    const auto found =
+        std::lower_bound(by_code_.begin(), by_code_.end(), wanted,
+                         [&](ConceptIndex at, std::string_view key) { return code(at) < key; });
     if (found != by_code_.end() && code(*found) == wanted) return *found;
-    const auto folded = std::lower_bound(by_folded_.begin(), by_folded_.end(), wanted, [&](ConceptIndex at, std::string_view key) { return compare_folded(code(at), key) < 0; });
-    return folded != by_folded_.end() && compare_folded(code(*folded), wanted) == 0 ? *folded : no_concept;
+    const auto folded = std::lower_bound(
+        by_folded_.begin(), by_folded_.end(), wanted,
+        [&](ConceptIndex at, std::string_view key) { return compare_folded(code(at), key) < 0; });
+    return folded != by_folded_.end() && compare_folded(code(*folded), wanted) == 0 ? *folded
+                                                                                    : no_concept;
 }
 
 /// Walks the hierarchy breadth first; a concept with several parents is met once, a circle ends.
@@ -258,13 +291,16 @@ std::span<const CodeSystem::StoredProperty> CodeSystem::properties_of(ConceptInd
 
 std::vector<CodeSystem::Property> CodeSystem::properties(ConceptIndex at) const {
     std::vector<Property> result;
-    for (const StoredProperty& property : properties_of(at)) result.push_back({property_codes_[property.code], property_kinds_[property.kind], text(property.value)});
+    for (const StoredProperty& property : properties_of(at))
+        result.push_back(
+            {property_codes_[property.code], property_kinds_[property.kind], text(property.value)});
     return result;
 }
 
 std::vector<CodeSystem::Designation> CodeSystem::designations(ConceptIndex at) const {
     std::vector<Designation> result;
-    for (const StoredDesignation& item : std::ranges::equal_range(designations_, at, {}, &StoredDesignation::owner)) {
+    for (const StoredDesignation& item :
+         std::ranges::equal_range(designations_, at, {}, &StoredDesignation::owner)) {
         result.push_back({text(item.language), text(item.use), text(item.value)});
     }
     return result;
@@ -281,7 +317,9 @@ bool CodeSystem::is_display(ConceptIndex at, std::string_view wanted) const {
 
 Result<Bits> CodeSystem::filter_concepts(std::string_view op, std::string_view value) const {
     const ConceptIndex at = find(value);
-    if (at == no_concept) return fail(Category::not_found, fmt::format("{} has no code \"{}\" to filter by", url_, value.substr(0, 80)));
+    if (at == no_concept)
+        return fail(Category::not_found,
+                    fmt::format("{} has no code \"{}\" to filter by", url_, value.substr(0, 80)));
     if (op == "generalizes") return above(at);
     Bits found = below(at);
     if (op == "descendent-of") {
@@ -305,17 +343,24 @@ Result<Bits> CodeSystem::filter_listed(std::string_view op, std::string_view val
     return found;
 }
 
-Result<Bits> CodeSystem::filter_property(std::string_view property, std::string_view op, std::string_view value) const {
+Result<Bits> CodeSystem::filter_property(std::string_view property, std::string_view op,
+                                         std::string_view value) const {
     Bits found(size());
     std::set<std::string, std::less<>> wanted;
     if (op == "=") wanted.emplace(value);
-    if (op == "in" || op == "not-in") each_part(value, [&](std::string_view part) { wanted.emplace(part); });
+    if (op == "in" || op == "not-in")
+        each_part(value, [&](std::string_view part) { wanted.emplace(part); });
     std::shared_ptr<const path::Regex> regex;
     if (op == "regex") regex = TRY(path::Regex::compile(value, ""));
-    const auto fits = [&](std::string_view text) { return regex ? regex->matches_full(text) : op == "exists" || wanted.contains(text); };
-    if (property == "display" || property == "definition" || property == "code" || property == "concept") {
+    const auto fits = [&](std::string_view text) {
+        return regex ? regex->matches_full(text) : op == "exists" || wanted.contains(text);
+    };
+    if (property == "display" || property == "definition" || property == "code" ||
+        property == "concept") {
         for (ConceptIndex at = 0; at < size(); ++at) {
-            const std::string_view text = property == "display" ? display(at) : property == "definition" ? definition(at) : code(at);
+            const std::string_view text = property == "display"      ? display(at)
+                                          : property == "definition" ? definition(at)
+                                                                     : code(at);
             if (!text.empty() && fits(text)) found.set(at);
         }
     } else if (property == "designation") {
@@ -323,10 +368,13 @@ Result<Bits> CodeSystem::filter_property(std::string_view property, std::string_
             if (fits(text(item.value))) found.set(item.owner);
         }
     } else {
-        const bool is_known = std::find(property_codes_.begin(), property_codes_.end(), property) != property_codes_.end() ||
-                              std::find(declared_properties_.begin(), declared_properties_.end(), property) != declared_properties_.end();
+        const bool is_known = std::find(property_codes_.begin(), property_codes_.end(), property) !=
+                                  property_codes_.end() ||
+                              std::find(declared_properties_.begin(), declared_properties_.end(),
+                                        property) != declared_properties_.end();
         if (!is_known && property != "parent" && property != "child") {
-            return fail(Category::unsupported, fmt::format("{} has no property \"{}\" to filter by", url_, property.substr(0, 80)));
+            return fail(Category::unsupported, fmt::format("{} has no property \"{}\" to filter by",
+                                                           url_, property.substr(0, 80)));
         }
         for (const StoredProperty& item : properties_) {
             if (property_codes_[item.code] != property) continue;
@@ -351,14 +399,20 @@ Result<Bits> CodeSystem::filter_property(std::string_view property, std::string_
     return found;
 }
 
-Result<Bits> CodeSystem::filter(std::string_view property, std::string_view op, std::string_view value) const {
-    const bool is_hierarchy = op == "is-a" || op == "descendent-of" || op == "is-not-a" || op == "generalizes";
+Result<Bits> CodeSystem::filter(std::string_view property, std::string_view op,
+                                std::string_view value) const {
+    const bool is_hierarchy =
+        op == "is-a" || op == "descendent-of" || op == "is-not-a" || op == "generalizes";
     if (is_hierarchy) return filter_concepts(op, value);
-    if ((op == "in" || op == "not-in") && (property == "concept" || property == "code")) return filter_listed(op, value);
+    if ((op == "in" || op == "not-in") && (property == "concept" || property == "code"))
+        return filter_listed(op, value);
     for (const std::string_view known : {"=", "in", "not-in", "regex", "exists"}) {
         if (op == known) return filter_property(property, op, value);
     }
-    return fail(Category::unsupported, fmt::format("\"{}\" is no filter operator: expected =, is-a, is-not-a, descendent-of, generalizes, in, not-in, regex or exists", op.substr(0, 40)));
+    return fail(Category::unsupported,
+                fmt::format("\"{}\" is no filter operator: expected =, is-a, is-not-a, "
+                            "descendent-of, generalizes, in, not-in, regex or exists",
+                            op.substr(0, 40)));
 }
 
 const CodeSystem::WordIndex& CodeSystem::words() const {
@@ -375,15 +429,18 @@ const CodeSystem::WordIndex& CodeSystem::words() const {
         for (ConceptIndex at = 0; at < size(); ++at) {
             add(at, code(at));
             add(at, display(at));
-            for (; designation != designations_.end() && designation->owner == at; ++designation) add(at, text(designation->value));
+            for (; designation != designations_.end() && designation->owner == at; ++designation)
+                add(at, text(designation->value));
         }
         std::vector<const decltype(found)::value_type*> sorted;
         sorted.reserve(found.size());
         for (const auto& entry : found) sorted.push_back(&entry);
-        std::sort(sorted.begin(), sorted.end(), [](const auto* l, const auto* r) { return l->first < r->first; });
+        std::sort(sorted.begin(), sorted.end(),
+                  [](const auto* l, const auto* r) { return l->first < r->first; });
         index->owners_from.push_back(0);
         for (const auto* entry : sorted) {
-            index->words.push_back({static_cast<std::uint32_t>(index->arena.size()), static_cast<std::uint32_t>(entry->first.size())});
+            index->words.push_back({static_cast<std::uint32_t>(index->arena.size()),
+                                    static_cast<std::uint32_t>(entry->first.size())});
             index->arena += entry->first;
             index->owners.insert(index->owners.end(), entry->second.begin(), entry->second.end());
             index->owners_from.push_back(static_cast<std::uint32_t>(index->owners.size()));
@@ -399,11 +456,16 @@ Bits CodeSystem::with_words(std::string_view wanted) const {
     each_word(text::query_words(wanted), [&](std::string_view start) {
         const WordIndex& index = words();
         Bits with(size());
-        auto at = static_cast<std::size_t>(std::partition_point(index.words.begin(), index.words.end(), [&](const Piece& piece) {
-                                               return std::string_view(index.arena).substr(piece.from, piece.size) < start;
-                                           }) - index.words.begin());
+        auto at = static_cast<std::size_t>(
+            std::partition_point(
+                index.words.begin(), index.words.end(),
+                [&](const Piece& piece) {
+                    return std::string_view(index.arena).substr(piece.from, piece.size) < start;
+                }) -
+            index.words.begin());
         for (; at < index.words.size() && index.word(at).starts_with(start); ++at) {
-            for (std::uint32_t i = index.owners_from[at]; i < index.owners_from[at + 1]; ++i) with.set(index.owners[i]);
+            for (std::uint32_t i = index.owners_from[at]; i < index.owners_from[at + 1]; ++i)
+                with.set(index.owners[i]);
         }
         found.keep(with);
     });

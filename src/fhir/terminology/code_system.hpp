@@ -16,15 +16,18 @@
 
 namespace meridian::fhir::terminology {
 
-using ConceptIndex = std::uint32_t;  ///< place of a concept in its system, in the order of the resource
+using ConceptIndex =
+    std::uint32_t;  ///< place of a concept in its system, in the order of the resource
 inline constexpr ConceptIndex no_concept = UINT32_MAX;
 
-/// A CodeSystem resource with content, packed for look-ups: all texts in one arena, sorted codes, parents and children as arrays.
-/// Immutable and safe to share between threads. Views that it gives out live as long as it does.
+/// A CodeSystem resource with content, packed for look-ups: all texts in one arena, sorted codes,
+/// parents and children as arrays. Immutable and safe to share between threads. Views that it gives
+/// out live as long as it does.
 class CodeSystem {
-   public:
-    /// Reads a CodeSystem resource. Errors: `incorrect` for no CodeSystem or one without url; `too_large` beyond
-    /// limits::concept_depth_max or 2^32 bytes of text. Blocking: never; some 0.3 s for 400,000 concepts.
+ public:
+    /// Reads a CodeSystem resource. Errors: `incorrect` for no CodeSystem or one without url;
+    /// `too_large` beyond limits::concept_depth_max or 2^32 bytes of text. Blocking: never; some
+    /// 0.3 s for 400,000 concepts.
     static Result<std::shared_ptr<const CodeSystem>> load(const Json& resource);
 
     const std::string& url() const { return url_; }
@@ -42,14 +45,19 @@ class CodeSystem {
     std::string_view code(ConceptIndex at) const { return text(concepts_[at].code); }
     std::string_view display(ConceptIndex at) const { return text(concepts_[at].display); }
     std::string_view definition(ConceptIndex at) const { return text(concepts_[at].definition); }
-    /// Retired, deprecated or inactive by its standard properties (https://hl7.org/fhir/R4/codesystem-concept-properties.html).
+    /// Retired, deprecated or inactive by its standard properties
+    /// (https://hl7.org/fhir/R4/codesystem-concept-properties.html).
     bool is_inactive(ConceptIndex at) const { return inactive_.test(at); }
     /// Not for use in records (property notSelectable).
     bool is_abstract(ConceptIndex at) const { return abstract_.test(at); }
     const Bits& inactive() const { return inactive_; }
 
-    std::span<const ConceptIndex> parents(ConceptIndex at) const { return slice(parents_, parents_from_, at); }
-    std::span<const ConceptIndex> children(ConceptIndex at) const { return slice(children_, children_from_, at); }
+    std::span<const ConceptIndex> parents(ConceptIndex at) const {
+        return slice(parents_, parents_from_, at);
+    }
+    std::span<const ConceptIndex> children(ConceptIndex at) const {
+        return slice(children_, children_from_, at);
+    }
     /// True when `ancestor` is `descendant` or lies above it.
     bool subsumes(ConceptIndex ancestor, ConceptIndex descendant) const;
     /// The concept and everything below it.
@@ -59,7 +67,8 @@ class CodeSystem {
 
     struct Property {
         std::string_view code;
-        std::string_view kind;   ///< "Code", "String", "Boolean", "Integer", "DateTime", "Decimal", "Coding": behind "value"
+        std::string_view kind;   ///< "Code", "String", "Boolean", "Integer", "DateTime", "Decimal",
+                                 ///< "Coding": behind "value"
         std::string_view value;  ///< text of the value; of a Coding its JSON
     };
     std::vector<Property> properties(ConceptIndex at) const;
@@ -69,17 +78,21 @@ class CodeSystem {
         std::string_view value;
     };
     std::vector<Designation> designations(ConceptIndex at) const;
-    /// True when `display` is the concept's display or one of its designations, regardless of case and spacing.
+    /// True when `display` is the concept's display or one of its designations, regardless of case
+    /// and spacing.
     bool is_display(ConceptIndex at, std::string_view display) const;
 
-    /// Concepts that satisfy a filter of ValueSet.compose (https://hl7.org/fhir/R4/valueset-filter-operator.html).
-    /// Errors: `not_found` for a code that the system lacks; `unsupported` for an unknown operator or property; `incorrect` for a bad
+    /// Concepts that satisfy a filter of ValueSet.compose
+    /// (https://hl7.org/fhir/R4/valueset-filter-operator.html). Errors: `not_found` for a code that
+    /// the system lacks; `unsupported` for an unknown operator or property; `incorrect` for a bad
     /// regular expression.
-    Result<Bits> filter(std::string_view property, std::string_view op, std::string_view value) const;
-    /// Concepts in whose code, display or designations each word of `words` is the start of a word. Nothing to look for = all.
+    Result<Bits> filter(std::string_view property, std::string_view op,
+                        std::string_view value) const;
+    /// Concepts in whose code, display or designations each word of `words` is the start of a word.
+    /// Nothing to look for = all.
     Bits with_words(std::string_view words) const;
 
-   private:
+ private:
     struct Piece {
         std::uint32_t from = 0;
         std::uint32_t size = 0;
@@ -102,19 +115,24 @@ class CodeSystem {
 
     CodeSystem();
 
-   public:
+ public:
     ~CodeSystem();
 
-   private:
-    std::string_view text(Piece piece) const { return std::string_view(arena_).substr(piece.from, piece.size); }
-    static std::span<const ConceptIndex> slice(const std::vector<ConceptIndex>& all, const std::vector<std::uint32_t>& from, ConceptIndex at) {
+ private:
+    std::string_view text(Piece piece) const {
+        return std::string_view(arena_).substr(piece.from, piece.size);
+    }
+    static std::span<const ConceptIndex> slice(const std::vector<ConceptIndex>& all,
+                                               const std::vector<std::uint32_t>& from,
+                                               ConceptIndex at) {
         return std::span(all).subspan(from[at], from[at + 1] - from[at]);
     }
     Bits reach(ConceptIndex at, bool down) const;
     const WordIndex& words() const;
     Result<Bits> filter_concepts(std::string_view op, std::string_view value) const;
     Result<Bits> filter_listed(std::string_view op, std::string_view value) const;
-    Result<Bits> filter_property(std::string_view property, std::string_view op, std::string_view value) const;
+    Result<Bits> filter_property(std::string_view property, std::string_view op,
+                                 std::string_view value) const;
     std::span<const StoredProperty> properties_of(ConceptIndex at) const;
 
     std::string url_, version_, name_;
