@@ -9,6 +9,9 @@
 #include "rest/basic_operations.hpp"
 #include "rest/bulk/operations.hpp"
 #include "rest/service.hpp"
+#include "rest/subscriptions/subscriptions.hpp"
+#include "rest/terminology_operations.hpp"
+#include "rest/validate_operation.hpp"
 #include "server/pages.hpp"
 #include "store/open.hpp"
 
@@ -80,6 +83,7 @@ struct Application::Parts {
     std::unique_ptr<fhir::Repository> repository;
     std::unique_ptr<rest::Service> service;
     std::unique_ptr<rest::ExportJobs> exports;
+    std::unique_ptr<rest::Subscriptions> subscriptions;
     std::unique_ptr<Pages> pages;
     std::unique_ptr<net::Server> http;
 
@@ -120,8 +124,14 @@ Result<std::unique_ptr<Application>> Application::start(const ApplicationOptions
     service.base_url = options.base_url;
     parts->service = std::make_unique<rest::Service>(*parts->repository, service);
     rest::add_basic_operations(*parts->service);
+    const auto terminology = std::make_shared<const fhir::terminology::Terminology>(parts->repository.get());
+    parts->repository->set_concepts(terminology);
+    rest::add_terminology_operations(*parts->service, terminology);
+    rest::add_validate_operation(*parts->service, terminology);
     parts->exports = std::make_unique<rest::ExportJobs>(*parts->repository, options.data_folder + "/exports");
     parts->exports->add_operations(*parts->service);
+    parts->subscriptions = std::make_unique<rest::Subscriptions>(*parts->repository, rest::Subscriptions::Options{.concepts = terminology});
+    parts->subscriptions->add_operations(*parts->service);
     parts->pages = std::make_unique<Pages>(*parts->repository);
 
     net::ServerOptions http;
@@ -133,7 +143,11 @@ Result<std::unique_ptr<Application>> Application::start(const ApplicationOptions
     http.is_fast = [](const net::Request& request) { return request.path() == "/healthz"; };
     http.error_response = rest::Service::error_response;
     http.on_answer = count_answer;
+    http.websocket = [all](const net::Request& request) { return all->subscriptions->websocket(request); };
     parts->http = TRY(net::Server::start(std::move(http)));
+    const bool is_v6 = options.address.find(':') != std::string::npos;
+    const std::string own_url = fmt::format("http://{}:{}{}", is_v6 ? "[" + options.address + "]" : options.address, parts->http->port(), service.base_path);
+    TRY(parts->subscriptions->start(options.base_url.empty() ? own_url : options.base_url));
     log::info("serving", {{"address", options.address}, {"port", static_cast<int>(parts->http->port())}, {"data", options.data_folder}});
     return std::unique_ptr<Application>(new Application(std::move(parts)));
 }
@@ -147,6 +161,7 @@ void Application::stop() {
     parts_->http.reset();
     parts_->pages.reset();
     parts_->exports.reset();
+    parts_->subscriptions->stop();
     parts_->service.reset();
     parts_->repository.reset();
     parts_->store.reset();
