@@ -28,6 +28,8 @@ struct File {
 /// What a path's name says about its content, without .gz.
 std::optional<File> file_at(const fs::path& path) {
     std::string name = path.filename().string();
+    if (name == "truth.ndjson")
+        return std::nullopt;  // what `generate --out` writes beside its FHIR files
     if (name.ends_with(".gz")) name.resize(name.size() - 3);
     File file{path.string(), static_cast<std::int64_t>(fs::file_size(path)), false, false};
     file.is_lines = name.ends_with(".ndjson") || name.ends_with(".jsonl");
