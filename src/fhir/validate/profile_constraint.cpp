@@ -33,7 +33,11 @@ Compiled compiled(std::string_view text) {
 void check_constraint(const Constraint& constraint, const path::Item& item,
                       const ConstraintScope& scope, const std::string& place,
                       std::vector<Issue>& issues) {
-    if (issues.size() >= limits::validation_issues_max) return;
+    // A bundle without narratives makes a warning for each entry: they must not crowd out the
+    // errors.
+    const std::size_t room =
+        constraint.is_error ? limits::validation_issues_max : limits::validation_issues_max / 2;
+    if (issues.size() >= room) return;
     const Compiled expression = compiled(constraint.expression);
     const auto cannot = [&](const Error& error) {
         issues.push_back(

@@ -68,6 +68,17 @@ TEST(Invariants, AMissingNarrativeIsAWarning) {
     EXPECT_TRUE(issues[0].message.starts_with("dom-6"));
 }
 
+TEST(Invariants, WarningsLeaveRoomForErrors) {
+    std::string entries;
+    for (int i = 0; i < 300; ++i) entries += R"({"resource":{"resourceType":"Patient"}},)";
+    const JsonDocument document = *JsonDocument::parse(
+        R"({"resourceType":"Bundle","type":"collection","entry":[)" + entries +
+        R"({"resource":{"resourceType":"Patient","contact":[{"gender":"male"}]}}]})");
+    std::vector<Issue> issues;
+    validate_invariants(document.root(), issues);
+    EXPECT_TRUE(has_errors(issues));
+}
+
 TEST(Invariants, HoldOnSynthea) {
     const auto bundles = testing::synthea_bundles(4);
     if (bundles.empty()) GTEST_SKIP() << "the Synthea bundles are not beside the project";
