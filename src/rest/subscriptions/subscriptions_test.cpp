@@ -444,6 +444,29 @@ TEST_F(SubscriptionsTest, NumbersGoOnAfterARestartAndMissedEventsCome) {
     EXPECT_TRUE(events.focuses[3].ends_with("/Observation/d"));
 }
 
+TEST_F(SubscriptionsTest, ReplayOfTheLogGivesNoNumberTwice) {
+    subscribe("s", {});
+    for (const std::string id : {"a", "b", "c"}) record_.observe(id, "x");
+    receiver_.wait_for_event(3);
+    record_.settle();
+    record_.close();
+    {
+        // As after a crash before the cursor was saved: everything is read once more.
+        const auto store = subscriptions::testing::must_open(folder_.path());
+        must(store->save_cursor("subscriptions", 0));
+    }
+    record_.open();
+    record_.settle();
+    const Received events = read_text(record_.get("Subscription/s/$events"));
+    ASSERT_EQ(events.numbers, counted_to(3));
+    EXPECT_TRUE(events.focuses[0].ends_with("/Observation/a"));
+    EXPECT_TRUE(events.focuses[2].ends_with("/Observation/c"));
+    record_.observe("d", "x");
+    const auto calls = receiver_.wait_for_event(4);
+    EXPECT_EQ(all_numbers(calls), counted_to(4));  // what was delivered is not sent again either
+    EXPECT_TRUE(calls.back().focuses.back().ends_with("/Observation/d"));
+}
+
 TEST_F(SubscriptionsTest, EventsCanBeAskedForAgain) {
     subscribe("s", {.content = "id-only"});
     for (int i = 1; i <= 70; ++i)
