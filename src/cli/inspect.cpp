@@ -89,7 +89,8 @@ void add_validate(CLI::App& app, Action& action) {
     command->callback([files, &action] {
         action = [files]() -> Result<int> {
             int code = done;
-            const fhir::ProfileValidator validator(std::make_shared<const fhir::terminology::Terminology>(nullptr));
+            const fhir::ProfileValidator validator(
+                std::make_shared<const fhir::terminology::Terminology>(nullptr));
             for (const std::string& path : *files) {
                 const auto document = read_resource(path);
                 std::vector<Issue> issues;

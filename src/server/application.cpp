@@ -31,17 +31,23 @@ metrics::Histogram& request_histogram(const net::Request& request) {
     static std::array<metrics::Histogram*, 8> histograms = [] {
         std::array<metrics::Histogram*, 8> made{};
         for (std::size_t i = 0; i < made.size(); ++i) {
-            made[i] = &metrics::histogram("meridian_http_request_seconds", "time to make an answer", fmt::format("method=\"{}\"", i == 7 ? "other" : net::name_of(static_cast<net::Method>(i))));
+            made[i] = &metrics::histogram(
+                "meridian_http_request_seconds", "time to make an answer",
+                fmt::format("method=\"{}\"",
+                            i == 7 ? "other" : net::name_of(static_cast<net::Method>(i))));
         }
         return made;
     }();
     return *histograms[std::min<std::size_t>(static_cast<std::size_t>(request.method), 7)];
 }
 
-void count_answer(const net::Request& request, const net::Response& response, std::chrono::nanoseconds taken) {
+void count_answer(const net::Request& request, const net::Response& response,
+                  std::chrono::nanoseconds taken) {
     static std::array<metrics::Counter*, 6> by_class = [] {
         std::array<metrics::Counter*, 6> made{};
-        for (std::size_t i = 0; i < made.size(); ++i) made[i] = &metrics::counter("meridian_http_answers_total", "answers by class of status", fmt::format("status=\"{}xx\"", i));
+        for (std::size_t i = 0; i < made.size(); ++i)
+            made[i] = &metrics::counter("meridian_http_answers_total", "answers by class of status",
+                                        fmt::format("status=\"{}xx\"", i));
         return made;
     }();
     by_class[std::clamp(response.status / 100, 0, 5)]->add();
@@ -55,11 +61,18 @@ Result<void> read_listen_address(const std::string& text, ApplicationOptions& op
     unsigned port = 0;
     const char* begin = text.data() + (colon == std::string::npos ? text.size() : colon + 1);
     const auto [end, error] = std::from_chars(begin, text.data() + text.size(), port);
-    if (colon == std::string::npos || error != std::errc() || end != text.data() + text.size() || port > 65535) {
-        return fail(Category::incorrect, fmt::format("\"{}\" is no address to listen at: expected ADDRESS:PORT, e.g. 127.0.0.1:8080", text.substr(0, 80)), "--listen");
+    if (colon == std::string::npos || error != std::errc() || end != text.data() + text.size() ||
+        port > 65535) {
+        return fail(
+            Category::incorrect,
+            fmt::format(
+                "\"{}\" is no address to listen at: expected ADDRESS:PORT, e.g. 127.0.0.1:8080",
+                text.substr(0, 80)),
+            "--listen");
     }
     options.address = text.substr(0, colon);
-    if (options.address.starts_with('[') && options.address.ends_with(']')) options.address = options.address.substr(1, options.address.size() - 2);
+    if (options.address.starts_with('[') && options.address.ends_with(']'))
+        options.address = options.address.substr(1, options.address.size() - 2);
     if (options.address == "localhost") options.address = "127.0.0.1";
     options.port = static_cast<std::uint16_t>(port);
     return {};
@@ -93,7 +106,9 @@ struct Application::Parts {
         if (path == base || path.starts_with(base + "/")) return service->handle(request);
         if (path == "/healthz") return net::Response::text(200, "ok\n");
         if (path == "/readyz") return ready();
-        if (path == "/metrics") return net::Response::text(200, metrics::exposition(), "text/plain; version=0.0.4; charset=utf-8");
+        if (path == "/metrics")
+            return net::Response::text(200, metrics::exposition(),
+                                       "text/plain; version=0.0.4; charset=utf-8");
         return pages->handle(request);
     }
 
@@ -101,16 +116,23 @@ struct Application::Parts {
     net::Response ready() {
         const auto snapshot = store->snapshot();
         if (!snapshot) return net::Response::text(503, snapshot.error().message + "\n");
-        return net::Response::text(200, fmt::format("ready at position {}\n", (*snapshot)->position()));
+        return net::Response::text(200,
+                                   fmt::format("ready at position {}\n", (*snapshot)->position()));
     }
 };
 
 Application::Application(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
-Application::~Application() { stop(); }
+Application::~Application() {
+    stop();
+}
 
 Result<std::unique_ptr<Application>> Application::start(const ApplicationOptions& options) {
     if (!is_loopback(options.address)) {
-        return fail(Category::forbidden, fmt::format("{} is not a loopback address: until sign-in exists, the server may only listen at 127.0.0.1 or ::1", options.address), "--listen");
+        return fail(Category::forbidden,
+                    fmt::format("{} is not a loopback address: until sign-in exists, the server "
+                                "may only listen at 127.0.0.1 or ::1",
+                                options.address),
+                    "--listen");
     }
     auto parts = std::make_unique<Parts>();
     store::OpenOptions open;
@@ -124,13 +146,16 @@ Result<std::unique_ptr<Application>> Application::start(const ApplicationOptions
     service.base_url = options.base_url;
     parts->service = std::make_unique<rest::Service>(*parts->repository, service);
     rest::add_basic_operations(*parts->service);
-    const auto terminology = std::make_shared<const fhir::terminology::Terminology>(parts->repository.get());
+    const auto terminology =
+        std::make_shared<const fhir::terminology::Terminology>(parts->repository.get());
     parts->repository->set_concepts(terminology);
     rest::add_terminology_operations(*parts->service, terminology);
     rest::add_validate_operation(*parts->service, terminology);
-    parts->exports = std::make_unique<rest::ExportJobs>(*parts->repository, options.data_folder + "/exports");
+    parts->exports =
+        std::make_unique<rest::ExportJobs>(*parts->repository, options.data_folder + "/exports");
     parts->exports->add_operations(*parts->service);
-    parts->subscriptions = std::make_unique<rest::Subscriptions>(*parts->repository, rest::Subscriptions::Options{.concepts = terminology});
+    parts->subscriptions = std::make_unique<rest::Subscriptions>(
+        *parts->repository, rest::Subscriptions::Options{.concepts = terminology});
     parts->subscriptions->add_operations(*parts->service);
     parts->pages = std::make_unique<Pages>(*parts->repository);
 
@@ -143,17 +168,27 @@ Result<std::unique_ptr<Application>> Application::start(const ApplicationOptions
     http.is_fast = [](const net::Request& request) { return request.path() == "/healthz"; };
     http.error_response = rest::Service::error_response;
     http.on_answer = count_answer;
-    http.websocket = [all](const net::Request& request) { return all->subscriptions->websocket(request); };
+    http.websocket = [all](const net::Request& request) {
+        return all->subscriptions->websocket(request);
+    };
     parts->http = TRY(net::Server::start(std::move(http)));
     const bool is_v6 = options.address.find(':') != std::string::npos;
-    const std::string own_url = fmt::format("http://{}:{}{}", is_v6 ? "[" + options.address + "]" : options.address, parts->http->port(), service.base_path);
+    const std::string own_url =
+        fmt::format("http://{}:{}{}", is_v6 ? "[" + options.address + "]" : options.address,
+                    parts->http->port(), service.base_path);
     TRY(parts->subscriptions->start(options.base_url.empty() ? own_url : options.base_url));
-    log::info("serving", {{"address", options.address}, {"port", static_cast<int>(parts->http->port())}, {"data", options.data_folder}});
+    log::info("serving", {{"address", options.address},
+                          {"port", static_cast<int>(parts->http->port())},
+                          {"data", options.data_folder}});
     return std::unique_ptr<Application>(new Application(std::move(parts)));
 }
 
-std::uint16_t Application::port() const { return parts_->http->port(); }
-fhir::Repository& Application::repository() { return *parts_->repository; }
+std::uint16_t Application::port() const {
+    return parts_->http->port();
+}
+fhir::Repository& Application::repository() {
+    return *parts_->repository;
+}
 
 void Application::stop() {
     if (!parts_) return;
