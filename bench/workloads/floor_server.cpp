@@ -7,6 +7,7 @@
 #include "base/ids.hpp"
 #include "bench/workloads/bench.hpp"
 #include "net/server.hpp"
+#include "server/application.hpp"
 #include "store/open.hpp"
 
 namespace meridian::bench {
@@ -70,6 +71,7 @@ net::Handler row_handler(store::Store& store) {
 int run_floor_server(const std::string& kind, const std::string& argument) {
     std::unique_ptr<store::Store> store;
     net::ServerOptions options;
+    options.workers = server::default_workers;  // as the server that is measured
     if (kind == "static") {
         options.handler = static_handler(argument);
     } else {

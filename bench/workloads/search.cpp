@@ -25,7 +25,7 @@ struct Template {
 
 Result<std::vector<Template>> read_mix() {
     const std::string path =
-        std::string(MERIDIAN_SOURCE_DIR) + "/../shared/data/bench/search-mix.tsv";
+        fmt::format("{}/../shared/data/bench/search-mix.tsv", MERIDIAN_SOURCE_DIR);
     std::ifstream file(path);
     std::vector<Template> mix;
     for (std::string line; std::getline(file, line);) {

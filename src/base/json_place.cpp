@@ -27,8 +27,11 @@ class PathFinder {
                 if (!path.empty()) path += '.';
                 path += shown_in_message(level.key);
             }
-            if (path.size() > shown_path_bytes_max)
-                return path.substr(0, shown_path_bytes_max) + "…";
+            if (path.size() > shown_path_bytes_max) {
+                path.resize(shown_path_bytes_max);
+                path += "…";
+                return path;
+            }
         }
         return path;
     }

@@ -37,8 +37,10 @@ void add_serve(CLI::App& app, Action& action) {
         ->add_option("--listen", arguments->listen,
                      "address and port, loopback only until sign-in exists")
         ->capture_default_str();
-    command->add_option("--workers", arguments->options.workers,
-                        "threads that answer requests; 0 = chosen by the machine");
+    command
+        ->add_option("--workers", arguments->options.workers,
+                     "threads that answer requests; they bound how many writes share one fsync")
+        ->capture_default_str();
     command->add_option("--cache-mb", arguments->options.cache_megabytes, "page cache of the store")
         ->capture_default_str();
     command->add_option("--base-url", arguments->options.base_url,

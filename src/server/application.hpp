@@ -10,11 +10,16 @@
 
 namespace meridian::server {
 
+/// Threads that answer requests unless told otherwise. Many more than cores: a write waits on its
+/// worker for the fsync that it shares with all others in work, so the number of workers bounds the
+/// size of a commit group.
+inline constexpr unsigned default_workers = 128;
+
 struct ApplicationOptions {
     std::string data_folder;
     std::string address = "127.0.0.1";
     std::uint16_t port = 8080;  ///< 0 = any free one
-    unsigned workers = 0;       ///< 0 = chosen by the machine
+    unsigned workers = default_workers;
     std::int64_t cache_megabytes = 512;
     std::string base_url{};  ///< public FHIR base; empty = from the Host header
     bool validate = true;
