@@ -142,7 +142,11 @@ class Filler {
             if (name == "lab") value = lab[0];
             if (name == "unit") value = lab[2];
             if (name == "date") value = lab[3];
-            if (name == "date-1y") value = std::to_string(lab_year - 1) + lab[3].substr(4);
+            if (name == "date-1y") {
+                // The day before a leap day's anniversary exists in every year.
+                const std::string day = lab[3].substr(4) == "-02-29" ? "-02-28" : lab[3].substr(4);
+                value = std::to_string(lab_year - 1) + day;
+            }
             if (name.starts_with("icd10")) value = pick(samples_.icd10);
             if (name == "month") value = lab[3].substr(0, 7) + "-01";
             if (name == "month+1") value = next_month(lab[3]);
