@@ -22,7 +22,7 @@ h1{font-size:28px;line-height:1.25;margin:26px 0 6px}h2{font-size:18px;margin:32
 .tile b{display:block;font-size:26px;font-variant-numeric:tabular-nums}.tile span,.soft{color:var(--soft);font-size:14px}
 table{border-collapse:collapse;width:100%;background:var(--card);border:1px solid var(--line);border-radius:12px;overflow:hidden}th,td{text-align:left;padding:8px 14px;border-top:1px solid var(--line);vertical-align:top}
 thead th{border-top:0;font-size:13px;color:var(--soft);font-weight:600}td.n{text-align:right;font-variant-numeric:tabular-nums}tr:hover td{background:var(--mark)}
-.bar{height:8px;border-radius:4px;background:var(--accent);min-width:2px}.grid{display:grid;grid-template-columns:repeat(auto-fit,minmax(300px,1fr));gap:12px}
+.bar{height:8px;border-radius:4px;background:var(--accent);min-width:2px}.grid{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(300px,100%),1fr));gap:12px}.grid>*{min-width:0}td{overflow-wrap:anywhere}@media(max-width:640px){main table{display:block;overflow-x:auto}th,td{padding:8px 10px}svg.spark{width:84px}}
 .banner{display:flex;gap:18px;flex-wrap:wrap;align-items:baseline;background:var(--card);border:1px solid var(--line);border-left:6px solid var(--accent);border-radius:12px;padding:14px 18px;margin-top:20px}
 .banner strong{font-size:22px}.tag{display:inline-block;background:var(--mark);border-radius:6px;padding:1px 8px;font-size:13px}.warn{color:var(--warn)}
 pre{background:var(--card);border:1px solid var(--line);border-radius:12px;padding:14px;overflow:auto;font:13px/1.5 ui-monospace,"Noto Sans Mono CJK SC",monospace;white-space:pre-wrap;word-break:break-word}
