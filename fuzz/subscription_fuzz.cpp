@@ -4,7 +4,7 @@
 
 #include "fhir/definitions/definitions.hpp"
 #include "net/url.hpp"
-#include "rest/subscriptions/bounds.hpp"
+#include "base/limits.hpp"
 #include "rest/subscriptions/definition.hpp"
 
 namespace {

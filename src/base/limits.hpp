@@ -112,6 +112,8 @@ inline constexpr std::size_t resource_bytes_max = 128u << 20;
 inline constexpr std::size_t index_string_bytes_max = 200;  ///< indexed start of a string value
 inline constexpr std::size_t index_text_bytes_max = 1u
                                                     << 20;  ///< indexed start of a resource's prose
+inline constexpr std::size_t contained_indexed_max =
+    1'000;  ///< contained resources of one resource that searches can find
 inline constexpr std::size_t index_rows_per_resource_max = 1'000'000;
 inline constexpr std::size_t statement_cache_max =
     256;  ///< prepared statements kept per connection
@@ -139,12 +141,45 @@ inline constexpr std::size_t reindex_batch_resources =
 inline constexpr unsigned follow_pause_milliseconds =
     200;  ///< longest sleep of the thread that drives the views
 
-// --- subscriptions, bulk data ---
+// --- subscriptions ---
 inline constexpr std::size_t subscriptions_max = 10'000;
 inline constexpr unsigned subscription_retries_max = 8;
+inline constexpr std::int64_t subscription_chunk_events =
+    64;  ///< positions that share one stored chunk
+inline constexpr std::int64_t subscription_notification_events =
+    100;  ///< of one notification, unless the subscriber asks for fewer
+inline constexpr std::int64_t subscription_answer_events = 1'000;  ///< of one $events answer
+inline constexpr unsigned subscription_backoff_doublings_max =
+    9;  ///< a pause between tries is at most 2^9 times the first
+inline constexpr unsigned subscription_timeout_seconds =
+    10;  ///< for a receiver's answer, unless the subscriber asks otherwise
+inline constexpr unsigned subscription_timeout_seconds_max = 60;
+inline constexpr std::size_t subscription_headers_max = 20;  ///< channel.header of one subscription
+inline constexpr std::size_t subscription_tokens_max =
+    10'000;  ///< websocket tokens that are valid at the same time
+inline constexpr unsigned subscription_token_life_seconds = 600;
+inline constexpr std::size_t subscription_sockets_max = 64;  ///< bound to one subscription
+inline constexpr std::size_t subscription_owner_versions =
+    50;  ///< versions looked through for who wrote a subscription
+inline constexpr std::size_t subscription_save_threads =
+    16;  ///< that wait for the same fsync when many subscriptions have events
+
+// --- bulk data ---
 inline constexpr std::size_t export_jobs_max = 16;
 inline constexpr std::size_t export_file_resources = 100'000;
 inline constexpr std::size_t export_batch_resources = 1'000;  ///< versions read at a time
+inline constexpr std::size_t import_jobs_max = 16;  ///< `$import` jobs that are kept or at work
+inline constexpr std::size_t import_inputs_max = 1'000;  ///< files that one `$import` names
+inline constexpr std::size_t import_fetch_bytes_max =
+    std::size_t{1} << 40;  ///< of one fetched file; it is streamed, not kept
+inline constexpr unsigned import_fetch_idle_seconds =
+    60;  ///< a source may send nothing for so long
+inline constexpr unsigned import_fetch_redirects_max = 5;
+inline constexpr std::size_t import_rejects_max =
+    100'000;  ///< rejected lines told with their reasons; further ones are counted
+inline constexpr std::size_t submissions_max = 1'000;  ///< `$bulk-submit` submissions that are kept
+inline constexpr std::size_t submission_manifests_max = 1'000;  ///< of one submission
+inline constexpr std::size_t manifest_bytes_max = 16u << 20;    ///< one fetched manifest
 
 // --- terminology ---
 inline constexpr std::size_t expansion_concepts_max =
@@ -162,7 +197,9 @@ inline constexpr std::size_t terminology_maps_max =
     2'000;  ///< stored concept maps that a translation without a map looks through
 inline constexpr std::size_t terminology_log_entries_max =
     200'000;  ///< writes looked through for newer terminology; beyond them all is loaded anew
-inline constexpr std::size_t translations_max = 1'000;  ///< matches of one $translate
+inline constexpr std::size_t closures_max = 1'000;            ///< closure tables that are kept
+inline constexpr std::size_t closure_concepts_max = 100'000;  ///< of one closure table
+inline constexpr std::size_t translations_max = 1'000;        ///< matches of one $translate
 inline constexpr std::size_t definitions_frame_bytes_max =
     16u << 20;  ///< one unpacked zstd frame of data/r4
 

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "rest/subscriptions/definition.hpp"
 
+#include "base/limits.hpp"
 #include "base/query_string.hpp"
 #include "fhir/definitions/definitions.hpp"
 #include "net/url.hpp"
-#include "rest/subscriptions/bounds.hpp"
 
 namespace meridian::rest::subscriptions {
 

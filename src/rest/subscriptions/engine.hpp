@@ -10,9 +10,9 @@
 #include <thread>
 #include <unordered_map>
 
+#include "base/limits.hpp"
 #include "net/client.hpp"
 #include "net/server.hpp"
-#include "rest/subscriptions/bounds.hpp"
 #include "rest/subscriptions/definition.hpp"
 #include "rest/subscriptions/event_numbers.hpp"
 #include "rest/subscriptions/notification.hpp"

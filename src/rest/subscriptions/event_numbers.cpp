@@ -6,7 +6,7 @@
 #include <mutex>
 #include <thread>
 
-#include "rest/subscriptions/bounds.hpp"
+#include "base/limits.hpp"
 
 namespace meridian::rest::subscriptions {
 

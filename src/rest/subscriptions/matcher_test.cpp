@@ -5,11 +5,11 @@
 
 #include <set>
 
+#include "base/limits.hpp"
 #include "base/query_string.hpp"
 #include "fhir/search/conditional.hpp"
 #include "fhir/search/extract.hpp"
 #include "fhir/search/run.hpp"
-#include "rest/subscriptions/bounds.hpp"
 #include "rest/subscriptions/event_numbers.hpp"
 #include "rest/subscriptions/testing.hpp"
 

@@ -7,10 +7,10 @@
 #include <mutex>
 #include <set>
 
+#include "base/limits.hpp"
 #include "fhir/format/xml.hpp"
 #include "net/client.hpp"
 #include "net/testing/raw_client.hpp"
-#include "rest/subscriptions/bounds.hpp"
 #include "rest/subscriptions/definition.hpp"
 #include "rest/subscriptions/testing.hpp"
 
