@@ -148,10 +148,10 @@ Result<Exchange> entry_exchange(const Exchange& outer,
 }
 
 /// FHIR R4 §3.1.0.11.1: entries of a batch are independent; each has its own status.
-Answer process_batch(Service& service, const Exchange& exchange,
-                     const std::shared_ptr<JsonDocument>& document) {
+Result<Answer> process_batch(Service& service, const Exchange& exchange,
+                             const std::shared_ptr<JsonDocument>& document) {
     std::vector<Answer> answers;
-    const auto entries = document->root()["entry"].items();
+    const auto entries = TRY(fhir::bundle_entries(document->root()));
     for (std::size_t i = 0; i < entries.size(); ++i) {
         const std::string where = fmt::format("Bundle.entry[{}]", i);
         auto answer = [&]() -> Result<Answer> {

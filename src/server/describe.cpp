@@ -92,9 +92,8 @@ std::string gender_text(const Json& patient, Language language) {
 }
 
 std::string identifier_text(const Json& resource) {
-    const Json& identifiers = resource["identifier"];
-    return identifiers.size() > 0 ? escaped(identifiers.items()[0].string_at("value"))
-                                  : std::string();
+    const auto identifiers = resource["identifier"].items();
+    return identifiers.empty() ? std::string() : escaped(identifiers[0].string_at("value"));
 }
 
 std::string document_text(const Json& resource) {

@@ -79,6 +79,19 @@ Result<store::Version> parse_version_tag(std::string_view tag) {
     return version;
 }
 
+Result<std::span<const Json>> bundle_entries(const Json& bundle) {
+    const Json& entries = bundle["entry"];
+    if (!entries.is_array() && !entries.is_null())
+        return fail(Category::incorrect, "the entries of a bundle are a list", "Bundle.entry");
+    if (entries.size() > limits::bundle_entries_max) {
+        return fail(Category::too_large,
+                    fmt::format("a bundle may have at most {} entries; this one has {}",
+                                limits::bundle_entries_max, entries.size()),
+                    "Bundle.entry");
+    }
+    return entries.items();
+}
+
 Result<EntryRequest> parse_entry_request(const Json& entry, std::string_view base_url,
                                          std::string_view where) {
     const Json& asked = entry["request"];
@@ -158,19 +171,13 @@ Result<Operation> parse_entry_operation(std::shared_ptr<JsonDocument> document, 
 
 Result<ParsedTransaction> parse_transaction(std::shared_ptr<JsonDocument> bundle,
                                             std::string_view base_url) {
-    const Json& entries = bundle->root()["entry"];
-    if (entries.size() > limits::bundle_entries_max) {
-        return fail(Category::too_large,
-                    fmt::format("a bundle may have at most {} entries; this one has {}",
-                                limits::bundle_entries_max, entries.size()),
-                    "Bundle.entry");
-    }
+    const auto entries = TRY(bundle_entries(bundle->root()));
     ParsedTransaction parsed;
     parsed.entry_count = entries.size();
     parsed.transaction.resolve_conditional_references = true;
     parsed.transaction.operations.reserve(entries.size());
     for (std::size_t i = 0; i < entries.size(); ++i) {
-        const Json& entry = entries.items()[i];
+        const Json& entry = entries[i];
         std::string where = fmt::format("Bundle.entry[{}]", i);
         EntryRequest request = TRY(parse_entry_request(entry, base_url, where));
         // POST Type/_search and POST …/$operation read; everything else with POST creates.

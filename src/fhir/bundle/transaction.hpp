@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -31,6 +32,10 @@ struct ParsedTransaction {
     std::vector<Read> reads;
     std::size_t entry_count = 0;
 };
+
+/// The entries of a bundle to process; none when it has no "entry".
+/// Errors: `incorrect` when "entry" is no list; `too_large` beyond limits::bundle_entries_max.
+Result<std::span<const Json>> bundle_entries(const Json& bundle);
 
 /// Takes one entry's request apart. `base_url` is stripped from absolute URLs.
 /// Errors: `incorrect` naming the entry for a missing or unknown method, or a URL that is none of

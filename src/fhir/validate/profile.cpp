@@ -341,7 +341,8 @@ class ProfileWalk {
                            const Type* type, const std::string& place, std::vector<Value>& values) {
         const Json* companion = node.find("_" + std::string(key));
         const std::string here = fmt::format("{}.{}", place, key);
-        const Json* list = found != nullptr && found->is_array()           ? found
+        // A single value beside a list of companions is faulty: the structural check says so.
+        const Json* list = found != nullptr ? (found->is_array() ? found : nullptr)
                            : companion != nullptr && companion->is_array() ? companion
                                                                            : nullptr;
         if (list == nullptr) {
