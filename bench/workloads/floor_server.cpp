@@ -74,6 +74,7 @@ int run_floor_server(const std::string& kind, const std::string& argument) {
     options.workers = server::default_workers;  // as the server that is measured
     if (kind == "static") {
         options.handler = static_handler(argument);
+        options.at_once = options.handler;  // as a read by id is answered
     } else {
         store::OpenOptions open;
         open.folder = argument;

@@ -125,6 +125,11 @@ class Repository {
     /// The newest version. Errors: `not_found`; `gone` when it was deleted.
     virtual Result<Resource> read(const Caller& caller, std::string_view type,
                                   std::string_view id) = 0;
+    /// As read, for a thread that must not wait: nothing when the answer would be long, or when the
+    /// caller's filter needs a search. Then `read` is the way.
+    virtual Result<std::optional<Resource>> read_at_once(const Caller& caller,
+                                                         std::string_view type,
+                                                         std::string_view id) = 0;
     virtual Result<Resource> read_version(const Caller& caller, std::string_view type,
                                           std::string_view id, store::Version version) = 0;
     virtual Result<Page> history(const Caller& caller, const HistoryRequest& request) = 0;

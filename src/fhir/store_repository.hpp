@@ -24,6 +24,8 @@ class StoreRepository final : public Repository {
 
     Result<Resource> read(const Caller& caller, std::string_view type,
                           std::string_view id) override;
+    Result<std::optional<Resource>> read_at_once(const Caller& caller, std::string_view type,
+                                                 std::string_view id) override;
     Result<Resource> read_version(const Caller& caller, std::string_view type, std::string_view id,
                                   store::Version version) override;
     Result<Page> history(const Caller& caller, const HistoryRequest& request) override;
@@ -69,6 +71,9 @@ class StoreRepository final : public Repository {
     /// returned too.
     Result<std::optional<store::Stored>> find(store::Snapshot& snapshot, const Caller& caller,
                                               std::string_view type, std::string_view id);
+    /// The answer to a read whose search found `stored`; records the access.
+    Result<Resource> answer_read(const Caller& caller, std::string_view type, std::string_view id,
+                                 const std::optional<store::Stored>& stored);
     Resource describe(const store::Stored& stored) const;
     Result<void> set_parameters(std::shared_ptr<const search::Parameters> parameters);
 

@@ -93,7 +93,12 @@ struct Core {
     std::chrono::milliseconds sweep_interval() const;
     Response error(int status, std::string message) const;
     /// Runs the handler; whatever it throws becomes 500.
+    /// What `handler` makes of the request; 500 when it throws.
     Response answer(const Request& request) const;
+    /// What `at_once` makes of it, likewise.
+    std::optional<Response> answer_at_once(const Request& request) const;
+    template <class Ask>
+    std::optional<Response> guarded(const Request& request, const Ask& ask) const;
     void count_down();
     bool wait_until_empty(std::chrono::milliseconds time);
     void stop();
@@ -370,9 +375,12 @@ bool Connection::dispatch() {
             return upgrade(*handler);
     }
     state_ = working;
-    if (server_.options.is_fast && server_.options.is_fast(request_)) {
-        answer();
-        return send_from_io();
+    if (server_.options.at_once) {
+        const std::int64_t started = steady_now();
+        if (std::optional<Response> response = server_.answer_at_once(request_)) {
+            set_answer(*std::move(response), started);
+            return send_from_io();
+        }
     }
     const bool has_more_input = begin_ < end_;
     if (has_more_input) state_ = working_and_waiting;
@@ -755,8 +763,17 @@ Response Core::error(int status, std::string message) const {
 }
 
 Response Core::answer(const Request& request) const {
+    return *guarded(request, options.handler);
+}
+
+std::optional<Response> Core::answer_at_once(const Request& request) const {
+    return guarded(request, options.at_once);
+}
+
+template <class Ask>
+std::optional<Response> Core::guarded(const Request& request, const Ask& ask) const {
     try {
-        return options.handler(request);
+        return ask(request);
     } catch (const std::exception& problem) {
         // The path is left out on purpose: it may name a patient.
         log::error(

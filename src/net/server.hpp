@@ -84,9 +84,9 @@ struct ServerOptions {
     ServerLimits limits{};
 
     Handler handler{};  ///< every request that is no upgrade; required
-    /// When set and true for a request, `handler` runs at once on the I/O thread: only for answers
-    /// that take microseconds and never wait. Asked on the I/O thread; must be cheap.
-    std::function<bool(const Request&)> is_fast{};
+    /// Asked first, on the I/O thread: an answer that takes microseconds and never waits. Nothing
+    /// sends the request to `handler` on a worker; that must be cheap.
+    std::function<std::optional<Response>(const Request&)> at_once{};
     /// Renders the server's own refusals (400, 408, 413, 414, 415, 417, 431, 500, 501, 503 …). Runs
     /// on any thread. Default: plain text.
     std::function<Response(int status, std::string message)> error_response{};

@@ -151,7 +151,9 @@ TEST(Server, FastHandlersRunWithoutAWorker) {
         if (request.path() == "/slow") release.get_future().wait();
         return echo(request);
     };
-    options.is_fast = [](const Request& request) { return request.path() == "/healthz"; };
+    options.at_once = [](const Request& request) {
+        return request.path() == "/healthz" ? std::optional(echo(request)) : std::nullopt;
+    };
     const auto server = serve(std::move(options));
     RawClient slow(server->port()), fast(server->port());
     slow.send(get("/slow"));

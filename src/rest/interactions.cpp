@@ -49,6 +49,8 @@ bool is_unchanged(const Exchange& exchange, const fhir::Resource& resource) {
     return since && resource.updated.milliseconds / 1000 <= since->milliseconds / 1000;
 }
 
+}  // namespace
+
 Result<Answer> answer_of_resource(fhir::Resource resource, const Exchange& exchange) {
     Answer answer;
     answer.version = resource.version;
@@ -60,6 +62,8 @@ Result<Answer> answer_of_resource(fhir::Resource resource, const Exchange& excha
     answer.json = TRY(shown(std::move(resource.json), exchange));
     return answer;
 }
+
+namespace {
 
 Result<void> check_body_type(const Json& resource, std::string_view type) {
     const std::string_view found = resource.string_at("resourceType");

@@ -57,6 +57,23 @@ net::Response rendered(Answer answer, Format format, bool pretty) {
     return response;
 }
 
+net::Response finished(Answer answer, Format format, bool pretty, const net::Request& request) {
+    net::Response response = rendered(std::move(answer), format, pretty);
+    if (const auto correlation = request.headers.find("X-Correlation-Id"))
+        response.headers.add("X-Correlation-Id", *correlation);
+    return response;
+}
+
+/// True for [base]/Type/id and nothing else: no parameters, no operation, no history.
+bool is_plain_read(std::string_view target, std::string_view base_path) {
+    if (!target.starts_with(base_path)) return false;
+    target.remove_prefix(base_path.size());
+    if (!target.starts_with('/')) return false;
+    const std::size_t slash = target.find('/', 1);
+    if (slash == std::string_view::npos || slash == 1 || slash + 1 == target.size()) return false;
+    return target.find_first_of("/?$_%", slash + 1) == std::string_view::npos;
+}
+
 bool reads(net::Method method) {
     return method == net::Method::get || method == net::Method::head;
 }
@@ -95,23 +112,37 @@ net::Response Service::error_response(int status, std::string message) {
     return rendered(std::move(answer), Format::json, false);
 }
 
+std::string Service::base_of(const net::Request& request) const {
+    if (!options_.base_url.empty()) return options_.base_url;
+    std::string base = "http://";
+    base.append(request.headers.get("Host", "localhost")).append(options_.base_path);
+    return base;
+}
+
+std::optional<net::Response> Service::answer_at_once(const net::Request& request) {
+    if (request.method != net::Method::get || !is_plain_read(request.target, options_.base_path))
+        return std::nullopt;
+    const auto exchange = make_exchange(request, options_.base_path, base_of(request));
+    if (!exchange || exchange->format != Format::json) return std::nullopt;
+    auto found = repository_.read_at_once(exchange->caller, exchange->path[0], exchange->path[1]);
+    if (found && !*found) return std::nullopt;
+    auto answer = found ? answer_of_resource(**std::move(found), *exchange)
+                        : Result<Answer>(std::unexpected(found.error()));
+    return finished(answer ? *std::move(answer) : answer_of(answer.error()), Format::json, false,
+                    request);
+}
+
 net::Response Service::handle(const net::Request& request) {
-    std::string base = options_.base_url;
-    if (base.empty())
-        base = fmt::format("http://{}{}", request.headers.get("Host", "localhost"),
-                           options_.base_path);
     Format format = Format::json;
     bool pretty = false;
-    const auto answer = [&]() -> Result<Answer> {
-        const Exchange exchange = TRY(make_exchange(request, options_.base_path, std::move(base)));
+    auto answer = [&]() -> Result<Answer> {
+        const Exchange exchange = TRY(make_exchange(request, options_.base_path, base_of(request)));
         format = exchange.format;
         pretty = exchange.pretty;
         return dispatch(exchange);
     }();
-    net::Response response = rendered(answer ? *answer : answer_of(answer.error()), format, pretty);
-    if (const auto correlation = request.headers.find("X-Correlation-Id"))
-        response.headers.add("X-Correlation-Id", *correlation);
-    return response;
+    return finished(answer ? *std::move(answer) : answer_of(answer.error()), format, pretty,
+                    request);
 }
 
 Result<Answer> Service::dispatch(const Exchange& exchange) {

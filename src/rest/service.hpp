@@ -45,6 +45,10 @@ class Service {
     /// Handles one HTTP request whose path lies below the base path. Never fails: errors become
     /// OperationOutcomes.
     net::Response handle(const net::Request& request);
+    /// The answer to the commonest question, GET [base]/Type/id, on the thread that asks: it takes
+    /// microseconds and waits for no lock of a writer. Nothing for every other request; then
+    /// `handle` is the way.
+    std::optional<net::Response> answer_at_once(const net::Request& request);
     /// Handles one interaction (also an entry of a batch).
     Result<Answer> dispatch(const Exchange& exchange);
     /// An error of the HTTP server itself as an OperationOutcome.
@@ -62,6 +66,8 @@ class Service {
     const std::map<std::string, std::string>& capabilities() const { return capabilities_; }
 
  private:
+    /// "http://host:port/fhir" as this client knows it.
+    std::string base_of(const net::Request& request) const;
     Result<Answer> dispatch_system(const Exchange& exchange);
     Result<Answer> dispatch_type(const Exchange& exchange);
     Result<Answer> dispatch_instance(const Exchange& exchange);
@@ -76,6 +82,8 @@ class Service {
 };
 
 // --- interactions (interactions.cpp) ---
+/// A resource as the answer to a read: 304 when the client has it already.
+Result<Answer> answer_of_resource(fhir::Resource resource, const Exchange& exchange);
 Result<Answer> read(Service& service, const Exchange& exchange, std::string_view type,
                     std::string_view id);
 Result<Answer> read_version(Service& service, const Exchange& exchange, std::string_view type,

@@ -104,12 +104,17 @@ struct Application::Parts {
         const std::string_view path = request.path();
         const std::string& base = service->options().base_path;
         if (path == base || path.starts_with(base + "/")) return service->handle(request);
-        if (path == "/healthz") return net::Response::text(200, "ok\n");
         if (path == "/readyz") return ready();
         if (path == "/metrics")
             return net::Response::text(200, metrics::exposition(),
                                        "text/plain; version=0.0.4; charset=utf-8");
         return pages->handle(request);
+    }
+
+    /// What the I/O thread answers itself.
+    std::optional<net::Response> answer_at_once(const net::Request& request) {
+        if (request.path() == "/healthz") return net::Response::text(200, "ok\n");
+        return service->answer_at_once(request);
     }
 
     /// Ready means: a snapshot can be taken and the log grows when asked.
@@ -165,7 +170,7 @@ Result<std::unique_ptr<Application>> Application::start(const ApplicationOptions
     http.workers = options.workers;
     Parts* all = parts.get();
     http.handler = [all](const net::Request& request) { return all->handle(request); };
-    http.is_fast = [](const net::Request& request) { return request.path() == "/healthz"; };
+    http.at_once = [all](const net::Request& request) { return all->answer_at_once(request); };
     http.error_response = rest::Service::error_response;
     http.on_answer = count_answer;
     http.websocket = [all](const net::Request& request) {

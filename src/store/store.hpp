@@ -163,6 +163,10 @@ class Store {
     virtual Names& names() = 0;
     /// A snapshot of what is committed now. Errors: `unavailable`.
     virtual Result<std::unique_ptr<Snapshot>> snapshot() = 0;
+    /// The newest version as of now, a deletion included: what a snapshot of its own would find,
+    /// for a fraction of its cost. Errors: `unavailable`. Blocking: at most a few pages of the
+    /// disk.
+    virtual Result<std::optional<Stored>> find(const Identity& identity) = 0;
     /// Queues `commit` and waits until it is durable (one fsync for all that wait) or stale.
     /// Errors: `busy` when the queue is full, `storage_full`, `unavailable` after a failed write or
     /// fsync.

@@ -15,6 +15,8 @@ namespace {
 /// How long the last step of a checkpoint waits for readers of the old log before it is put off.
 constexpr int checkpoint_patience_milliseconds = 20;
 constexpr int writing_patience_milliseconds = 5'000;
+/// Writes pause for so long before the log is copied back although it is still short.
+constexpr std::chrono::milliseconds idle_time{500};
 
 int note_log_pages(void* pages, sqlite3*, const char*, int count) {
     static_cast<std::atomic<int>*>(pages)->store(count, std::memory_order_relaxed);
@@ -55,7 +57,12 @@ Committer::~Committer() {
         sqlite3_db_config(writer_->database().handle(), SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1,
                           nullptr);
         sqlite3_db_config(checkpointer_->handle(), SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
+        return;
     }
+    // Readers may close later than this connection, and SQLite copies the log back only when the
+    // last one closes: without this the next start would read its pages through the log.
+    sqlite3_wal_checkpoint_v2(checkpointer_->handle(), nullptr, SQLITE_CHECKPOINT_TRUNCATE, nullptr,
+                              nullptr);
 }
 
 void Committer::submit(const std::shared_ptr<Task>& task) {
@@ -218,23 +225,41 @@ void Committer::complete_checkpoint(int background) {
 // --- the checkpoint's thread ---
 
 void Committer::checkpoint() {
+    // What an earlier process left in the log is copied at once.
+    run_checkpoint();
     std::unique_lock lock(checkpoint_mutex_);
+    int seen = 0, copied = 0;
     for (;;) {
-        checkpoint_wanted_.wait(
-            lock, [this] { return checkpoint_stopping_ || checkpoint_ == Checkpoint::wanted; });
+        checkpoint_wanted_.wait_for(lock, idle_time, [this] {
+            return checkpoint_stopping_ || checkpoint_ == Checkpoint::wanted;
+        });
         if (checkpoint_stopping_) return;
+        const int pages = log_pages_.load(std::memory_order_relaxed);
+        const bool is_wanted = checkpoint_ == Checkpoint::wanted;
+        // A page in the log is looked up there by every reader and lies outside the memory map:
+        // when writers rest, readers should not pay for what they wrote.
+        const bool is_idle = checkpoint_ == Checkpoint::idle && pages == seen && pages != copied;
+        seen = pages;
+        if (!is_wanted && !is_idle) continue;
         checkpoint_ = Checkpoint::running;
         lock.unlock();
-        const int code = sqlite3_wal_checkpoint_v2(checkpointer_->handle(), nullptr,
-                                                   SQLITE_CHECKPOINT_PASSIVE, nullptr, nullptr);
-        if (code != SQLITE_OK && code != SQLITE_BUSY) {
-            log::warning("the write-ahead log could not be copied back",
-                         {{"reason", sqlite3_errmsg(checkpointer_->handle())}});
-        }
+        const int code = run_checkpoint();
         lock.lock();
+        copied = pages;
         checkpoint_code_ = code;
-        checkpoint_ = Checkpoint::completing;
+        // Only the committer may stop the writing, so it hears of a lasting error too.
+        checkpoint_ = is_wanted || is_lasting(code) ? Checkpoint::completing : Checkpoint::idle;
     }
+}
+
+int Committer::run_checkpoint() {
+    const int code = sqlite3_wal_checkpoint_v2(checkpointer_->handle(), nullptr,
+                                               SQLITE_CHECKPOINT_PASSIVE, nullptr, nullptr);
+    if (code != SQLITE_OK && code != SQLITE_BUSY) {
+        log::warning("the write-ahead log could not be copied back",
+                     {{"reason", sqlite3_errmsg(checkpointer_->handle())}});
+    }
+    return code;
 }
 
 }  // namespace meridian::store::sqlite

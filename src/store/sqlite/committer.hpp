@@ -47,7 +47,10 @@ class Committer {
     /// that has been started.
     void tend_log();
     void complete_checkpoint(int background);
+    /// The checkpoint's thread: copies the log back when it is wanted, and when writers rest.
     void checkpoint();
+    /// Copies what no reader needs any more; SQLite's code.
+    int run_checkpoint();
     bool on_own_thread() const { return std::this_thread::get_id() == thread_.get_id(); }
 
     std::unique_ptr<Writer> writer_;

@@ -30,6 +30,13 @@ Stored read_newest(const Statement& row) {
     return stored;
 }
 
+Result<std::optional<Stored>> newest_version(Database& database, const Identity& identity) {
+    auto row = TRY(database.prepare(find_newest));
+    row.bind_all(identity.type, identity.id);
+    if (!TRY(row.step())) return std::optional<Stored>();
+    return std::optional<Stored>(read_newest(row));
+}
+
 /// A row of history: version, position, updated, verb, body.
 Stored read_past(const Statement& row, Rid rid, Name type, std::string_view id) {
     Stored stored;
@@ -77,6 +84,13 @@ void Readers::give_back(std::unique_ptr<Database> database) {
     if (database && idle_.size() < limits::snapshots_idle_max) idle_.push_back(std::move(database));
 }
 
+Result<std::optional<Stored>> Readers::find(const Identity& identity) {
+    auto database = TRY(take());
+    auto found = newest_version(*database, identity);
+    give_back(std::move(database));
+    return found;
+}
+
 // --- one snapshot ---
 
 Result<std::unique_ptr<Snapshot>> SqliteSnapshot::begin(Readers& readers, const Dictionary& names) {
@@ -95,10 +109,7 @@ SqliteSnapshot::~SqliteSnapshot() {
 }
 
 Result<std::optional<Stored>> SqliteSnapshot::find(const Identity& identity) {
-    auto row = TRY(database_->prepare(find_newest));
-    row.bind_all(identity.type, identity.id);
-    if (!TRY(row.step())) return std::optional<Stored>();
-    return std::optional<Stored>(read_newest(row));
+    return newest_version(*database_, identity);
 }
 
 Result<std::optional<Stored>> SqliteSnapshot::find_version(const Identity& identity,

@@ -24,6 +24,9 @@ class Readers {
     /// is idle.
     Result<std::unique_ptr<Database>> take();
     void give_back(std::unique_ptr<Database> database);
+    /// The newest version as of now. One statement is a read transaction by itself, so none is
+    /// begun.
+    Result<std::optional<Stored>> find(const Identity& identity);
 
  private:
     std::string path_;

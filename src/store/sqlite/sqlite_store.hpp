@@ -22,6 +22,9 @@ class SqliteStore final : public Store {
     ~SqliteStore() override;
 
     Names& names() override { return names_; }
+    Result<std::optional<Stored>> find(const Identity& identity) override {
+        return readers_->find(identity);
+    }
     Result<std::unique_ptr<Snapshot>> snapshot() override {
         return SqliteSnapshot::begin(*readers_, names_);
     }
