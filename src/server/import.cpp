@@ -80,18 +80,16 @@ class Import {
         const std::vector<File> files = TRY(list_files(options_.paths));
         for (const File& file : files) progress_.bytes_total += file.bytes;
         TRY(resume(files));
-        std::vector<const File*> bundles;
+        std::vector<const File*> bundles, lines;
         for (const File& file : files) {
             if (is_done(file)) {
                 ++summary_.files_skipped;
                 progress_.bytes_done += file.bytes;
-            } else if (file.is_lines) {
-                TRY(load_lines(file));
-                TRY(mark_done(file));
             } else {
-                bundles.push_back(&file);
+                (file.is_lines ? lines : bundles).push_back(&file);
             }
         }
+        TRY(load_line_files(lines));
         TRY(load_documents(bundles));
         TRY(forget_progress());
         summary_.resources = progress_.resources;
@@ -185,34 +183,72 @@ class Import {
         return {};
     }
 
-    // --- lines of resources ---
+    // --- lines of resources: one loader for all files, so that no core rests between two ---
 
-    Result<void> load_lines(const File& file) {
+    /// A file whose lines went to the loader. The loader knows a line by its number among all
+    /// lines.
+    struct LineFile {
+        const File* file;
+        std::int64_t before;     ///< lines of the files before it
+        std::int64_t lines = 0;  ///< read so far
+        bool is_read = false;    ///< to its end
+    };
+
+    Result<void> load_line_files(const std::vector<const File*>& files) {
+        Loader::Events events;
+        events.rejected = [&](std::int64_t number, const std::string& reason,
+                              const std::string& content) {
+            const LineFile& from = file_of(number);
+            return reject(from.file->path, number - from.before, reason, content);
+        };
+        events.committed = [&](std::int64_t number) { return note_committed(number); };
+        Loader loader(repository_, caller_, threads_, std::move(events));
+        for (const File* file : files) TRY(load_lines(*file, loader));
+        TRY(loader.finish());
+        progress_.resources = loader.count();
+        return note_committed(std::numeric_limits<std::int64_t>::max());
+    }
+
+    Result<void> load_lines(const File& file, Loader& loader) {
         TextFile text = TRY(TextFile::open(file.path));
         const auto kept = done_lines_.find(name_of(file));
         const std::int64_t skip = kept == done_lines_.end() ? 0 : kept->second;
-        const std::int64_t before = progress_.resources;
-        Loader::Events events;
-        events.rejected = [&](std::int64_t line, const std::string& reason,
-                              const std::string& content) {
-            return reject(file.path, line, reason, content);
-        };
-        events.committed = [&](std::int64_t line) {
-            done_lines_[name_of(file)] = line;
-            return save_progress();
-        };
-        Loader loader(repository_, caller_, threads_, std::move(events));
+        const std::int64_t before =
+            line_files_.empty() ? 0 : line_files_.back().before + line_files_.back().lines;
+        line_files_.push_back({&file, before});
         std::string line;
         for (std::int64_t number = 1; TRY(text.line(line)); ++number) {
+            line_files_.back().lines = number;
             if (number <= skip || line.empty()) continue;
-            TRY(loader.add(std::move(line), number));
-            progress_.resources = before + loader.count();
+            TRY(loader.add(std::move(line), before + number));
+            progress_.resources = loader.count();
             if (number % 256 == 0) TRY(tell(file, text.position()));
         }
-        TRY(loader.finish());
-        progress_.resources = before + loader.count();
+        line_files_.back().is_read = true;
         progress_.bytes_done += file.bytes;
         return {};
+    }
+
+    const LineFile& file_of(std::int64_t number) const {
+        const auto after =
+            std::partition_point(line_files_.begin(), line_files_.end(),
+                                 [number](const LineFile& file) { return file.before < number; });
+        return *std::prev(after);
+    }
+
+    /// Everything up to this line is durable or was rejected.
+    Result<void> note_committed(std::int64_t number) {
+        for (; files_done_ < line_files_.size(); ++files_done_) {
+            const LineFile& file = line_files_[files_done_];
+            if (!file.is_read || number < file.before + file.lines) {
+                std::int64_t& done = done_lines_[name_of(*file.file)];
+                done = std::max(done, number - file.before);
+                break;
+            }
+            done_lines_[name_of(*file.file)] = whole_file;
+            ++summary_.files;
+        }
+        return save_progress();
     }
 
     // --- bundles and single resources: a file is a unit; files are worked on by several threads
@@ -323,6 +359,9 @@ class Import {
         if (!changes.empty()) TRY(repository_.commit_prepared(caller_, std::move(changes)));
         return count;
     }
+
+    std::vector<LineFile> line_files_;  ///< in the order in which they were read
+    std::size_t files_done_ = 0;        ///< of them
 
     fhir::Repository& repository_;
     const ImportOptions& options_;
