@@ -74,6 +74,12 @@ Result<Stage::Load> Stage::store(std::uint64_t patients) {
     const std::string files = TRY(corpus(patients));
     Load load;
     load.folder = fmt::format("{}/store-{}", settings_.folder, patients);
+    // A store that an earlier run left in a kept folder serves again, with its figures.
+    if (std::ifstream kept(load.folder + ".load");
+        kept >> load.resources >> load.seconds >> load.rss_mb) {
+        stores_[patients] = load;
+        return load;
+    }
     std::string output;
     const auto begun = std::chrono::steady_clock::now();
     rusage before{}, after{};
@@ -87,6 +93,8 @@ Result<Stage::Load> Stage::store(std::uint64_t patients) {
     const std::size_t at = output.find(" resources loaded");
     const std::size_t line = output.rfind('\n', at);
     load.resources = std::stoll(output.substr(line == std::string::npos ? 0 : line + 1));
+    std::ofstream(load.folder + ".load")
+        << load.resources << ' ' << load.seconds << ' ' << load.rss_mb << '\n';
     stores_[patients] = load;
     return load;
 }

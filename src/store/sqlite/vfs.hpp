@@ -10,10 +10,11 @@
 
 namespace meridian::store::sqlite {
 
-/// The store's own SQLite VFS over the platform's. It does two things:
+/// The store's own SQLite VFS over the platform's. It does three things:
 /// all connections of the process see one file through one memory map, which is counted once in the
-/// process's memory and bounded; and tests can make writes, syncs and truncations fail. One object
-/// per opened store; it must outlive all connections.
+/// process's memory and bounded; the frames of the write-ahead log go to the system in large
+/// pieces, at the latest when it is synced; and tests can make writes, syncs and truncations fail.
+/// One object per opened store; it must outlive all connections.
 class Vfs {
  public:
     /// `keep_read_locks` for the one process that writes (store/sqlite/shared_locks.hpp);
