@@ -82,6 +82,26 @@ TEST_F(Limits, MoreGroupMembersThanOneEverythingTakesAreRefused) {
     EXPECT_NE(answer->body.find("$export"), std::string::npos) << answer->body.substr(0, 300);
 }
 
+TEST_F(Limits, ValueSetsThatImportOneAnotherTooDeeplyAreRefused) {
+    net::Client client;
+    std::string bundle = R"({"resourceType":"Bundle","type":"transaction","entry":[)";
+    for (unsigned i = 0; i <= limits::value_set_imports_max + 1; ++i) {
+        bundle += fmt::format(
+            R"({}{{"resource":{{"resourceType":"ValueSet","id":"v{}","url":"urn:v{}","status":"active","compose":{{"include":[{{"valueSet":["urn:v{}"]}}]}}}},"request":{{"method":"PUT","url":"ValueSet/v{}"}}}})",
+            i == 0 ? "" : ",", i, i, i + 1, i);
+    }
+    net::ClientRequest post{net::Method::post, server_.base_url() + "/fhir"};
+    post.headers.add("Content-Type", "application/fhir+json");
+    post.body = bundle + "]}";
+    ASSERT_EQ(client.send(post)->status, 200);
+    const auto answer =
+        client.send({.url = server_.base_url() + "/fhir/ValueSet/$expand?url=urn:v0"});
+    ASSERT_TRUE(answer);
+    EXPECT_EQ(answer->status, 413) << answer->body.substr(0, 300);
+    EXPECT_NE(answer->body.find("import one another too deeply"), std::string::npos)
+        << answer->body.substr(0, 300);
+}
+
 TEST(CommandLimits, ALineThatIsTooLongEndsAnImportWithASentence) {
     const std::string folder = make_temporary_folder();
     {
