@@ -20,8 +20,10 @@ Result<void> reindex_one(StoreRepository& repository, const search::Parameters& 
                          std::span<const store::Name> params) {
     const Resource resource = TRY(repository.decode(stored));
     const JsonDocument document = TRY(JsonDocument::parse(resource.json));
+    const std::string base = repository.base_url();
     store::Rows rows =
-        search::extract_only(parameters, type, document.root(), repository.store().names(), params);
+        search::extract_only(parameters, type, document.root(), repository.store().names(), params,
+                             {.base_url = base, .zone_minutes = repository.options().zone_minutes});
     return repository.store().reindex(stored.rid, stored.version, params, std::move(rows));
 }
 

@@ -87,6 +87,7 @@ Result<OpenRecord> open_record(const RecordOptions& options) {
     record.store = TRY(store::open(open));
     fhir::Repository::Options repository;
     repository.validate = options.validate;
+    repository.base_url = options.base_url;
     record.repository = TRY(fhir::Repository::open(*record.store, repository));
     return record;
 }
@@ -141,6 +142,7 @@ Result<std::unique_ptr<Application>> Application::start(const ApplicationOptions
     parts->store = TRY(store::open(open));
     fhir::Repository::Options repository;
     repository.validate = options.validate;
+    repository.base_url = options.base_url;
     parts->repository = TRY(fhir::Repository::open(*parts->store, repository));
     rest::ServiceOptions service;
     service.base_url = options.base_url;
@@ -176,6 +178,7 @@ Result<std::unique_ptr<Application>> Application::start(const ApplicationOptions
     const std::string own_url =
         fmt::format("http://{}:{}{}", is_v6 ? "[" + options.address + "]" : options.address,
                     parts->http->port(), service.base_path);
+    if (options.base_url.empty()) TRY(parts->repository->set_base_url(own_url));
     TRY(parts->subscriptions->start(options.base_url.empty() ? own_url : options.base_url));
     log::info("serving", {{"address", options.address},
                           {"port", static_cast<int>(parts->http->port())},

@@ -60,6 +60,7 @@ struct RecordOptions {
     bool create = true;
     bool bulk = false;
     bool validate = true;
+    std::string base_url{};  ///< public FHIR base; empty = the one the store was last served under
 };
 Result<OpenRecord> open_record(const RecordOptions& options);
 

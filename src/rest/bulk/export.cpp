@@ -174,8 +174,9 @@ class Export {
 
     Result<bool> concerns_chosen_patients(std::string_view type, std::string_view json) {
         const JsonDocument document = TRY(JsonDocument::parse(json));
-        const store::Rows rows =
-            fhir::search::extract(*parameters_, type, document.root(), repository_.store().names());
+        const std::string base = repository_.base_url();
+        const store::Rows rows = fhir::search::extract(
+            *parameters_, type, document.root(), repository_.store().names(), {.base_url = base});
         if (!is_chosen_ && chosen_.empty()) return !rows.compartments.empty();
         return std::any_of(
             rows.compartments.begin(), rows.compartments.end(),
