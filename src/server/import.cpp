@@ -9,8 +9,8 @@
 #include "base/limits.hpp"
 #include "fhir/bundle/transaction.hpp"
 #include "fhir/format/xml.hpp"
+#include "rest/bulk/loader.hpp"
 #include "server/line_reader.hpp"
-#include "server/loader.hpp"
 
 namespace meridian::server {
 
@@ -192,16 +192,15 @@ class Import {
         const auto kept = done_lines_.find(name_of(file));
         const std::int64_t skip = kept == done_lines_.end() ? 0 : kept->second;
         const std::int64_t before = progress_.resources;
-        Loader::Events events;
-        events.rejected = [&](std::int64_t line, const std::string& reason,
-                              const std::string& content) {
-            return reject(file.path, line, reason, content);
+        rest::Loader::Events events;
+        events.rejected = [&](std::int64_t line, const Error& reason, const std::string& content) {
+            return reject(file.path, line, rest::reason_text(reason), content);
         };
         events.committed = [&](std::int64_t line) {
             done_lines_[name_of(file)] = line;
             return save_progress();
         };
-        Loader loader(repository_, caller_, threads_, std::move(events));
+        rest::Loader loader(repository_, caller_, {.threads = threads_}, std::move(events));
         std::string line;
         for (std::int64_t number = 1; TRY(text.line(line)); ++number) {
             if (number <= skip || line.empty()) continue;

@@ -154,6 +154,11 @@ class Snapshot {
     virtual Result<std::vector<Stored>> walk(Name type, Position at, Rid after,
                                              std::size_t limit) = 0;
     virtual Result<std::vector<ViewRow>> view(Name view, std::string_view key) = 0;
+    /// The smallest token value of `param` at or above `from` that a current version holds: walks
+    /// the distinct values of a parameter, one look-up each.
+    virtual Result<std::optional<std::int64_t>> next_token(Name param, std::int64_t from) = 0;
+    /// Likewise the first URI of `param` that sorts (by bytes) after `after`.
+    virtual Result<std::optional<std::string>> next_uri(Name param, std::string_view after) = 0;
     virtual Result<std::vector<TypeCount>> counts() = 0;
 };
 
