@@ -2,9 +2,9 @@
 // Subscription resources of any shape: what is accepted must keep the promises of Definition.
 #include <cstdlib>
 
+#include "base/limits.hpp"
 #include "fhir/definitions/definitions.hpp"
 #include "net/url.hpp"
-#include "base/limits.hpp"
 #include "rest/subscriptions/definition.hpp"
 
 namespace {

@@ -59,6 +59,48 @@ Step read_request(const std::string& line, int number) {
 
 using Variables = std::map<std::string, std::string>;
 
+/// Where the brace that opens at `open` closes; npos when it does not.
+std::size_t closing_brace(std::string_view text, std::size_t open) {
+    int depth = 0;
+    for (std::size_t at = open; at < text.size(); ++at) {
+        if (text[at] == '{') ++depth;
+        if (text[at] == '}' && --depth == 0) return at;
+    }
+    return std::string_view::npos;
+}
+
+/// "{3×ab}" → "ababab" and "{byte FF}" → that byte: what is too long or not UTF-8 cannot be written
+/// out in a scenario.
+std::string expanded(std::string_view text) {
+    static constexpr std::string_view times = "×", byte = "{byte ";
+    std::string out;
+    while (!text.empty()) {
+        const std::size_t open = std::min(text.find('{'), text.size());
+        out += text.substr(0, open);
+        text.remove_prefix(open);
+        if (text.empty()) break;
+        if (text.starts_with(byte)) {
+            out +=
+                static_cast<char>(std::stoi(std::string(text.substr(byte.size(), 2)), nullptr, 16));
+            text.remove_prefix(std::min(byte.size() + 3, text.size()));
+            continue;
+        }
+        const std::size_t digits = std::min(text.find_first_not_of("0123456789", 1), text.size());
+        const std::size_t close = closing_brace(text, 0);
+        if (digits == 1 || !text.substr(digits).starts_with(times) ||
+            close == std::string_view::npos) {
+            out += text.front();
+            text.remove_prefix(1);
+            continue;
+        }
+        const auto count = std::stoul(std::string(text.substr(1, digits - 1)));
+        const std::size_t begin = digits + times.size();
+        for (unsigned long i = 0; i < count; ++i) out += text.substr(begin, close - begin);
+        text.remove_prefix(close + 1);
+    }
+    return out;
+}
+
 std::string filled(std::string text, const Variables& variables) {
     for (const auto& [name, value] : variables) {
         const std::string placeholder = "{" + name + "}";
@@ -66,7 +108,7 @@ std::string filled(std::string text, const Variables& variables) {
              at = text.find(placeholder, at + value.size()))
             text.replace(at, placeholder.size(), value);
     }
-    return text;
+    return expanded(text);
 }
 
 /// "entry[0].resource.id" → the node, or null.

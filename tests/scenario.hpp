@@ -25,8 +25,8 @@
 ///     most that long)
 ///
 /// Header fields follow the address, separated by three or more spaces. Indented lines are the
-/// body, or continue the expectation. {base} is the server's address. Each file runs on a server of
-/// its own.
+/// body, or continue the expectation. {base} is the server's address; {1000×text} repeats the text,
+/// {byte FF} is one byte. Each file runs on a server of its own.
 namespace meridian::tests {
 
 struct Expectation {

@@ -9,8 +9,8 @@
 #include "cli/progress.hpp"
 #include "generate/region.hpp"
 #include "generate/write.hpp"
+#include "rest/bulk/loader.hpp"
 #include "server/application.hpp"
-#include "server/loader.hpp"
 
 namespace meridian::cli {
 
@@ -20,7 +20,7 @@ namespace {
 /// it.
 class RecordSink final : public generate::Sink {
  public:
-    RecordSink(server::Loader& loader, std::ofstream& truth, Progress& progress,
+    RecordSink(rest::Loader& loader, std::ofstream& truth, Progress& progress,
                std::int64_t patients)
         : loader_(loader), truth_(truth), progress_(progress), patients_(patients) {}
 
@@ -37,7 +37,7 @@ class RecordSink final : public generate::Sink {
     }
 
  private:
-    server::Loader& loader_;
+    rest::Loader& loader_;
     std::ofstream& truth_;
     Progress& progress_;
     std::int64_t patients_;
@@ -52,14 +52,14 @@ Result<int> generate_into_record(const generate::RegionOptions& options,
     const server::OpenRecord record = TRY(server::open_record(record_options));
     std::ofstream truth(std::filesystem::path(folder) / "truth.ndjson");
     Progress progress("resources");
-    server::Loader::Events events;
-    events.rejected = [](std::int64_t, const std::string& reason,
+    rest::Loader::Events events;
+    events.rejected = [](std::int64_t, const Error& reason,
                          const std::string& text) -> Result<void> {
         return fail(Category::fault, fmt::format("a generated resource is not valid: {} in {}",
-                                                 reason, text.substr(0, 200)));
+                                                 rest::reason_text(reason), text.substr(0, 200)));
     };
-    server::Loader loader(*record.repository, fhir::Caller::system("generate"), 0,
-                          std::move(events));
+    rest::Loader loader(*record.repository, fhir::Caller::system("generate"), {},
+                        std::move(events));
     RecordSink sink(loader, truth, progress, static_cast<std::int64_t>(options.patients));
     TRY(generate::generate(options, sink));
     TRY(loader.finish());

@@ -27,6 +27,9 @@ void add_import(CLI::App& app, Action& action) {
         ->required();
     command->add_option("--rejects", arguments->import.rejects_file,
                         "file for what is rejected and why (default: DATA/import-rejects.ndjson)");
+    command->add_option("--base-url", arguments->record.base_url,
+                        "public FHIR base whose references are the record's own (default: the one "
+                        "it was last served under)");
     command->add_option("--threads", arguments->import.threads,
                         "threads that parse; 0 = one per core");
     command->add_flag("--from-start", arguments->import.fresh_start,

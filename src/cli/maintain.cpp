@@ -10,8 +10,23 @@
 #include "cli/progress.hpp"
 #include "fhir/body_reader.hpp"
 #include "server/application.hpp"
+#include "store/open.hpp"
 
 namespace meridian::cli {
+
+namespace {
+
+/// The FHIR base that the store's index rows were made with; empty when it was never served.
+Result<std::string> kept_base_url(const std::string& folder) {
+    store::OpenOptions open;
+    open.folder = folder;
+    open.create = false;
+    open.read_only = true;
+    const auto store = TRY(store::open(open));
+    return TRY(store->setting(fhir::base_url_setting)).value_or("");
+}
+
+}  // namespace
 
 void add_check(CLI::App& app, Action& action) {
     struct Arguments {
@@ -31,7 +46,10 @@ void add_check(CLI::App& app, Action& action) {
             options.progress = [&](std::string_view part, std::int64_t now, std::int64_t total) {
                 progress.show(now, total, now, std::string(part));
             };
-            const auto report = TRY(store::check(arguments->data, fhir::body_reader(), options));
+            // A store that cannot be opened is for the check to describe.
+            const std::string base_url = kept_base_url(arguments->data).value_or("");
+            const auto report = TRY(store::check(
+                arguments->data, fhir::body_reader(fhir::plain_cipher(), base_url), options));
             std::printf(
                 "%lld resources, %lld versions, %lld log entries, %lld index rows, %lld blobs: "
                 "%lld problems\n",
@@ -68,19 +86,22 @@ void add_backup(CLI::App& app, Action& action) {
 
 void add_restore(CLI::App& app, Action& action) {
     struct Arguments {
-        std::string data, from;
+        std::string data, from, base_url;
     };
     auto arguments = std::make_shared<Arguments>();
     CLI::App* command =
         app.add_subcommand("restore", "make a store out of a backup; its index is built anew");
     command->add_option("--data", arguments->data, "folder for the store; must not hold one")
         ->required();
+    command->add_option("--base-url", arguments->base_url,
+                        "public FHIR base that the record was served under");
     command->add_option("DIR", arguments->from, "folder of the backup")->required();
     command->callback([arguments, &action] {
         action = [arguments]() -> Result<int> {
             Progress progress("resources");
             const store::Position position = TRY(store::restore(
-                arguments->from, arguments->data, fhir::body_reader(),
+                arguments->from, arguments->data,
+                fhir::body_reader(fhir::plain_cipher(), arguments->base_url),
                 [&](std::int64_t now, std::int64_t total) { progress.show(now, total, now); }));
             std::printf("restored into %s up to position %lld\n", arguments->data.c_str(),
                         static_cast<long long>(position));
@@ -99,6 +120,9 @@ void add_reindex(CLI::App& app, Action& action) {
     CLI::App* command = app.add_subcommand(
         "reindex", "extract index rows anew; goes on where it was when interrupted");
     command->add_option("--data", arguments->record.data_folder, "folder of the store")->required();
+    command->add_option("--base-url", arguments->record.base_url,
+                        "public FHIR base whose references are the record's own (default: the one "
+                        "it was last served under)");
     command->add_option("--param", arguments->param,
                         "one parameter, e.g. Observation.code (default: all)");
     command->callback([arguments, &action] {

@@ -3,6 +3,7 @@
 #include <csignal>
 #include <cstdio>
 
+#include "base/config.hpp"
 #include "base/log.hpp"
 #include "cli/commands.hpp"
 #include "cli/exit_code.hpp"
@@ -20,12 +21,37 @@ void wait_for_stop(const sigset_t& signals) {
     log::info("stopping", {{"signal", signal}});
 }
 
+/// What a configuration file may say: the names of the command line.
+constexpr Option settings[] = {
+    {"listen", Option::Kind::text, "127.0.0.1:8080", "address and port"},
+    {"workers", Option::Kind::integer, "128", "threads that answer requests", 1, 10'000},
+    {"cache-mb", Option::Kind::integer, "512", "page cache of the store", 1, 1'000'000},
+    {"base-url", Option::Kind::text, "", "public FHIR base, when a proxy stands in front"},
+    {"import.sources", Option::Kind::list, "",
+     "URL prefixes (http, https, file) that $import may fetch from"},
+};
+
+/// Takes the settings of `file` that the command line does not give. Errors: as Config::read_file.
+Result<void> read_settings(const CLI::App& command, const std::string& file, std::string& listen,
+                           server::ApplicationOptions& options) {
+    Config config(settings);
+    TRY(config.read_file(file));
+    const auto wanted = [&](const char* name) { return command.count(name) == 0; };
+    if (wanted("--listen")) listen = config.text("listen");
+    if (wanted("--workers")) options.workers = static_cast<unsigned>(config.integer("workers"));
+    if (wanted("--cache-mb")) options.cache_megabytes = config.integer("cache-mb");
+    if (wanted("--base-url")) options.base_url = config.text("base-url");
+    if (wanted("--import.sources")) options.import_sources = config.list("import.sources");
+    return {};
+}
+
 }  // namespace
 
 void add_serve(CLI::App& app, Action& action) {
     struct Arguments {
         server::ApplicationOptions options;
         std::string listen = "127.0.0.1:8080";
+        std::string config;
     };
     auto arguments = std::make_shared<Arguments>();
     CLI::App* command = app.add_subcommand("serve", "serve the record over HTTP");
@@ -45,10 +71,17 @@ void add_serve(CLI::App& app, Action& action) {
         ->capture_default_str();
     command->add_option("--base-url", arguments->options.base_url,
                         "public FHIR base, when a proxy stands in front");
-    command->set_config("--config", "",
-                        "file with these settings (TOML: listen = \"127.0.0.1:8080\")");
-    command->callback([arguments, &action] {
-        action = [arguments]() -> Result<int> {
+    command->add_option("--import.sources", arguments->options.import_sources,
+                        "URL prefixes (http, https, file) that $import may fetch from; none unless "
+                        "given");
+    command->add_option("--config", arguments->config,
+                        "file with these settings (TOML: listen = \"127.0.0.1:8080\"); the "
+                        "command line comes before it");
+    command->callback([arguments, command, &action] {
+        action = [arguments, command]() -> Result<int> {
+            if (!arguments->config.empty())
+                TRY(read_settings(*command, arguments->config, arguments->listen,
+                                  arguments->options));
             TRY(server::read_listen_address(arguments->listen, arguments->options));
             sigset_t signals;
             sigemptyset(&signals);

@@ -37,18 +37,19 @@ class Registries {
 
 }  // namespace
 
-store::BodyReader body_reader(std::shared_ptr<const Cipher> cipher) {
+store::BodyReader body_reader(std::shared_ptr<const Cipher> cipher, std::string base_url,
+                              int zone_minutes) {
     store::BodyReader reader;
     reader.hash = [cipher](const store::Stored& stored) -> Result<Sha256> {
         return sha256(TRY(plain_json(*cipher, stored)));
     };
     auto registries = std::make_shared<Registries>();
-    reader.rows = [cipher, registries](const store::Stored& stored,
-                                       store::Names& names) -> Result<store::Rows> {
+    reader.rows = [cipher, registries, base_url = std::move(base_url), zone_minutes](
+                      const store::Stored& stored, store::Names& names) -> Result<store::Rows> {
         const auto parameters = registries->of(names);
         const JsonDocument document = TRY(JsonDocument::parse(TRY(plain_json(*cipher, stored))));
         return search::extract(*parameters, parameters->type_text(stored.type), document.root(),
-                               names);
+                               names, {.base_url = base_url, .zone_minutes = zone_minutes});
     };
     return reader;
 }

@@ -20,8 +20,10 @@ Result<void> reindex_one(StoreRepository& repository, const search::Parameters& 
                          std::span<const store::Name> params) {
     const Resource resource = TRY(repository.decode(stored));
     const JsonDocument document = TRY(JsonDocument::parse(resource.json));
+    const std::string base = repository.base_url();
     store::Rows rows =
-        search::extract_only(parameters, type, document.root(), repository.store().names(), params);
+        search::extract_only(parameters, type, document.root(), repository.store().names(), params,
+                             {.base_url = base, .zone_minutes = repository.options().zone_minutes});
     return repository.store().reindex(stored.rid, stored.version, params, std::move(rows));
 }
 
@@ -76,7 +78,7 @@ Result<void> reindex_type(StoreRepository& repository, std::string_view job, std
     first.reset();
 
     while (true) {
-        auto snapshot = TRY(repository.store().snapshot());
+        auto snapshot = TRY(repository.store().scan());
         const auto batch = TRY(snapshot->walk(type_name, snapshot->position(), after,
                                               limits::reindex_batch_resources));
         snapshot.reset();
@@ -142,7 +144,7 @@ Result<void> CustomParameters::load() {
     const store::Name type = repository_.parameters()->type_name("SearchParameter");
     store::Rid after = 0;
     while (true) {
-        auto snapshot = TRY(repository_.store().snapshot());
+        auto snapshot = TRY(repository_.store().scan());
         const auto batch =
             TRY(snapshot->walk(type, snapshot->position(), after, limits::reindex_batch_resources));
         if (batch.empty()) return {};

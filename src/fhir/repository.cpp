@@ -42,6 +42,11 @@ StoreRepository::StoreRepository(store::Store& store, Options options)
 }
 
 Result<void> StoreRepository::start() {
+    if (options_.base_url.empty()) {
+        base_url_ = TRY(store_.setting(base_url_setting)).value_or("");
+    } else {
+        TRY(set_base_url(options_.base_url));
+    }
     custom_parameters_ = std::make_shared<CustomParameters>(*this);
     TRY(custom_parameters_->load());
     followers_.add(custom_parameters_);
@@ -70,6 +75,20 @@ void StoreRepository::set_concepts(std::shared_ptr<const search::ConceptSource> 
     concepts_ = std::move(concepts);
 }
 
+Result<void> StoreRepository::set_base_url(std::string base_url) {
+    while (base_url.ends_with('/')) base_url.pop_back();
+    if (TRY(store_.setting(base_url_setting)).value_or("") != base_url)
+        TRY(store_.save_setting(base_url_setting, base_url));
+    const std::unique_lock lock(mutex_);
+    base_url_ = std::move(base_url);
+    return {};
+}
+
+std::string StoreRepository::base_url() const {
+    const std::shared_lock lock(mutex_);
+    return base_url_;
+}
+
 void StoreRepository::add_inline_view(std::shared_ptr<const InlineView> view) {
     const std::unique_lock lock(mutex_);
     inline_views_.push_back(std::move(view));
@@ -82,10 +101,11 @@ void StoreRepository::add_following_view(std::shared_ptr<FollowingView> view) {
 search::ParseOptions StoreRepository::parse_options(const Caller& caller,
                                                     std::string_view base_url) const {
     search::ParseOptions options;
-    options.base_url = base_url;
     options.now = now();
     options.access = caller.access;
+    options.zone_minutes = options_.zone_minutes;
     const std::shared_lock lock(mutex_);
+    options.base_url = base_url.empty() ? std::string_view(base_url_) : base_url;
     options.concepts = concepts_.get();
     return options;
 }
@@ -122,7 +142,9 @@ Result<StoreRepository::Encoded> StoreRepository::encode(const Json& resource,
     store::Change& change = encoded.change;
     const auto parameters = this->parameters();
     change.identity = {parameters->type_name(type), std::string(id)};
-    change.rows = search::extract(*parameters, type, resource, store_.names());
+    const std::string base = base_url();
+    change.rows = search::extract(*parameters, type, resource, store_.names(),
+                                  {.base_url = base, .zone_minutes = options_.zone_minutes});
     {
         const std::shared_lock lock(mutex_);
         for (const auto& view : inline_views_) {

@@ -83,11 +83,18 @@ struct SearchOptions {
     bool count_only = false;
 };
 
+/// The store's setting that keeps Repository::base_url.
+inline constexpr std::string_view base_url_setting = "fhir-base-url";
+
 /// One page of a search, history or operation that answers with a bundle of stored resources.
 struct Page {
     struct Entry {
         Resource resource;
         enum class Mode : unsigned char { match, include, outcome } mode = Mode::match;
+        /// `resource` is this contained resource of the one that type, id and version name
+        /// (_containedType=contained); its json is the contained one's.
+        std::string fragment{};
+        std::optional<double> score{};  ///< relevance of a full-text match, above 0 to 1
     };
     std::vector<Entry> entries;
     bool is_history = false;
@@ -118,6 +125,10 @@ class Repository {
         bool validate =
             true;  ///< structure, types, cardinality, references, required bindings on every write
         bool conditional_delete_many = false;
+        /// This server's FHIR base without a trailing "/": references below it are its own. Empty =
+        /// the one that the store was last served under.
+        std::string base_url{};
+        int zone_minutes = 0;  ///< zone of dates that have none, minutes east of UTC
     };
     static Result<std::unique_ptr<Repository>> open(store::Store& store, Options options);
     virtual ~Repository() = default;
@@ -172,6 +183,11 @@ class Repository {
     virtual void set_concepts(std::shared_ptr<const search::ConceptSource> concepts) = 0;
     /// The search parameters now in force.
     virtual std::shared_ptr<const search::Parameters> parameters() const = 0;
+    /// This server's FHIR base, for absolute references to its own resources. Setting it keeps it
+    /// in the store, so that later commands without a server index alike; what was written under
+    /// another base needs a reindex. Errors: the store's. Blocking: one commit when it changes.
+    virtual Result<void> set_base_url(std::string base_url) = 0;
+    virtual std::string base_url() const = 0;
     virtual store::Store& store() = 0;
     /// Decodes a stored version for internal readers that hold a snapshot (export, following
     /// views).

@@ -51,6 +51,8 @@ class StoreRepository final : public Repository {
     }
     void set_concepts(std::shared_ptr<const search::ConceptSource> concepts) override;
     std::shared_ptr<const search::Parameters> parameters() const override;
+    Result<void> set_base_url(std::string base_url) override;
+    std::string base_url() const override;
     store::Store& store() override { return store_; }
     Result<Resource> decode(const store::Stored& stored) override;
 
@@ -82,10 +84,11 @@ class StoreRepository final : public Repository {
 
     store::Store& store_;
     Options options_;
-    mutable std::shared_mutex mutex_;  ///< guards the three below
+    mutable std::shared_mutex mutex_;  ///< guards the four below
     std::shared_ptr<const search::Parameters> parameters_;
     std::vector<std::shared_ptr<const InlineView>> inline_views_;
     std::shared_ptr<const search::ConceptSource> concepts_;
+    std::string base_url_;
     search::Cursors cursors_;
     std::string history_key_;  ///< signs history cursors
     std::shared_ptr<CustomParameters> custom_parameters_;

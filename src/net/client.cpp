@@ -5,6 +5,7 @@
 #include <curl/curl.h>
 
 #include <mutex>
+#include <optional>
 
 namespace meridian::net {
 
@@ -28,11 +29,37 @@ struct Reception {
     std::size_t bytes_max = 0;
     std::size_t header_bytes = 0;
     bool is_too_large = false;
+    // of a streamed body
+    CURL* handle = nullptr;
+    const Client::OnBody* on_body = nullptr;
+    std::size_t streamed_bytes_max = 0;
+    std::size_t streamed_bytes = 0;
+    std::optional<Error> refusal{};
+
+    bool is_streamed() const {
+        long status = 0;
+        if (on_body != nullptr) curl_easy_getinfo(handle, CURLINFO_RESPONSE_CODE, &status);
+        return status >= 200 && status < 300;
+    }
+    /// False ends the transfer.
+    bool take(std::string_view piece) {
+        streamed_bytes += piece.size();
+        is_too_large = streamed_bytes > streamed_bytes_max;
+        if (is_too_large) return false;
+        auto taken = (*on_body)(piece);
+        if (!taken) refusal = std::move(taken).error();
+        return !refusal;
+    }
 };
+
+int on_progress(void* target, curl_off_t, curl_off_t, curl_off_t, curl_off_t) {
+    return static_cast<Reception*>(target)->take({}) ? 0 : 1;  // 1 makes curl end the transfer
+}
 
 std::size_t on_body(char* data, std::size_t size, std::size_t count, void* target) {
     Reception& reception = *static_cast<Reception*>(target);
     const std::size_t bytes = size * count;
+    if (reception.is_streamed()) return reception.take({data, bytes}) ? bytes : 0;
     if (bytes > reception.bytes_max - reception.answer.body.size()) {
         reception.is_too_large = true;
         return 0;  // makes curl end the transfer
@@ -74,6 +101,7 @@ struct Client::Implementation {
     Implementation& operator=(const Implementation&) = delete;
 
     void set_options(const ClientRequest& request, const std::string& url, Reception& reception);
+    void set_streaming(const Streaming& streaming, Reception& reception);
 
     ClientOptions options;
     CURL* handle = nullptr;
@@ -120,7 +148,37 @@ void Client::Implementation::set_options(const ClientRequest& request, const std
     curl_easy_setopt(handle, CURLOPT_CUSTOMREQUEST, name_of(request.method).data());
 }
 
+/// How a body is streamed.
+struct Client::Streaming {
+    std::size_t bytes_max;
+    std::chrono::seconds idle_timeout;
+    const OnBody& on_body;
+};
+
 Result<ClientAnswer> Client::send(const ClientRequest& request) {
+    return perform(request, nullptr);
+}
+
+Result<ClientAnswer> Client::stream(const ClientRequest& request, std::size_t bytes_max,
+                                    std::chrono::seconds idle_timeout, const OnBody& on_body) {
+    Streaming streaming{bytes_max, idle_timeout, on_body};
+    return perform(request, &streaming);
+}
+
+void Client::Implementation::set_streaming(const Streaming& streaming, Reception& reception) {
+    reception.handle = handle;
+    reception.on_body = &streaming.on_body;
+    reception.streamed_bytes_max = streaming.bytes_max;
+    curl_easy_setopt(handle, CURLOPT_TIMEOUT_MS, 0L);
+    curl_easy_setopt(handle, CURLOPT_LOW_SPEED_LIMIT, 1L);  // bytes a second
+    curl_easy_setopt(handle, CURLOPT_LOW_SPEED_TIME,
+                     static_cast<long>(streaming.idle_timeout.count()));
+    curl_easy_setopt(handle, CURLOPT_NOPROGRESS, 0L);
+    curl_easy_setopt(handle, CURLOPT_XFERINFOFUNCTION, on_progress);
+    curl_easy_setopt(handle, CURLOPT_XFERINFODATA, &reception);
+}
+
+Result<ClientAnswer> Client::perform(const ClientRequest& request, Streaming* streaming) {
     const Url url = TRY(Url::parse(request.url));
     if (request.method == Method::other)
         return fail(Category::incorrect, "the request has no method");
@@ -134,6 +192,7 @@ Result<ClientAnswer> Client::send(const ClientRequest& request) {
     reception.bytes_max = self.options.answer_bytes_max;
     const std::string text = url.to_text();
     self.set_options(request, text, reception);
+    if (streaming != nullptr) self.set_streaming(*streaming, reception);
     curl_slist* list = nullptr;
     for (std::size_t i = 0; i < request.headers.size(); ++i) {
         const Headers::Field field = request.headers[i];
@@ -145,9 +204,12 @@ Result<ClientAnswer> Client::send(const ClientRequest& request) {
     curl_easy_setopt(self.handle, CURLOPT_HTTPHEADER, list);
     self.detail[0] = '\0';
     const CURLcode code = curl_easy_perform(self.handle);
+    if (reception.refusal) return std::unexpected(*std::move(reception.refusal));
     if (reception.is_too_large) {
-        return fail(Category::too_large, fmt::format("the answer of {} exceeds {} bytes", url.host,
-                                                     self.options.answer_bytes_max));
+        return fail(Category::too_large,
+                    fmt::format("the answer of {} exceeds {} bytes", url.host,
+                                reception.streamed_bytes > 0 ? reception.streamed_bytes_max
+                                                             : self.options.answer_bytes_max));
     }
     if (code != CURLE_OK) {
         return fail(Category::unavailable, fmt::format("{}:{} could not be reached: {}", url.host,

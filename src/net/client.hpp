@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -50,8 +51,21 @@ class Client {
     /// which). Blocking: up to total_timeout.
     Result<ClientAnswer> send(const ClientRequest& request);
 
+    /// Takes the next piece of a streamed body; an empty piece comes about once a second while
+    /// nothing else does. An error ends the transfer.
+    using OnBody = std::function<Result<void>(std::string_view piece)>;
+    /// Like send, for bodies of any length: a 2xx body goes to `on_body` piece by piece, so that
+    /// memory does not grow with it; the body of any other answer is kept as send keeps it.
+    /// Errors: those of `on_body`; as send, with `bytes_max` for the streamed body; `unavailable`
+    /// when the connection ends early or nothing comes for `idle_timeout`. Blocking: as long as
+    /// the body lasts, whatever total_timeout says.
+    Result<ClientAnswer> stream(const ClientRequest& request, std::size_t bytes_max,
+                                std::chrono::seconds idle_timeout, const OnBody& on_body);
+
  private:
     struct Implementation;
+    struct Streaming;
+    Result<ClientAnswer> perform(const ClientRequest& request, Streaming* streaming);
     std::unique_ptr<Implementation> implementation_;
 };
 

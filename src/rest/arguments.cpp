@@ -5,6 +5,13 @@
 
 namespace meridian::rest {
 
+Result<std::span<const Json>> parameters_of(const Json& parameters) {
+    const Json& list = parameters["parameter"];
+    if (!list.is_array() && !list.is_null())
+        return fail(Category::incorrect, "the parameters are a list", "Parameters.parameter");
+    return list.items();
+}
+
 Result<Arguments> Arguments::read(const Exchange& exchange, std::string_view body_name) {
     Arguments made;
     for (const auto& [name, value] : exchange.parameters) made.arguments_.push_back({name, value});
@@ -19,7 +26,7 @@ Result<Arguments> Arguments::read(const Exchange& exchange, std::string_view bod
         made.arguments_.push_back({std::string(body_name), {}, {}, root});
         return made;
     }
-    for (const Json& parameter : root["parameter"].items()) {
+    for (const Json& parameter : TRY(parameters_of(root))) {
         Argument argument{std::string(parameter.string_at("name"))};
         for (const JsonMember& member : parameter.members()) {
             if (member.key == "resource") argument.resource = member.value;

@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -12,6 +13,10 @@
 #include "rest/exchange.hpp"
 
 namespace meridian::rest {
+
+/// The parameters of a Parameters resource; none when it has no "parameter".
+/// Errors: `incorrect` when that is no list.
+Result<std::span<const Json>> parameters_of(const Json& parameters);
 
 /// The in-parameters of an operation, from a query string, a form, or a Parameters resource:
 /// https://hl7.org/fhir/R4/operations.html

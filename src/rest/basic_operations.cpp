@@ -2,6 +2,7 @@
 #include "rest/basic_operations.hpp"
 
 #include "base/json.hpp"
+#include "rest/arguments.hpp"
 
 namespace meridian::rest {
 
@@ -72,6 +73,9 @@ Result<Answer> change_meta(Service& service, const Exchange& exchange, bool add)
         Json merged = document->array();
         const Json& old = kept_meta[member];
         const Json& named = (*asked)["valueMeta"][member];
+        if (!named.is_array() && !named.is_null())
+            return fail(Category::incorrect, fmt::format("meta.{} is a list", member),
+                        fmt::format("valueMeta.{}", member));
         for (const Json& item : old.items()) {
             if (add || !holds(named, item)) document->append(merged, item);
         }
@@ -108,7 +112,7 @@ Result<Answer> everything(Service& service, const Exchange& exchange) {
                                    exchange.content_type != "application/x-www-form-urlencoded"))) {
         const auto body = exchange.has_resource ? exchange.document : TRY(parse_body(exchange));
         const Json& root = exchange.has_resource ? exchange.resource : body->root();
-        for (const Json& parameter : root["parameter"].items()) {
+        for (const Json& parameter : TRY(parameters_of(root))) {
             for (const JsonMember& member : parameter.members()) {
                 if (member.key.starts_with("value"))
                     parameters.emplace_back(std::string(parameter.string_at("name")),

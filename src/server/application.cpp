@@ -7,6 +7,7 @@
 #include "base/metrics.hpp"
 #include "net/server.hpp"
 #include "rest/basic_operations.hpp"
+#include "rest/bulk/import_operations.hpp"
 #include "rest/bulk/operations.hpp"
 #include "rest/service.hpp"
 #include "rest/subscriptions/subscriptions.hpp"
@@ -87,6 +88,7 @@ Result<OpenRecord> open_record(const RecordOptions& options) {
     record.store = TRY(store::open(open));
     fhir::Repository::Options repository;
     repository.validate = options.validate;
+    repository.base_url = options.base_url;
     record.repository = TRY(fhir::Repository::open(*record.store, repository));
     return record;
 }
@@ -96,6 +98,7 @@ struct Application::Parts {
     std::unique_ptr<fhir::Repository> repository;
     std::unique_ptr<rest::Service> service;
     std::unique_ptr<rest::ExportJobs> exports;
+    std::unique_ptr<rest::BulkImport> imports;
     std::unique_ptr<rest::Subscriptions> subscriptions;
     std::unique_ptr<Pages> pages;
     std::unique_ptr<net::Server> http;
@@ -146,6 +149,7 @@ Result<std::unique_ptr<Application>> Application::start(const ApplicationOptions
     parts->store = TRY(store::open(open));
     fhir::Repository::Options repository;
     repository.validate = options.validate;
+    repository.base_url = options.base_url;
     parts->repository = TRY(fhir::Repository::open(*parts->store, repository));
     rest::ServiceOptions service;
     service.base_url = options.base_url;
@@ -159,6 +163,9 @@ Result<std::unique_ptr<Application>> Application::start(const ApplicationOptions
     parts->exports =
         std::make_unique<rest::ExportJobs>(*parts->repository, options.data_folder + "/exports");
     parts->exports->add_operations(*parts->service);
+    parts->imports = TRY(
+        rest::BulkImport::make(*parts->repository, options.data_folder, options.import_sources));
+    parts->imports->add_operations(*parts->service);
     parts->subscriptions = std::make_unique<rest::Subscriptions>(
         *parts->repository, rest::Subscriptions::Options{.concepts = terminology});
     parts->subscriptions->add_operations(*parts->service);
@@ -181,7 +188,9 @@ Result<std::unique_ptr<Application>> Application::start(const ApplicationOptions
     const std::string own_url =
         fmt::format("http://{}:{}{}", is_v6 ? "[" + options.address + "]" : options.address,
                     parts->http->port(), service.base_path);
+    if (options.base_url.empty()) TRY(parts->repository->set_base_url(own_url));
     TRY(parts->subscriptions->start(options.base_url.empty() ? own_url : options.base_url));
+    parts->imports->start();
     log::info("serving", {{"address", options.address},
                           {"port", static_cast<int>(parts->http->port())},
                           {"data", options.data_folder}});
@@ -197,10 +206,13 @@ fhir::Repository& Application::repository() {
 
 void Application::stop() {
     if (!parts_) return;
+    // First: an import may be fetching from this very server.
+    if (parts_->imports) parts_->imports->stop();
     if (parts_->http) parts_->http->stop();
     parts_->http.reset();
     parts_->pages.reset();
     parts_->exports.reset();
+    parts_->imports.reset();
     parts_->subscriptions->stop();
     parts_->service.reset();
     parts_->repository.reset();

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "base/result.hpp"
 #include "fhir/repository.hpp"
@@ -23,6 +24,7 @@ struct ApplicationOptions {
     std::int64_t cache_megabytes = 512;
     std::string base_url{};  ///< public FHIR base; empty = from the Host header
     bool validate = true;
+    std::vector<std::string> import_sources{};  ///< URL prefixes that $import may fetch from
 };
 
 /// Splits "127.0.0.1:8080" or "[::1]:8080". Errors: `incorrect`.
@@ -60,6 +62,7 @@ struct RecordOptions {
     bool create = true;
     bool bulk = false;
     bool validate = true;
+    std::string base_url{};  ///< public FHIR base; empty = the one the store was last served under
 };
 Result<OpenRecord> open_record(const RecordOptions& options);
 

@@ -9,8 +9,8 @@
 #include "base/limits.hpp"
 #include "fhir/bundle/transaction.hpp"
 #include "fhir/format/xml.hpp"
+#include "rest/bulk/loader.hpp"
 #include "server/line_reader.hpp"
-#include "server/loader.hpp"
 
 namespace meridian::server {
 
@@ -195,21 +195,22 @@ class Import {
     };
 
     Result<void> load_line_files(const std::vector<const File*>& files) {
-        Loader::Events events;
-        events.rejected = [&](std::int64_t number, const std::string& reason,
+        rest::Loader::Events events;
+        events.rejected = [&](std::int64_t number, const Error& reason,
                               const std::string& content) {
             const LineFile& from = file_of(number);
-            return reject(from.file->path, number - from.before, reason, content);
+            return reject(from.file->path, number - from.before, rest::reason_text(reason),
+                          content);
         };
         events.committed = [&](std::int64_t number) { return note_committed(number); };
-        Loader loader(repository_, caller_, threads_, std::move(events));
+        rest::Loader loader(repository_, caller_, {.threads = threads_}, std::move(events));
         for (const File* file : files) TRY(load_lines(*file, loader));
         TRY(loader.finish());
         progress_.resources = loader.count();
         return note_committed(std::numeric_limits<std::int64_t>::max());
     }
 
-    Result<void> load_lines(const File& file, Loader& loader) {
+    Result<void> load_lines(const File& file, rest::Loader& loader) {
         TextFile text = TRY(TextFile::open(file.path));
         const auto kept = done_lines_.find(name_of(file));
         const std::int64_t skip = kept == done_lines_.end() ? 0 : kept->second;

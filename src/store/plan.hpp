@@ -54,8 +54,8 @@ struct HasTokenIn {
     std::int64_t first;
     std::int64_t last;
 };
-enum class StringMatch : unsigned char { starts, exact, contains };
-/// `text` is folded for starts and contains, as written for exact. The key holds folded text only:
+enum class StringMatch : unsigned char { starts, exact, contains, ends };
+/// `text` is folded for starts, contains and ends, as written for exact. The key holds folded text only:
 /// beside an exact one put a `starts` of the folded text, or all rows of the parameter are read.
 struct HasString {
     Name param;
@@ -99,6 +99,7 @@ struct HasText {
     Name param;
     std::string words;
     bool phrase;
+    bool prefix = false;  ///< the last word stands for all words that start with it
 };
 /// The resource has at least one row of this parameter (`:missing=false`).
 struct HasAny {

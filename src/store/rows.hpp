@@ -39,8 +39,8 @@ struct DateRow {
 };
 struct NumberRow {
     Name param;
-    double lo;  ///< the value's implicit range [lo, hi); equal for integers
-    double hi;
+    double lo;  ///< a number is the point it was written as: lo = hi
+    double hi;  ///< inclusive; above lo only for a Range
 };
 struct QuantityRow {
     Name param;

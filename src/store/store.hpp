@@ -154,6 +154,11 @@ class Snapshot {
     virtual Result<std::vector<Stored>> walk(Name type, Position at, Rid after,
                                              std::size_t limit) = 0;
     virtual Result<std::vector<ViewRow>> view(Name view, std::string_view key) = 0;
+    /// The smallest token value of `param` at or above `from` that a current version holds: walks
+    /// the distinct values of a parameter, one look-up each.
+    virtual Result<std::optional<std::int64_t>> next_token(Name param, std::int64_t from) = 0;
+    /// Likewise the first URI of `param` that sorts (by bytes) after `after`.
+    virtual Result<std::optional<std::string>> next_uri(Name param, std::string_view after) = 0;
     virtual Result<std::vector<TypeCount>> counts() = 0;
 };
 
@@ -163,6 +168,9 @@ class Store {
     virtual Names& names() = 0;
     /// A snapshot of what is committed now. Errors: `unavailable`.
     virtual Result<std::unique_ptr<Snapshot>> snapshot() = 0;
+    /// A snapshot for reading most of the store once, in order: it leaves alone the memory that
+    /// other readers share, so that a walk does not fill it.
+    virtual Result<std::unique_ptr<Snapshot>> scan() = 0;
     /// The newest version as of now, a deletion included: what a snapshot of its own would find,
     /// for a fraction of its cost. Errors: `unavailable`. Blocking: at most a few pages of the
     /// disk.

@@ -242,6 +242,8 @@ Result<void> apply_fhirpath_patch(JsonDocument& target, const Json& patch) {
     if (patch.string_at("resourceType") != "Parameters")
         return fail(Category::incorrect, "a FHIRPath Patch is a Parameters resource");
     const Json& parameters = patch["parameter"];
+    if (!parameters.is_array() && !parameters.is_null())
+        return fail(Category::incorrect, "the operations are a list", "Parameters.parameter");
     if (parameters.size() > limits::patch_operations_max) {
         return fail(Category::too_large, fmt::format("a patch may have at most {} operations",
                                                      limits::patch_operations_max));

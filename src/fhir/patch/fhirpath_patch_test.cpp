@@ -274,6 +274,8 @@ TEST(FhirPathPatch, MalformedPatches) {
     };
     EXPECT_EQ(apply(R"({"resourceType":"Parameters"})"), "applied");
     EXPECT_EQ(apply("[]"), "incorrect");
+    EXPECT_EQ(apply(R"({"resourceType":"Parameters","parameter":{"name":"operation"}})"),
+              "incorrect");
     EXPECT_EQ(apply(R"({"resourceType":"Parameters","parameter":[{"name":"other"}]})"),
               "incorrect");
     EXPECT_EQ(

@@ -134,8 +134,12 @@ class Criteria {
     const store::Names& names_;
     const ParseOptions& options_;
     bool was_unknown_ = false;
+    bool in_filter_ = false;  ///< while a _filter is read
     std::vector<Query::Untyped> untyped_;
 };
+
+/// What the operator `ew` of _filter puts as a modifier; R4 has none for it in a plain search.
+inline constexpr std::string_view filter_ends_with = " ends with";
 
 /// _text and _content: words, "phrases", AND, OR, NOT and parentheses. Errors: `incorrect`.
 Result<store::Condition> text_condition(store::Name param, std::string_view value,

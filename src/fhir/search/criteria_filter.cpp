@@ -38,7 +38,7 @@ constexpr std::array<FilterOperator, 19> operators{{{"eq", "", "eq", false},
                                                     {"sb", "above", "", false},
                                                     {"re", "", "", false},
                                                     {"po", "", "po", false},
-                                                    {"ew", "", "ew", false}}};
+                                                    {"ew", filter_ends_with, "", false}}};
 
 /// A value of the filter language may hold a comma; in a plain value that would mean OR.
 std::string escape_commas(std::string_view value) {
@@ -229,11 +229,8 @@ class FilterReader {
         if (found == operators.end())
             return wrong(
                 fmt::format("\"{}\" is no operator of a filter (eq, ne, co, sw, gt, lt, ge, le, "
-                            "ap, sa, eb, pr, po, ss, sb, in, ni, re)",
+                            "ew, ap, sa, eb, pr, po, ss, sb, in, ni, re)",
                             word.substr(0, 40)));
-        if (found->name == "ew")
-            return fail(Category::unsupported,
-                        "the filter operator \"ew\" (ends with) has no index", "_filter");
         bool is_quoted = false;
         std::string given = TRY(value(is_quoted));
         if (found->name == "pr") {
@@ -248,6 +245,8 @@ class FilterReader {
                 : last->kind == SearchType::number || last->kind == SearchType::date ||
                       last->kind == SearchType::quantity || last->code == "_lastUpdated";
         if (found->name == "po") return overlap(type, path, last, given);
+        if (found->name == "ew" && (last == nullptr || last->kind != SearchType::string))
+            return wrong(fmt::format("\"ew\" takes a string parameter, and \"{}\" is none", path));
         std::string full = path;
         if (!found->modifier.empty()) (full += ':') += found->modifier;
         std::string text = is_quoted ? escape_text(given) : escape_commas(given);
@@ -279,7 +278,10 @@ class FilterReader {
 
 Result<Condition> Criteria::filter(std::string_view type, std::string_view expression,
                                    unsigned depth) {
-    return FilterReader(*this, parameters_, expression, depth).whole(type);
+    const bool was_in_filter = std::exchange(in_filter_, true);
+    auto condition = FilterReader(*this, parameters_, expression, depth).whole(type);
+    in_filter_ = was_in_filter;
+    return condition;
 }
 
 }  // namespace meridian::fhir::search

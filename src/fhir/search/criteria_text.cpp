@@ -106,7 +106,9 @@ class TextQuery {
         std::string found = text::query_words(term);
         if (found.empty()) found = text::words(term);
         if (found.empty()) return store::Everything{};
-        return store::HasText{param_, std::move(found), true};
+        // A single Chinese character at the end stands in the index as the start of a pair.
+        const bool is_start = text::match_phrase(term).ends_with(" *");
+        return store::HasText{param_, std::move(found), true, is_start};
     }
 
     store::Name param_;

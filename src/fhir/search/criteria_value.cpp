@@ -43,6 +43,8 @@ Result<Condition> Criteria::string(const Asked& asked, const Values& values) {
         match = store::StringMatch::exact;
     } else if (asked.modifier == "contains" || asked.modifier == "text") {
         match = store::StringMatch::contains;
+    } else if (asked.modifier == filter_ends_with && in_filter_) {
+        match = store::StringMatch::ends;
     } else if (!asked.modifier.empty()) {
         return no_modifier(asked);
     }
@@ -59,7 +61,20 @@ Result<Condition> Criteria::string(const Asked& asked, const Values& values) {
                 fmt::format("\"{}\" holds no letter or digit to search for", plain->substr(0, 80)),
                 std::string(asked.name));
         }
-        any.push_back(store::HasString{parameter.name, match, cut_to_row(std::move(text))});
+        Condition has = store::HasString{parameter.name, match, cut_to_row(std::move(text))};
+        // Rows lie by their folded text, so its start leads to the few that can be exactly equal.
+        // (A cut text folds to something else at its end.)
+        std::string folded =
+            parameter.code == "phonetic" ? phonetic_key(text::fold(*plain)) : text::fold(*plain);
+        if (match == store::StringMatch::exact && !folded.empty() &&
+            std::max(plain->size(), folded.size()) <= limits::index_string_bytes_max) {
+            Conditions both;
+            both.push_back(
+                store::HasString{parameter.name, store::StringMatch::starts, std::move(folded)});
+            both.push_back(std::move(has));
+            has = store::AllOf{std::move(both)};
+        }
+        any.push_back(std::move(has));
     }
     return any_of(std::move(any));
 }

@@ -132,6 +132,13 @@ Result<void> QueryBuilder::choose_types(std::string_view type, const QueryParame
 Result<void> QueryBuilder::add(const std::string& name, const std::string& value) {
     if (value.empty() || is_presentation(name))
         return {};  // R4: a parameter without a value is ignored
+    // Each value of _id, _sort, _include … costs work too; a comma is at least a part's end.
+    if (std::cmp_greater_equal(std::ranges::count(value, ','), limits::search_values_max) &&
+        split_value(value, ',').size() > limits::search_values_max) {
+        return fail(Category::too_large,
+                    fmt::format("a parameter takes at most {} values", limits::search_values_max),
+                    name.substr(0, 80));
+    }
     if (name == "_type") {
         if (query_.type.empty() || query_.type == "*") {
             used_.emplace_back(name, value);

@@ -66,7 +66,8 @@ struct Printer {
         return fmt::format("system({})", param(c.param));
     }
     std::string operator()(const store::HasString& c) const {
-        static constexpr std::array<std::string_view, 3> words{"starts", "exact", "contains"};
+        static constexpr std::array<std::string_view, 4> words{"starts", "exact", "contains",
+                                                               "ends"};
         return fmt::format("{}({} '{}')", words[static_cast<std::size_t>(c.match)], param(c.param),
                            c.text);
     }
@@ -90,7 +91,7 @@ struct Printer {
                            c.seconds.size(), box(c.box), c.starts ? " '" + *c.starts + "'" : "");
     }
     std::string operator()(const store::HasText& c) const {
-        return fmt::format("text({} '{}')", param(c.param), c.words);
+        return fmt::format("text({} '{}'{})", param(c.param), c.words, c.prefix ? "*" : "");
     }
     std::string operator()(const store::HasAny& c) const {
         return fmt::format("has({})", param(c.param));
@@ -186,7 +187,10 @@ class SearchQuery : public ::testing::Test {
 
 TEST_F(SearchQuery, StringsFoldAndTakeModifiers) {
     EXPECT_EQ(planned("Patient", "family=M%C3%BCller"), "starts(Patient.family 'muller')");
-    EXPECT_EQ(planned("Patient", "family:exact=M%C3%BCller"), "exact(Patient.family 'Müller')");
+    EXPECT_EQ(planned("Patient", "family:exact=M%C3%BCller"),
+              "all(starts(Patient.family 'muller') exact(Patient.family 'Müller'))");
+    // What was cut before it was stored folds to something else at its end.
+    EXPECT_TRUE(planned("Patient", "family:exact=" + std::string(300, 'a')).starts_with("exact("));
     EXPECT_EQ(planned("Patient", "name:contains=O'B"), "contains(Patient.name 'o b')");
     EXPECT_EQ(planned("Patient", "name=a,b"),
               "any(starts(Patient.name 'a') starts(Patient.name 'b'))");
@@ -367,6 +371,9 @@ TEST_F(SearchQuery, FullTextHasOperators) {
     EXPECT_EQ(planned("Condition", "_text=(bone OR liver) and NOT \"lung cancer\""),
               "all(any(text(Condition._text 'bone') text(Condition._text 'liver')) "
               "none(text(Condition._text 'lung cancer')))");
+    EXPECT_EQ(planned("Condition", "_text=癌 T2"),
+              "all(text(Condition._text '癌'*) text(Condition._text 't2'))");
+    EXPECT_EQ(planned("Condition", "_text=肺癌"), "text(Condition._text '肺癌')");
     EXPECT_EQ(planned("Condition", "_text=(bone"), "error: a \")\" is missing at character 6");
 }
 
@@ -376,7 +383,12 @@ TEST_F(SearchQuery, FilterLanguage) {
     EXPECT_EQ(planned("Patient", "_filter=name co \"pet\" or not (gender eq male)"),
               "any(contains(Patient.name 'pet') none(token(Patient.gender 1)))");
     EXPECT_EQ(planned("Patient", "_filter=name sw pet"), "starts(Patient.name 'pet')");
-    EXPECT_EQ(planned("Patient", "_filter=name ne pet"), "none(exact(Patient.name 'pet'))");
+    EXPECT_EQ(planned("Patient", "_filter=name ew PET"), "ends(Patient.name 'pet')");
+    EXPECT_TRUE(
+        planned("Patient", "_filter=gender ew x").starts_with("error: \"ew\" takes a string"));
+    EXPECT_TRUE(planned("Patient", "name:%20ends%20with=x").starts_with("error: the parameter"));
+    EXPECT_EQ(planned("Patient", "_filter=name ne pet"),
+              "none(all(starts(Patient.name 'pet') exact(Patient.name 'pet')))");
     EXPECT_EQ(planned("Patient", "_filter=birthdate pr false"),
               "none(any(has(Patient.birthdate) has(Patient.birthdate#present)))");
     EXPECT_EQ(planned("Observation", "_filter=patient[gender eq male].birthdate lt 1980"),
@@ -384,7 +396,8 @@ TEST_F(SearchQuery, FilterLanguage) {
                           "date(Patient.birthdate lo<{})))",
                           parse_date("1980")->lower().milliseconds));
     EXPECT_EQ(planned("Observation", "_filter=subject:Patient.name eq x"),
-              "to(Observation.subject Patient exact(Patient.name 'x'))");
+              "to(Observation.subject Patient all(starts(Patient.name 'x') exact(Patient.name "
+              "'x')))");
     EXPECT_TRUE(
         planned("Patient", "_filter=name xx pet").starts_with("error: \"xx\" is no operator"));
     EXPECT_TRUE(planned("Patient", "_filter=(name eq x").starts_with("error: a \")\" is missing"));

@@ -64,18 +64,22 @@ class SearchRun : public ::testing::Test {
         std::filesystem::remove_all(folder_);
     }
 
-    void put(std::string_view json) {
-        const auto document = JsonDocument::parse(json);
-        ASSERT_TRUE(document.has_value()) << json;
-        const std::string type(document->root().string_at("resourceType"));
+    void put(std::string_view json) { put_all({std::string(json)}); }
+    /// Several in one commit.
+    void put_all(const std::vector<std::string>& texts) {
         store::Commit commit;
-        store::Change change;
-        change.identity = {parameters_->type_name(type),
-                           std::string(document->root().string_at("id"))};
-        change.body = json;
-        change.rows =
-            extract(*parameters_, type, document->root(), store_->names(), {"http://here/fhir"});
-        commit.changes.push_back(std::move(change));
+        for (const std::string& json : texts) {
+            const auto document = JsonDocument::parse(json);
+            ASSERT_TRUE(document.has_value()) << json;
+            const std::string type(document->root().string_at("resourceType"));
+            store::Change change;
+            change.identity = {parameters_->type_name(type),
+                               std::string(document->root().string_at("id"))};
+            change.body = json;
+            change.rows = extract(*parameters_, type, document->root(), store_->names(),
+                                  {"http://here/fhir"});
+            commit.changes.push_back(std::move(change));
+        }
         const auto receipt = store_->commit(std::move(commit));
         ASSERT_TRUE(receipt.has_value()) << receipt.error().message;
     }
@@ -244,6 +248,13 @@ TEST_F(SearchRun, EveryKindOfFilterFindsWhatItShould) {
          {"c1"}},
         {"Condition", "_content=controlled", {"c1"}},
         {"Condition", "_content=肺癌", {"c1"}},
+        {"Condition", "_content=上", {"c1"}},
+        {"Condition", "_content=癌", {"c1"}},
+        {"Condition", "_content=腺", {}},
+        {"Patient", "_filter=family ew üller", {"p1"}},
+        {"Patient", "_filter=family ew mull", {}},
+        {"Patient", "family:exact=von Müller", {"p1"}},
+        {"Patient", "family:exact=Müller", {}},
         {"Condition", "_content=fever AND NOT poorly", {"c2"}},
         {"Condition", "_text=cough fever", {"c2"}},
         {"Condition", "_text=\"fever cough\"", {}},
@@ -402,6 +413,50 @@ TEST_F(SearchRun, CursorsAreBoundSignedAndExpire) {
     cursors_.expire(Instant{now().milliseconds + 1000});
     EXPECT_EQ(cursors_.size(), 0U);
     EXPECT_EQ(page(first->next).error().category, Category::gone);
+}
+
+TEST_F(SearchRun, TheOldestWalkEndsWhenThereAreTooMany) {
+    for (int i = 0; i < 2; ++i) put(fmt::format(R"({{"resourceType":"Patient","id":"p{}"}})", i));
+    const auto oldest = answer("Patient", "_count=1&_sort=_id");
+    ASSERT_TRUE(oldest.has_value());
+    EXPECT_EQ(ids_of(page(oldest->next)), Ids{"p1"});
+    for (std::size_t i = 0; i < limits::cursors_max; ++i)
+        ASSERT_TRUE(answer("Patient", "_count=1&_sort=_id").has_value());
+    EXPECT_EQ(cursors_.size(), limits::cursors_max);
+    const auto gone = page(oldest->next);
+    ASSERT_FALSE(gone.has_value());
+    EXPECT_EQ(gone.error().category, Category::gone) << gone.error().message;
+}
+
+TEST_F(SearchRun, IncludesAreBoundedAndThatIsTold) {
+    put(R"({"resourceType":"Patient","id":"p"})");
+    constexpr std::size_t batch = 1'000;
+    for (std::size_t from = 0; from <= limits::includes_max; from += batch) {
+        std::vector<std::string> many;
+        for (std::size_t i = from; i < from + batch; ++i)
+            many.push_back(fmt::format(
+                R"({{"resourceType":"Basic","id":"b{}","code":{{"text":"x"}},"subject":{{"reference":"Patient/p"}}}})",
+                i));
+        put_all(many);
+    }
+    const auto found = answer("Patient", "_revinclude=Basic:patient");
+    ASSERT_TRUE(found.has_value()) << found.error().message;
+    EXPECT_EQ(ids_of(found, Page::Entry::Mode::include).size(), limits::includes_max);
+    ASSERT_EQ(found->warnings.size(), 1U);
+    EXPECT_NE(found->warnings.front().message.find("was left out"), std::string::npos);
+}
+
+TEST_F(SearchRun, IterationEndsAfterItsRounds) {
+    std::vector<std::string> chain;
+    for (unsigned i = 0; i < limits::include_depth_max + 5; ++i)
+        chain.push_back(fmt::format(
+            R"({{"resourceType":"Organization","id":"o{}","partOf":{{"reference":"Organization/o{}"}}}})",
+            i, i + 1));
+    put_all(chain);
+    EXPECT_EQ(ids_of(answer("Organization", "_id=o0&_include:iterate=Organization:partof"),
+                     Page::Entry::Mode::include)
+                  .size(),
+              limits::include_depth_max + 1);
 }
 
 /// The benchmark's query mix on Synthea patients, compared with what a look at every resource

@@ -174,8 +174,9 @@ class Export {
 
     Result<bool> concerns_chosen_patients(std::string_view type, std::string_view json) {
         const JsonDocument document = TRY(JsonDocument::parse(json));
-        const store::Rows rows =
-            fhir::search::extract(*parameters_, type, document.root(), repository_.store().names());
+        const std::string base = repository_.base_url();
+        const store::Rows rows = fhir::search::extract(
+            *parameters_, type, document.root(), repository_.store().names(), {.base_url = base});
         if (!is_chosen_ && chosen_.empty()) return !rows.compartments.empty();
         return std::any_of(
             rows.compartments.begin(), rows.compartments.end(),
@@ -207,7 +208,7 @@ class Export {
         progress_.type = type;
         store::Rid after = 0;
         while (true) {
-            auto snapshot = TRY(repository_.store().snapshot());
+            auto snapshot = TRY(repository_.store().scan());
             const auto batch = TRY(
                 snapshot->walk(type_name, result_.position, after, limits::export_batch_resources));
             snapshot.reset();

@@ -45,8 +45,9 @@ Result<std::optional<Candidate>> candidate_of(fhir::Repository& repository,
     Candidate candidate;
     candidate.identity = {entry.type, entry.id};
     candidate.position = entry.position;
+    const std::string base = repository.base_url();
     candidate.rows = fhir::search::extract(*repository.parameters(), type, document->root(),
-                                           repository.store().names());
+                                           repository.store().names(), {.base_url = base});
     return candidate;
 }
 

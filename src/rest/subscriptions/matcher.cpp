@@ -32,7 +32,9 @@ bool some_of(const List& rows, store::Name param, Wanted wanted) {
 bool has_words(const store::TextRow& row, const store::HasText& condition) {
     const std::string text = fmt::format(" {} ", row.words);
     const auto holds_words = [&](std::string_view words) {
-        return text.find(fmt::format(" {} ", words)) != std::string::npos;
+        // The last word of the condition may be the start of a longer one.
+        const bool is_start = condition.prefix && condition.words.ends_with(words);
+        return text.find(fmt::format(" {}{}", words, is_start ? "" : " ")) != std::string::npos;
     };
     if (condition.phrase) return !condition.words.empty() && holds_words(condition.words);
     std::size_t begin = 0;
@@ -98,6 +100,8 @@ struct Evaluation {
                     return row.folded.starts_with(c.text);
                 case store::StringMatch::contains:
                     return row.folded.find(c.text) != std::string::npos;
+                case store::StringMatch::ends:
+                    return row.folded.ends_with(c.text);
             }
             return false;
         });

@@ -393,6 +393,11 @@ TEST_F(SubscriptionsTest, WhatCannotBeServedIsToldWithItsReason) {
         std::string::npos);
     EXPECT_NE(refused("f", {.endpoint = receiver_.url(), .header = "Host: elsewhere"}).find("Host"),
               std::string::npos);
+    std::string many = "X-H: 0";
+    for (std::size_t i = 1; i <= limits::subscription_headers_max; ++i)
+        many += fmt::format(R"(","X-H: {})", i);
+    EXPECT_NE(refused("g", {.endpoint = receiver_.url(), .header = many}).find("20 headers"),
+              std::string::npos);
 }
 
 TEST_F(SubscriptionsTest, FailingEndpointBecomesAnErrorAndLosesNothing) {
@@ -632,6 +637,61 @@ TEST_F(SubscriptionsTest, StatusOfTheTypeListsThoseAskedFor) {
     EXPECT_EQ(count("?status=error"), 1u);
     EXPECT_EQ(count("?id=s"), 1u);
     EXPECT_EQ(count("?id=s&status=error"), 0u);
+}
+
+TEST_F(SubscriptionsTest, ASubscriptionHasABoundedNumberOfSockets) {
+    subscribe(
+        "s", {.criteria = "Observation?code=x", .type = "websocket", .content = "", .payload = ""});
+    std::vector<std::unique_ptr<SocketClient>> sockets;
+    for (std::size_t i = 0; i <= limits::subscription_sockets_max; ++i) {
+        sockets.push_back(std::make_unique<SocketClient>(record_.port()));
+        sockets.back()->send("bind s");
+        const std::string answer = sockets.back()->receive();
+        if (i < limits::subscription_sockets_max) {
+            ASSERT_EQ(answer, "bound s") << i;
+        } else {
+            EXPECT_TRUE(answer.starts_with("closed 1008 too many sockets")) << answer;
+        }
+    }
+    record_.observe("a", "x");
+    EXPECT_EQ(sockets.front()->receive(), "ping s");
+}
+
+TEST_F(SubscriptionsTest, TokensAreBoundedToo) {
+    subscribe("s", {.type = "websocket"});
+    const std::string path = "Subscription/s/$get-ws-binding-token";
+    for (std::size_t i = 0; i < limits::subscription_tokens_max; ++i) record_.get(path);
+    EXPECT_NE(record_.call(net::Method::get, path, "", 503).find("too many WebSocket tokens"),
+              std::string::npos);
+}
+
+TEST_F(SubscriptionsTest, TenThousandAreServedAndTheNextIsToldWhyNot) {
+    constexpr std::size_t batch = 1'000;
+    static_assert(limits::subscriptions_max % batch == 0);
+    for (std::size_t from = 0; from < limits::subscriptions_max; from += batch) {
+        std::string bundle = R"({"resourceType":"Bundle","type":"transaction","entry":[)";
+        for (std::size_t i = from; i < from + batch; ++i) {
+            bundle += fmt::format(
+                R"({}{{"resource":{{"resourceType":"Subscription","id":"s{}","status":"active","reason":"test","criteria":"Observation?code=c{}","channel":{{"type":"websocket"}}}},"request":{{"method":"PUT","url":"Subscription/s{}"}}}})",
+                i == from ? "" : ",", i, i, i);
+        }
+        record_.call(net::Method::post, "", bundle + "]}", 200);
+    }
+    record_.settle();
+    record_.put("Subscription/late", subscription("late", {.type = "websocket"}));
+    EXPECT_NE(record_.wait_for_status("late", "error")
+                  .find(fmt::format("at most {} subscriptions", limits::subscriptions_max)),
+              std::string::npos);
+    // Those that are served still are; one that goes makes room.
+    SocketClient socket(record_.port());
+    socket.send("bind s9999");
+    EXPECT_EQ(socket.receive(), "bound s9999");
+    record_.observe("a", "c9999");
+    EXPECT_EQ(socket.receive(), "ping s9999");
+    record_.remove("Subscription/s0");
+    record_.settle();
+    record_.put("Subscription/next", subscription("next", {.type = "websocket"}));
+    record_.wait_for_status("next", "active");
 }
 
 }  // namespace

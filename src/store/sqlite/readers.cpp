@@ -390,6 +390,22 @@ Result<std::vector<ViewRow>> SqliteSnapshot::view(Name view, std::string_view ke
     return rows;
 }
 
+Result<std::optional<std::int64_t>> SqliteSnapshot::next_token(Name param, std::int64_t from) {
+    auto row = TRY(database_->prepare(
+        "SELECT value FROM idx_token WHERE param = ? AND value >= ? ORDER BY value LIMIT 1"));
+    row.bind_all(param, from);
+    if (!TRY(row.step())) return std::nullopt;
+    return row.integer(0);
+}
+
+Result<std::optional<std::string>> SqliteSnapshot::next_uri(Name param, std::string_view after) {
+    auto row = TRY(database_->prepare(
+        "SELECT uri FROM idx_uri WHERE param = ? AND uri > ? ORDER BY uri LIMIT 1"));
+    row.bind_all(param, after);
+    if (!TRY(row.step())) return std::nullopt;
+    return std::string(row.text(0));
+}
+
 Result<std::vector<TypeCount>> SqliteSnapshot::counts() {
     auto row = TRY(database_->prepare(
         "SELECT type, resources FROM type_count WHERE resources > 0 ORDER BY type"));

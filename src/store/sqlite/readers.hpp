@@ -60,6 +60,8 @@ class SqliteSnapshot final : public Snapshot {
     Result<std::vector<LogEntry>> log(Position from, std::size_t limit) override;
     Result<std::vector<Stored>> walk(Name type, Position at, Rid after, std::size_t limit) override;
     Result<std::vector<ViewRow>> view(Name view, std::string_view key) override;
+    Result<std::optional<std::int64_t>> next_token(Name param, std::int64_t from) override;
+    Result<std::optional<std::string>> next_uri(Name param, std::string_view after) override;
     Result<std::vector<TypeCount>> counts() override;
 
     Database& database() { return *database_; }

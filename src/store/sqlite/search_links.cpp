@@ -422,7 +422,7 @@ class ChangedNode final : public Node {
 };
 
 /// FTS5 string syntax: a word or phrase in double quotes, a double quote inside doubled; one after
-/// the other means AND.
+/// the other means AND; a star behind the last stands for all words that start so.
 std::string match_of(const HasText& condition) {
     std::string match;
     std::size_t at = 0;
@@ -440,13 +440,14 @@ std::string match_of(const HasText& condition) {
     const std::string_view words = condition.words;
     if (condition.phrase) {
         quote(words);
-        return match;
+    } else {
+        while (at <= words.size()) {
+            const std::size_t end = std::min(words.find(' ', at), words.size());
+            quote(words.substr(at, end - at));
+            at = end + 1;
+        }
     }
-    while (at <= words.size()) {
-        const std::size_t end = std::min(words.find(' ', at), words.size());
-        quote(words.substr(at, end - at));
-        at = end + 1;
-    }
+    if (condition.prefix && !match.empty()) match += " *";
     return match;
 }
 

@@ -308,6 +308,7 @@ struct Naive {
         return some(d.rows.strings, [&](auto& r) {
             if (r.param != c.param) return false;
             if (c.match == StringMatch::exact) return r.exact == c.text;
+            if (c.match == StringMatch::ends) return r.folded.ends_with(c.text);
             const auto place = r.folded.find(c.text);
             return c.match == StringMatch::starts ? place == 0 : place != std::string::npos;
         });
@@ -348,7 +349,9 @@ struct Naive {
         const std::string& text = d.texts[c.param % 100 == content_a ? 1 : 0];
         const auto has = [&](const std::string& words) {
             return !words.empty() &&
-                   (" " + text + " ").find(" " + words + " ") != std::string::npos;
+                   (" " + text + " ")
+                           .find(" " + words + (c.prefix && c.words.ends_with(words) ? "" : " ")) !=
+                       std::string::npos;
         };
         if (c.phrase) return has(c.words);
         std::istringstream in(c.words);
@@ -514,7 +517,7 @@ struct Maker {
             case 2:
                 return HasTokenIn{param_of(type, token_a), below(random, 8), 3 + below(random, 8)};
             case 3: {
-                const auto match = static_cast<StringMatch>(below(random, 3));
+                const auto match = static_cast<StringMatch>(below(random, 4));
                 std::string text = names_known[below(random, 10)];
                 if (match == StringMatch::exact && chance(random, 50)) text = "X" + text;
                 return HasString{param_of(type, string_a), match,
@@ -560,9 +563,12 @@ struct Maker {
                     has.targets.push_back(any_identity());
                 return has;
             }
-            case 12:
-                return HasText{param_of(type, chance(random, 50) ? text_a : content_a),
-                               some_words(random, 2), chance(random, 50)};
+            case 12: {
+                HasText has{param_of(type, chance(random, 50) ? text_a : content_a),
+                            some_words(random, 2), chance(random, 50), chance(random, 30)};
+                if (has.prefix && has.words.size() > 2) has.words.pop_back();
+                return has;
+            }
             case 13:
             case 14: {
                 const Name target = 1 + below(random, types_end - 1);

@@ -151,6 +151,8 @@ class StringNode final : public Node {
                 return exact == condition_.text;
             case StringMatch::contains:
                 return folded.find(condition_.text) != std::string_view::npos;
+            case StringMatch::ends:
+                return folded.ends_with(condition_.text);
         }
         return false;
     }

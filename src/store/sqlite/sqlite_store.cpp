@@ -51,6 +51,9 @@ Result<void> SqliteStore::start() {
     }
     vfs_ = TRY(Vfs::make(options_.mapped_bytes, !options_.read_only, options_.faults));
     readers_ = std::make_unique<Readers>(path, reader_options());
+    DatabaseOptions scanner = reader_options();
+    scanner.mapped_bytes = 0;
+    scanners_ = std::make_unique<Readers>(path, scanner);
     if (options_.read_only) {
         auto database = TRY(readers_->take());
         TRY(require_schema(*database));

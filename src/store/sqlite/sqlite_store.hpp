@@ -22,6 +22,9 @@ class SqliteStore final : public Store {
     ~SqliteStore() override;
 
     Names& names() override { return names_; }
+    Result<std::unique_ptr<Snapshot>> scan() override {
+        return SqliteSnapshot::begin(*scanners_, names_);
+    }
     Result<std::optional<Stored>> find(const Identity& identity) override {
         return readers_->find(identity);
     }
@@ -57,6 +60,7 @@ class SqliteStore final : public Store {
     Dictionary names_;
     std::unique_ptr<Blobs> blobs_;
     std::unique_ptr<Readers> readers_;
+    std::unique_ptr<Readers> scanners_;  ///< without the memory map
     std::unique_ptr<Committer> committer_;
 };
 
