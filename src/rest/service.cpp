@@ -71,7 +71,8 @@ bool is_plain_read(std::string_view target, std::string_view base_path) {
     if (!target.starts_with('/')) return false;
     const std::size_t slash = target.find('/', 1);
     if (slash == std::string_view::npos || slash == 1 || slash + 1 == target.size()) return false;
-    return target.find_first_of("/?$_%", slash + 1) == std::string_view::npos;
+    return target.find_first_of("?$_%") == std::string_view::npos &&
+           target.find('/', slash + 1) == std::string_view::npos;
 }
 
 bool reads(net::Method method) {
