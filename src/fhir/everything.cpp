@@ -148,7 +148,7 @@ Result<Page> StoreRepository::everything(const Caller& caller, std::string_view 
     query.includes.push_back({.reverse = false, .iterate = false, .source_type = "*", .code = "*"});
     options_.audit->record(caller, {"operation", type, id, "$everything", true});
     Page page =
-        TRY(page_of(TRY(search::run({*snapshot, *registry, &cursors_, caller.actor, now()},
+        TRY(page_of(TRY(search::run(run_context(*snapshot, *registry, caller),
                                     std::make_shared<const search::Query>(std::move(query))))));
     page.self_path = id.empty() ? fmt::format("{}/$everything", type)
                                 : fmt::format("{}/{}/$everything", type, id);

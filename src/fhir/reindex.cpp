@@ -14,16 +14,37 @@ std::string ready_key(std::string_view url) {
     return fmt::format("search-parameter-ready:{}", url);
 }
 
-/// Extracts and replaces the rows of one stored version.
+/// The parameters that have rows, added to `params`.
+void add_params(const store::Rows& rows, std::vector<store::Name>& params) {
+    std::set<store::Name> names(params.begin(), params.end());
+    const auto add = [&](const auto& kind) {
+        for (const auto& row : kind) names.insert(row.param);
+    };
+    add(rows.tokens), add(rows.strings), add(rows.dates), add(rows.numbers), add(rows.quantities);
+    add(rows.references), add(rows.uris), add(rows.composites), add(rows.texts);
+    params.assign(names.begin(), names.end());
+}
+
+/// Extracts and replaces the rows of one stored version: those of `params` and, with `is_whole`,
+/// all that its contained resources give, whose names are as many as there are places.
 Result<void> reindex_one(StoreRepository& repository, const search::Parameters& parameters,
                          std::string_view type, const store::Stored& stored,
-                         std::span<const store::Name> params) {
+                         std::vector<store::Name> params, bool is_whole) {
     const Resource resource = TRY(repository.decode(stored));
     const JsonDocument document = TRY(JsonDocument::parse(resource.json));
     const std::string base = repository.base_url();
-    store::Rows rows =
-        search::extract_only(parameters, type, document.root(), repository.store().names(), params,
-                             {.base_url = base, .zone_minutes = repository.options().zone_minutes});
+    const search::ExtractOptions options{.base_url = base,
+                                         .zone_minutes = repository.options().zone_minutes};
+    store::Names& names = repository.store().names();
+    store::Rows rows;
+    if (is_whole && document.root().find("contained") != nullptr) {
+        rows = search::extract(parameters, type, document.root(), names, options);
+        rows.patients.clear();
+        rows.compartments.clear();
+        add_params(rows, params);
+    } else {
+        rows = search::extract_only(parameters, type, document.root(), names, params, options);
+    }
     return repository.store().reindex(stored.rid, stored.version, params, std::move(rows));
 }
 
@@ -39,7 +60,7 @@ std::vector<store::Name> all_names(const search::Parameters& parameters, std::st
 /// changed: look at them once more.
 Result<void> catch_up(StoreRepository& repository, const search::Parameters& parameters,
                       std::string_view type, store::Position from,
-                      std::span<const store::Name> params) {
+                      const std::vector<store::Name>& params, bool is_whole) {
     const store::Name type_name = parameters.type_name(type);
     while (true) {
         auto snapshot = TRY(repository.store().snapshot());
@@ -51,7 +72,7 @@ Result<void> catch_up(StoreRepository& repository, const search::Parameters& par
                 rids.push_back(entry.rid);
         }
         for (const store::Stored& stored : TRY(snapshot->fetch(rids)))
-            TRY(reindex_one(repository, parameters, type, stored, params));
+            TRY(reindex_one(repository, parameters, type, stored, params, is_whole));
         from = entries.back().position + 1;
     }
 }
@@ -63,7 +84,8 @@ Result<void> reindex_type(StoreRepository& repository, std::string_view job, std
                           const std::function<bool(const ReindexProgress&)>& go_on) {
     const auto parameters = repository.parameters();
     const store::Name type_name = parameters->type_name(type);
-    if (params.empty()) params = all_names(*parameters, type);
+    const bool is_whole = params.empty();
+    if (is_whole) params = all_names(*parameters, type);
     const std::string key = fmt::format("reindex:{}:{}", job, type);
 
     ReindexProgress progress{std::string(type), 0, 0};
@@ -84,7 +106,7 @@ Result<void> reindex_type(StoreRepository& repository, std::string_view job, std
         snapshot.reset();
         if (batch.empty()) break;
         for (const store::Stored& stored : batch) {
-            TRY(reindex_one(repository, *parameters, type, stored, params));
+            TRY(reindex_one(repository, *parameters, type, stored, params, is_whole));
             after = stored.rid;
         }
         progress.done += static_cast<std::int64_t>(batch.size());
@@ -94,7 +116,7 @@ Result<void> reindex_type(StoreRepository& repository, std::string_view job, std
                 Category::unavailable,
                 "the reindex was stopped; it goes on where it was when it is started again");
     }
-    TRY(catch_up(repository, *parameters, type, began + 1, params));
+    TRY(catch_up(repository, *parameters, type, began + 1, params, is_whole));
     return repository.store().save_setting(key, "0");
 }
 

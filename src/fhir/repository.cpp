@@ -2,8 +2,10 @@
 #include "fhir/repository.hpp"
 
 #include "base/hash.hpp"
+#include "base/ids.hpp"
 #include "base/limits.hpp"
 #include "base/query_string.hpp"
+#include "fhir/search/contained.hpp"
 #include "fhir/search/extract.hpp"
 #include "fhir/store_repository.hpp"
 #include "fhir/stored_form.hpp"
@@ -325,8 +327,21 @@ std::optional<HistoryRequest> open_history_cursor(std::string_view cursor, std::
 Result<Page> StoreRepository::page_of(search::Answer answer) {
     Page page;
     page.entries.reserve(answer.entries.size());
-    for (const search::Answer::Entry& entry : answer.entries)
-        page.entries.push_back({TRY(decode(entry.stored)), entry.mode});
+    for (const search::Answer::Entry& entry : answer.entries) {
+        Page::Entry& shown = page.entries.emplace_back(TRY(decode(entry.stored)), entry.mode);
+        shown.score = entry.score;
+        if (entry.contained_type.empty()) continue;
+        const JsonDocument document = TRY(JsonDocument::parse(shown.resource.json));
+        const Json* contained = search::contained_at(*parameters(), document.root(),
+                                                     entry.contained_type, entry.contained_slot);
+        if (contained == nullptr)
+            return fail(Category::fault,
+                        fmt::format("the index knows a contained {} that {}/{} does not hold; run "
+                                    "`meridian reindex`",
+                                    entry.contained_type, shown.resource.type, shown.resource.id));
+        if (const auto id = contained->string_at("id"); is_fhir_id(id)) shown.fragment = id;
+        shown.resource.json = to_text(*contained);
+    }
     page.total = answer.total;
     page.self = std::move(answer.self);
     page.next = std::move(answer.next);
@@ -335,6 +350,19 @@ Result<Page> StoreRepository::page_of(search::Answer answer) {
     page.summary = answer.summary;
     page.elements = std::move(answer.elements);
     return page;
+}
+
+search::RunContext StoreRepository::run_context(store::Snapshot& snapshot,
+                                                const search::Parameters& parameters,
+                                                const Caller& caller) {
+    return {snapshot,
+            parameters,
+            &cursors_,
+            caller.actor,
+            now(),
+            [this](const store::Stored& stored) -> Result<std::string> {
+                return std::move(TRY(decode(stored)).json);
+            }};
 }
 
 Result<Page> StoreRepository::search(const Caller& caller, std::string_view type,
@@ -352,8 +380,7 @@ Result<Page> StoreRepository::search(const Caller& caller, std::string_view type
     auto query = std::make_shared<const search::Query>(
         TRY(search::parse(*registry, store_.names(), type, parameters, parse)));
     options_.audit->record(caller, {"search", type, {}, query->self, true});
-    Page page = TRY(
-        page_of(TRY(search::run({*snapshot, *registry, &cursors_, caller.actor, now()}, query))));
+    Page page = TRY(page_of(TRY(search::run(run_context(*snapshot, *registry, caller), query))));
     page.self_path =
         options.compartment_type.empty()
             ? std::string(type)
@@ -371,8 +398,8 @@ Result<Page> StoreRepository::next_page(const Caller& caller, std::string_view c
     }
     auto snapshot = TRY(store_.snapshot());
     const auto registry = parameters();
-    return page_of(TRY(search::run_page({*snapshot, *registry, &cursors_, caller.actor, now()},
-                                        cursor, *caller.access)));
+    return page_of(
+        TRY(search::run_page(run_context(*snapshot, *registry, caller), cursor, *caller.access)));
 }
 
 }  // namespace meridian::fhir

@@ -79,6 +79,9 @@ class StoreRepository final : public Repository {
     Resource describe(const store::Stored& stored) const;
     Result<void> set_parameters(std::shared_ptr<const search::Parameters> parameters);
 
+    search::RunContext run_context(store::Snapshot& snapshot, const search::Parameters& parameters,
+                                   const Caller& caller);
+
  private:
     Result<Page> page_of(search::Answer answer);
 

@@ -61,7 +61,8 @@ const char* mode_text(fhir::Page::Entry::Mode mode) {
 void write_entry(const fhir::Page::Entry& entry, const fhir::Page& page, std::string_view base_url,
                  std::string& out) {
     const fhir::Resource& resource = entry.resource;
-    out += fmt::format(R"({{"fullUrl":"{}/{}/{}",)", base_url, resource.type, resource.id);
+    out += fmt::format(R"({{"fullUrl":"{}/{}/{}{}{}",)", base_url, resource.type, resource.id,
+                       entry.fragment.empty() ? "" : "#", entry.fragment);
     if (!resource.deleted) {
         const bool is_cut = entry.mode == fhir::Page::Entry::Mode::match &&
                             (page.summary != fhir::Page::Summary::off || !page.elements.empty());
@@ -74,7 +75,8 @@ void write_entry(const fhir::Page::Entry& entry, const fhir::Page& page, std::st
     if (page.is_history) {
         write_history_parts(resource, out);
     } else {
-        out += fmt::format(R"("search":{{"mode":"{}"}})", mode_text(entry.mode));
+        out += fmt::format(R"("search":{{"mode":"{}"{}}})", mode_text(entry.mode),
+                           entry.score ? fmt::format(R"(,"score":{:.4f})", *entry.score) : "");
     }
     out += '}';
 }

@@ -3,6 +3,7 @@
 
 #include "base/ids.hpp"
 #include "base/limits.hpp"
+#include "fhir/search/contained.hpp"
 
 namespace meridian::fhir::search {
 
@@ -400,6 +401,23 @@ Result<Condition> Criteria::hop(const Parameter& reference, std::string_view tar
     return store::RefersTo{reference.name, parameters_.type_name(target), std::move(inner)};
 }
 
+Result<Conditions> Criteria::contained_targets(const Parameter& reference, std::string_view target,
+                                               const Condition& where) const {
+    // The container is visible where it is a match; a hidden type stays hidden inside it as well.
+    if (!options_.access->sees_everything()) {
+        const Condition visible = options_.access->visible(parameters_.type_name(target));
+        if (std::holds_alternative<store::Nothing>(visible.as_variant())) return Conditions{};
+    }
+    return refers_to_contained(parameters_, names_, reference.name, target, where);
+}
+
+Result<Condition> Criteria::follow(const Parameter& reference, std::string_view target,
+                                   Condition where) const {
+    Conditions any = TRY(contained_targets(reference, target, where));
+    any.insert(any.begin(), TRY(hop(reference, target, std::move(where))));
+    return any_of(std::move(any));
+}
+
 Result<Condition> Criteria::chain(std::string_view type, std::string_view name, std::size_t dot,
                                   std::string_view value, unsigned depth) {
     const ParameterName head = split_modifier(name.substr(0, dot));
@@ -423,7 +441,7 @@ Result<Condition> Criteria::chain(std::string_view type, std::string_view name, 
             }
             continue;
         }
-        any.push_back(TRY(hop(*reference, target, *std::move(inner))));
+        any.push_back(TRY(follow(*reference, target, *std::move(inner))));
     }
     if (any.empty() && first_error) {
         was_unknown_ = first_unknown;

@@ -55,6 +55,10 @@ class Criteria {
     std::vector<Query::Untyped>& untyped() { return untyped_; }
     std::unexpected<Error> unknown(std::string message, std::string_view where);
 
+    /// A hop of a chain and its way into contained resources.
+    Result<store::Condition> follow(const Parameter& reference, std::string_view target,
+                                    store::Condition where) const;
+
  private:
     using Values = std::vector<std::string_view>;
 
@@ -74,6 +78,9 @@ class Criteria {
                                    std::string_view value, unsigned depth);
     Result<store::Condition> hop(const Parameter& reference, std::string_view target,
                                  store::Condition where) const;
+    /// FHIR R4 §3.1.1.5.8: a chain is evaluated inside contained resources as well.
+    Result<store::Conditions> contained_targets(const Parameter& reference, std::string_view target,
+                                                const store::Condition& where) const;
     Result<std::vector<std::string>> chain_targets(const Parameter& reference,
                                                    std::string_view modifier,
                                                    std::string_view rest);

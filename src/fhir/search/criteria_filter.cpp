@@ -180,8 +180,7 @@ class FilterReader {
             return wrong("\".\" and a search parameter are expected after \"]\"");
         ++at_;
         all.push_back(TRY(comparison(target, nesting + 1)));
-        auto inner = std::make_unique<Condition>(criteria_.visible(target, all_of(std::move(all))));
-        return store::RefersTo{reference->name, parameters_.type_name(target), std::move(inner)};
+        return criteria_.follow(*reference, target, all_of(std::move(all)));
     }
 
     /// The parameter at the end of a chain, which decides how an operator is read; null when it is

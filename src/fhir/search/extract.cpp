@@ -581,11 +581,16 @@ bool Extraction::location(const EmitGroup& group, const Json& value) {
 // --- references ---
 
 std::string_view Extraction::contained_type(std::string_view fragment) const {
-    for (const Json& contained : resource_["contained"].items()) {
-        if (contained.string_at("id") == fragment.substr(1))
-            return contained.string_at("resourceType");
-    }
-    return {};
+    const auto place = contained_ == nullptr ? std::nullopt : contained_->find(fragment);
+    return place ? parameters_.type_text(place->type) : std::string_view();
+}
+
+/// A reference to a contained resource leads to its place in this container.
+void Extraction::local_reference(const Parameter& parameter, std::string_view fragment) {
+    const auto place = contained_ == nullptr ? std::nullopt : contained_->find(fragment);
+    if (!place) return;
+    const std::string twin = names_.text(store::NameKind::parameter, parameter.name) + "#local";
+    rows_.tokens.push_back({names_.intern(store::NameKind::parameter, twin), place->value()});
 }
 
 bool Extraction::reference_to(const EmitTarget& target, std::string_view text,
@@ -601,6 +606,7 @@ bool Extraction::reference_to(const EmitTarget& target, std::string_view text,
     auto identity = reference_identity(parameters_, text, options_.base_url);
     if (!identity) {
         if (parameter.present_name != 0) rows_.tokens.push_back({parameter.present_name, 1});
+        local_reference(parameter, text);
         return true;
     }
     const bool is_patient = target.patient_rank >= 0 && identity->type != 0 &&
@@ -676,11 +682,11 @@ namespace {
 /// the type that the text names, so that `is` can be asked.
 class TypeOnlyEnvironment : public path::Environment {
  public:
-    TypeOnlyEnvironment(const Json& resource, std::string_view base_url)
-        : resource_(resource), base_url_(base_url) {}
+    TypeOnlyEnvironment(const Json& container, std::string_view base_url)
+        : container_(container), base_url_(base_url) {}
     const Json* resolve(std::string_view reference) const override {
         if (reference.starts_with('#')) {
-            for (const Json& contained : resource_["contained"].items()) {
+            for (const Json& contained : container_["contained"].items()) {
                 if (contained.string_at("id") == reference.substr(1)) return &contained;
             }
             return nullptr;
@@ -695,7 +701,7 @@ class TypeOnlyEnvironment : public path::Environment {
     }
 
  private:
-    const Json& resource_;
+    const Json& container_;
     std::string_view base_url_;
     mutable std::deque<JsonDocument> documents_;
 };
@@ -703,7 +709,8 @@ class TypeOnlyEnvironment : public path::Environment {
 }  // namespace
 
 void Extraction::run_fallback(const FallbackRule& rule) {
-    const TypeOnlyEnvironment environment(resource_, options_.base_url);
+    const TypeOnlyEnvironment environment(
+        contained_ == nullptr ? resource_ : contained_->container(), options_.base_url);
     path::Evaluation evaluation;
     evaluation.resource = &resource_;
     evaluation.environment = &environment;
@@ -774,7 +781,20 @@ store::Rows extract(const Parameters& parameters, std::string_view type, const J
     store::Rows rows;
     const Program* program = parameters.program(type);
     if (program == nullptr) return rows;
-    Extraction(parameters, *program, resource, names, options, rows).run();
+    if (resource.find("contained") == nullptr) {
+        Extraction(parameters, *program, resource, names, options, rows).run();
+        return rows;
+    }
+    const ContainedResources contained(parameters, resource);
+    Extraction(parameters, *program, resource, names, options, rows, &contained).run();
+    for (const auto& member : contained.members()) {
+        const Program* inner = parameters.program(member.type);
+        if (inner == nullptr) continue;
+        store::Rows inner_rows;
+        Extraction(parameters, *inner, *member.resource, names, options, inner_rows, &contained)
+            .run();
+        add_contained_rows(std::move(inner_rows), member, type, parameters, names, rows);
+    }
     return rows;
 }
 

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "fhir/path/value.hpp"
+#include "fhir/search/contained.hpp"
 #include "fhir/search/extract.hpp"
 #include "fhir/search/program.hpp"
 
@@ -29,13 +30,15 @@ ReferenceParts split_reference(std::string_view reference, std::string_view base
 class Extraction {
  public:
     Extraction(const Parameters& parameters, const Program& program, const Json& resource,
-               store::Names& names, const ExtractOptions& options, store::Rows& rows)
+               store::Names& names, const ExtractOptions& options, store::Rows& rows,
+               const ContainedResources* contained = nullptr)
         : parameters_(parameters),
           program_(program),
           resource_(resource),
           names_(names),
           options_(options),
-          rows_(rows) {}
+          rows_(rows),
+          contained_(contained) {}
 
     void run();
 
@@ -94,6 +97,7 @@ class Extraction {
     bool reference(const EmitGroup& group, const Json& value);
     bool reference_to(const EmitTarget& target, std::string_view text,
                       std::string_view stated_type);
+    void local_reference(const Parameter& parameter, std::string_view fragment);
     bool reference_identifier(const EmitGroup& group, const Json& identifier,
                               std::string_view stated_type);
     bool canonical(const EmitGroup& group, std::string_view text);
@@ -126,6 +130,8 @@ class Extraction {
     store::Names& names_;
     const ExtractOptions& options_;
     store::Rows& rows_;
+    const ContainedResources*
+        contained_;  ///< of this resource or of the one around it; may be null
     std::vector<PatientHit> patients_;
     std::string scratch_;
 };

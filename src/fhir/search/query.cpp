@@ -4,7 +4,9 @@
 #include "base/ids.hpp"
 #include "base/limits.hpp"
 #include "base/query_string.hpp"
+#include "fhir/search/contained.hpp"
 #include "fhir/search/criteria.hpp"
+#include "fhir/search/run.hpp"
 
 namespace meridian::fhir::search {
 namespace {
@@ -36,7 +38,10 @@ class QueryBuilder {
  public:
     QueryBuilder(const Parameters& parameters, const store::Names& names,
                  const ParseOptions& options)
-        : parameters_(parameters), options_(options), criteria_(parameters, names, options) {}
+        : parameters_(parameters),
+          names_(names),
+          options_(options),
+          criteria_(parameters, names, options) {}
 
     Result<Query> build(std::string_view type, const QueryParameters& given) {
         query_.type = type;
@@ -51,7 +56,7 @@ class QueryBuilder {
         for (const auto& [name, value] : given) TRY(add(name, value));
         TRY(check_whole());
         TRY(resolve_sort());
-        for (TypePlan& plan : plans_) query_.types.push_back(TRY(finish(plan)));
+        for (TypePlan& plan : plans_) TRY(add_types(plan));
         collapse_types();
         query_.untyped = std::move(criteria_.untyped());
         query_.self = query_string(used_);
@@ -69,7 +74,10 @@ class QueryBuilder {
     Result<void> check_whole();
     Result<void> resolve_sort();
     Result<store::Order> order_of(const std::string& type, std::string_view key);
+    Result<void> add_types(TypePlan& plan);
     Result<TypeFilter> finish(TypePlan& plan);
+    Result<std::vector<TypeFilter>> contained_filters(const TypePlan& plan);
+    Condition container_visible(std::string_view type) const;
     Result<Condition> compartment(const std::string& type);
     void use_patient_path(const TypePlan& plan, std::vector<Criterion>& criteria, Conditions& all);
     void collapse_types();
@@ -79,6 +87,7 @@ class QueryBuilder {
     }
 
     const Parameters& parameters_;
+    const store::Names& names_;
     const ParseOptions& options_;
     Criteria criteria_;
     Query query_;
@@ -86,6 +95,8 @@ class QueryBuilder {
     QueryParameters used_;
     std::string sort_;
     bool has_filter_ = false;
+    enum class Contained : unsigned char { no, only, both } contained_ = Contained::no;
+    bool gives_containers_ = true;  ///< _containedType
 };
 
 Result<void> QueryBuilder::choose_types(std::string_view type, const QueryParameters& given) {
@@ -239,10 +250,24 @@ Result<bool> QueryBuilder::add_result(std::string_view name, const std::string& 
         for (const auto element : split_value(value, ',')) {
             if (!element.empty()) query_.elements.emplace_back(element);
         }
-    } else if (code == "_contained" && value != "false") {
-        return fail(Category::unsupported,
-                    "contained resources are not searched by themselves (_contained=false only)",
-                    "_contained");
+    } else if (code == "_contained") {
+        if (value != "true" && value != "false" && value != "both") {
+            return fail(Category::incorrect,
+                        fmt::format("_contained takes true, false or both, not \"{}\"",
+                                    value.substr(0, 40)),
+                        "_contained");
+        }
+        contained_ = value == "both"   ? Contained::both
+                     : value == "true" ? Contained::only
+                                       : Contained::no;
+    } else if (code == "_containedType") {
+        if (value != "container" && value != "contained") {
+            return fail(Category::incorrect,
+                        fmt::format("_containedType takes container or contained, not \"{}\"",
+                                    value.substr(0, 40)),
+                        "_containedType");
+        }
+        gives_containers_ = value == "container";
     } else if (code == "_score") {
         return false;
     }
@@ -388,6 +413,13 @@ Result<void> QueryBuilder::resolve_sort() {
             continue;
         }
         if (!order) return std::unexpected(std::move(order).error());
+        if (contained_ != Contained::no && order->param != 0) {
+            return fail(
+                Category::unsupported,
+                "contained resources are sorted by _id and _lastUpdated of their containers "
+                "only",
+                "_sort");
+        }
         if (plans_.size() > 1 && order->param != 0) {
             return fail(Category::incorrect,
                         "a search over several types can be sorted by _id and _lastUpdated only",
@@ -531,11 +563,100 @@ Result<TypeFilter> QueryBuilder::finish(TypePlan& plan) {
     return filter;
 }
 
+/// What the caller may see of the containers of a contained `type`, which may be of any type.
+Condition QueryBuilder::container_visible(std::string_view type) const {
+    if (options_.access->sees_everything()) return store::Everything{};
+    const auto is_nothing = [](const Condition& condition) {
+        return std::holds_alternative<store::Nothing>(condition.as_variant());
+    };
+    Conditions any;
+    if (is_nothing(options_.access->visible(parameters_.type_name(type)))) return store::Nothing{};
+    const store::Name presence = contained_presence(names_, type, 0);
+    for (const Type* container : definitions().resources()) {
+        const store::Name name = parameters_.type_name(container->name);
+        Condition visible = options_.access->visible(name);
+        if (is_nothing(visible)) continue;
+        Conditions both;
+        both.push_back(store::HasToken{presence, {name}});
+        both.push_back(std::move(visible));
+        any.push_back(all_of(std::move(both)));
+    }
+    return any_of(std::move(any));
+}
+
+/// One filter per place of contained resources of the type, or one for all of their containers.
+/// Before finish(), which takes the criteria.
+Result<std::vector<TypeFilter>> QueryBuilder::contained_filters(const TypePlan& plan) {
+    Conditions all;
+    all.push_back(TRY(compartment(plan.type)));
+    for (const Criterion& criterion : plan.criteria) {
+        if (criterion.dates.empty()) {
+            all.push_back(clone(criterion.where));
+            continue;
+        }
+        Conditions boxes;
+        for (const auto& box : criterion.dates)
+            boxes.push_back(store::HasDate{criterion.parameter->name, box});
+        all.push_back(any_of(std::move(boxes)));
+    }
+    const Condition asked = all_of(std::move(all));
+    std::vector<TypeFilter> filters;
+    Conditions containers;
+    const std::size_t slots = contained_slots(names_, plan.type);
+    for (std::size_t slot = 0; slot < slots; ++slot) {
+        Conditions both;
+        both.push_back(TRY(in_place(parameters_, names_, asked, plan.type, slot)));
+        if (std::holds_alternative<store::Nothing>(both.back().as_variant())) continue;
+        both.push_back(store::HasTokenIn{contained_presence(names_, plan.type, slot), 0,
+                                         std::numeric_limits<std::int64_t>::max()});
+        if (gives_containers_) {
+            containers.push_back(all_of(std::move(both)));
+            continue;
+        }
+        both.push_back(container_visible(plan.type));
+        filters.push_back({plan.type, 0, all_of(std::move(both)), slot});
+    }
+    if (!gives_containers_ || containers.empty()) return filters;
+    Conditions both;
+    both.push_back(any_of(std::move(containers)));
+    both.push_back(container_visible(plan.type));
+    filters.push_back({plan.type, 0, all_of(std::move(both)), {}});
+    return filters;
+}
+
+/// FHIR R4 §3.1.1.5.8: _contained.
+Result<void> QueryBuilder::add_types(TypePlan& plan) {
+    if (contained_ == Contained::no) {
+        query_.types.push_back(TRY(finish(plan)));
+        return {};
+    }
+    std::vector<TypeFilter> inside = TRY(contained_filters(plan));
+    if (contained_ == Contained::both) {
+        TypeFilter whole = TRY(finish(plan));
+        for (TypeFilter& filter : inside) {
+            if (filter.slot) continue;
+            // A match that also contains one is given once.
+            Conditions itself;
+            itself.push_back(
+                store::HasToken{contained_presence(names_, plan.type, 0), {whole.name}});
+            itself.push_back(clone(whole.where));
+            Conditions both;
+            both.push_back(std::move(filter.where));
+            both.push_back(none_of(all_of(std::move(itself))));
+            filter.where = all_of(std::move(both));
+        }
+        query_.types.push_back(std::move(whole));
+    }
+    std::move(inside.begin(), inside.end(), std::back_inserter(query_.types));
+    return {};
+}
+
 /// Without filters of their own, all types (of a patient's compartment) are one walk.
 void QueryBuilder::collapse_types() {
     const bool is_whole = query_.type == "*" || query_.type.empty();
     const bool is_named = std::any_of(used_.begin(), used_.end(),
                                       [](const auto& pair) { return pair.first == "_type"; });
+    if (contained_ != Contained::no) return;
     if (!is_whole || is_named || has_filter_ || !options_.access->sees_everything()) return;
     if (options_.compartment_type.empty()) {
         query_.types.clear();

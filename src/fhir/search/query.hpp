@@ -78,6 +78,10 @@ struct TypeFilter {
     std::string type;  ///< empty = every type (compartment without further filters)
     store::Name name = 0;
     store::Condition where;  ///< filters, compartment and what the caller may see
+    /// Matches are the contained resources of `type` at this place of their containers, which
+    /// `where` selects (contained.hpp). `name` is 0 then, and also where containers themselves
+    /// match.
+    std::optional<std::size_t> slot{};
 };
 
 enum class Total : unsigned char { automatic, none, estimate, accurate };
@@ -111,9 +115,9 @@ struct Query {
 /// `type` empty = system search, "*" = every type of the compartment. `names` is only looked up,
 /// never grown. Errors: `incorrect` for an unknown parameter (with the list of known ones), a
 /// modifier that the parameter does not have, a malformed value or escape (with its place);
-/// `forbidden` from the caller's filter; `too_large` beyond a limit; `unsupported` for _query,
-/// _contained other than false, and modifiers without their service. Blocking: only inside
-/// `concepts` and `timeline`.
+/// `forbidden` from the caller's filter; `too_large` beyond a limit; `unsupported` for _query, full
+/// text or a sort inside contained resources, and modifiers without their service. Blocking: only
+/// inside `concepts` and `timeline`.
 Result<Query> parse(const Parameters& parameters, const store::Names& names, std::string_view type,
                     const QueryParameters& query, const ParseOptions& options);
 

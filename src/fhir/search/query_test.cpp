@@ -445,8 +445,8 @@ TEST_F(SearchQuery, ResultParameters) {
               "error: _summary=text and includes exclude each other");
     EXPECT_EQ(planned("Patient", "_include=Patient:name"),
               "error: Patient has no reference parameter \"name\" to include by");
-    EXPECT_EQ(planned("Patient", "_contained=true"),
-              "error: contained resources are not searched by themselves (_contained=false only)");
+    EXPECT_EQ(planned("Patient", "_contained=maybe"),
+              "error: _contained takes true, false or both, not \"maybe\"");
 }
 
 TEST_F(SearchQuery, CompartmentsAndSystemSearch) {

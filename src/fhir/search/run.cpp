@@ -41,9 +41,15 @@ struct Cursors::Walk {
     std::shared_ptr<const Query> query;
     std::optional<std::int64_t> total;
     std::vector<Start> starts{Start{}};  ///< unsorted: one per page known so far
-    std::vector<Rid> fixed;              ///< sorted: results in order, as far as they are fixed
-    std::unordered_set<Rid> given;       ///< the same as a set
-    bool is_complete = false;            ///< sorted: nothing follows after `fixed`
+    /// One result: a resource, or what it contains at the place of the query's filter number
+    /// `type`.
+    struct Match {
+        Rid rid = 0;
+        std::size_t type = 0;
+    };
+    std::vector<Match> fixed;  ///< sorted: results in order, as far as they are fixed
+    std::vector<std::unordered_set<Rid>> given;  ///< the same as sets, one per filter
+    bool is_complete = false;                    ///< sorted: nothing follows after `fixed`
 };
 
 struct Cursors::State {
@@ -177,7 +183,7 @@ Result<void> refuse_ambiguous(const RunContext& context, const Query& query) {
 }
 
 struct Piece {
-    std::vector<Rid> rids;
+    std::vector<Walk::Match> matches;
     bool more = false;
 };
 
@@ -188,7 +194,7 @@ Result<Piece> unsorted_page(const RunContext& context, Walk& walk, std::size_t p
     Piece piece;
     Walk::Start next = start;
     for (std::size_t i = start.type; i < query.types.size(); ++i) {
-        const std::size_t wanted = query.count - piece.rids.size();
+        const std::size_t wanted = query.count - piece.matches.size();
         store::Plan plan = plan_of(query, query.types[i], std::max<std::size_t>(wanted, 1));
         plan.after = i == start.type ? start.after : 0;
         const store::Matches matches = TRY(context.snapshot.search(plan));
@@ -197,7 +203,7 @@ Result<Piece> unsorted_page(const RunContext& context, Walk& walk, std::size_t p
             piece.more = true;
             break;
         }
-        piece.rids.insert(piece.rids.end(), matches.rids.begin(), matches.rids.end());
+        for (const Rid rid : matches.rids) piece.matches.push_back({rid, i});
         if (!matches.rids.empty()) next = {i, matches.rids.back()};
         if (matches.more) {
             piece.more = true;
@@ -210,35 +216,38 @@ Result<Piece> unsorted_page(const RunContext& context, Walk& walk, std::size_t p
 
 /// The next results of a sorted walk over several types, merged by the keys that all resources
 /// have.
-Result<store::Matches> merged(const RunContext& context, const Query& query, std::size_t limit,
-                              const std::shared_ptr<const std::unordered_set<Rid>>& exclude) {
-    std::vector<store::Stored> all;
-    store::Matches result;
-    for (const TypeFilter& filter : query.types) {
-        store::Plan plan = plan_of(query, filter, limit);
-        plan.exclude = exclude;
+Result<Piece> merged(const RunContext& context, const Query& query, std::size_t limit,
+                     const std::vector<std::unordered_set<Rid>>& given) {
+    using One = std::pair<store::Stored, std::size_t>;
+    std::vector<One> all;
+    Piece result;
+    for (std::size_t i = 0; i < query.types.size(); ++i) {
+        store::Plan plan = plan_of(query, query.types[i], limit);
+        if (!given[i].empty())
+            plan.exclude = std::make_shared<const std::unordered_set<Rid>>(given[i]);
         const store::Matches matches = TRY(context.snapshot.search(plan));
         result.more = result.more || matches.more;
-        auto stored = TRY(context.snapshot.fetch(matches.rids));
-        for (auto& one : stored) one.body.clear();
-        std::move(stored.begin(), stored.end(), std::back_inserter(all));
+        for (auto& one : TRY(context.snapshot.fetch(matches.rids))) {
+            one.body.clear();
+            all.emplace_back(std::move(one), i);
+        }
     }
-    std::sort(all.begin(), all.end(), [&](const store::Stored& a, const store::Stored& b) {
+    std::sort(all.begin(), all.end(), [&](const One& a, const One& b) {
         for (const store::Order& order : query.order) {
-            const store::Stored& first = order.descending ? b : a;
-            const store::Stored& second = order.descending ? a : b;
+            const store::Stored& first = (order.descending ? b : a).first;
+            const store::Stored& second = (order.descending ? a : b).first;
             if (order.kind == store::SortKind::id && first.id != second.id)
                 return first.id < second.id;
             if (order.kind == store::SortKind::updated && first.updated != second.updated)
                 return first.updated < second.updated;
         }
-        return a.rid < b.rid;
+        return std::pair(a.first.rid, a.second) < std::pair(b.first.rid, b.second);
     });
     if (all.size() > limit) {
         all.resize(limit);
         result.more = true;
     }
-    for (const auto& one : all) result.rids.push_back(one.rid);
+    for (const auto& [stored, type] : all) result.matches.push_back({stored.rid, type});
     return result;
 }
 
@@ -260,21 +269,23 @@ Result<void> fix(const RunContext& context, Walk& walk, std::size_t wanted) {
         // windows.
         const std::size_t limit =
             walk.fixed.empty() ? query.count : std::max(limits::page_window_ids_max, query.count);
-        const auto exclude = walk.given.empty()
-                                 ? nullptr
-                                 : std::make_shared<const std::unordered_set<Rid>>(walk.given);
-        store::Matches matches;
+        walk.given.resize(query.types.size());
+        Piece next;
         if (query.types.size() == 1) {
             store::Plan plan = plan_of(query, query.types.front(), limit);
-            plan.exclude = exclude;
-            matches = TRY(context.snapshot.search(plan));
+            const auto& given = walk.given.front();
+            if (!given.empty())
+                plan.exclude = std::make_shared<const std::unordered_set<Rid>>(given);
+            const store::Matches matches = TRY(context.snapshot.search(plan));
+            next.more = matches.more;
+            for (const Rid rid : matches.rids) next.matches.push_back({rid, 0});
         } else {
-            matches = TRY(merged(context, query, limit, exclude));
+            next = TRY(merged(context, query, limit, walk.given));
         }
-        for (const Rid rid : matches.rids) {
-            if (walk.given.insert(rid).second) walk.fixed.push_back(rid);
+        for (const Walk::Match& match : next.matches) {
+            if (walk.given[match.type].insert(match.rid).second) walk.fixed.push_back(match);
         }
-        walk.is_complete = !matches.more || matches.rids.empty();
+        walk.is_complete = !next.more || next.matches.empty();
     }
     return {};
 }
@@ -285,10 +296,28 @@ Result<Piece> sorted_page(const RunContext& context, Walk& walk, std::size_t pag
     Piece piece;
     const std::size_t from = std::min(page * count, walk.fixed.size());
     const std::size_t to = std::min(from + count, walk.fixed.size());
-    piece.rids.assign(walk.fixed.begin() + static_cast<std::ptrdiff_t>(from),
-                      walk.fixed.begin() + static_cast<std::ptrdiff_t>(to));
+    piece.matches.assign(walk.fixed.begin() + static_cast<std::ptrdiff_t>(from),
+                         walk.fixed.begin() + static_cast<std::ptrdiff_t>(to));
     piece.more = to < walk.fixed.size() || !walk.is_complete;
     return piece;
+}
+
+/// The entries of a page's matches; some of them may be gone from `stored`, which keeps their
+/// order.
+void add_matches(const Query& query, const Piece& piece, std::vector<store::Stored> stored,
+                 Answer& answer) {
+    auto next = stored.begin();
+    for (const Walk::Match& match : piece.matches) {
+        if (next == stored.end()) return;
+        if (next->rid != match.rid) continue;
+        Answer::Entry entry{std::move(*next++), Page::Entry::Mode::match};
+        const TypeFilter& filter = query.types[match.type];
+        if (filter.slot) {
+            entry.contained_type = filter.type;
+            entry.contained_slot = *filter.slot;
+        }
+        answer.entries.push_back(std::move(entry));
+    }
 }
 
 /// Looks up, fetches and links one page of a walk.
@@ -309,15 +338,16 @@ Result<Answer> page_of(const RunContext& context, const std::shared_ptr<Walk>& w
         piece = TRY(query.order.empty() ? unsorted_page(context, *walk, page)
                                         : sorted_page(context, *walk, page));
         if (page == 0 && !piece.more && query.total != Total::none)
-            walk->total = static_cast<std::int64_t>(piece.rids.size());
+            walk->total = static_cast<std::int64_t>(piece.matches.size());
         answer.total = walk->total;
     }
-    auto matches = TRY(context.snapshot.fetch(piece.rids));
+    std::vector<Rid> rids;
+    for (const Walk::Match& match : piece.matches) rids.push_back(match.rid);
+    auto matches = TRY(context.snapshot.fetch(rids));
     // The conditions held the filter of the first page; whoever asks now may see less.
     if (page > 0) matches = TRY(admitted(context.snapshot, std::move(matches), access));
     auto includes = TRY(included(context, query, matches, access, answer.warnings));
-    for (auto& stored : matches)
-        answer.entries.push_back({std::move(stored), Page::Entry::Mode::match});
+    add_matches(query, piece, std::move(matches), answer);
     for (auto& stored : includes)
         answer.entries.push_back({std::move(stored), Page::Entry::Mode::include});
     if (context.cursors != nullptr) {

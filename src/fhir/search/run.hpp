@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -31,6 +32,10 @@ struct Answer {
     struct Entry {
         store::Stored stored;
         Page::Entry::Mode mode = Page::Entry::Mode::match;
+        /// The match is this contained resource of `stored`; an empty type: `stored` itself.
+        std::string contained_type{};
+        std::size_t contained_slot = 0;
+        std::optional<double> score{};
     };
     std::vector<Entry> entries;  ///< matches in order, then includes
     std::optional<std::int64_t> total;
@@ -67,6 +72,9 @@ struct RunContext {
     Cursors* cursors = nullptr;  ///< null: no next link is made
     std::string actor{};         ///< whose walk it is: another actor cannot use its cursor
     Instant now{};
+    /// The JSON of a stored version. Null: what needs bodies (includes of versions and canonicals,
+    /// scores) is left out.
+    std::function<Result<std::string>(const store::Stored&)> read{};
 };
 
 /// The first page of `query`.
