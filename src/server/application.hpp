@@ -14,7 +14,7 @@ namespace meridian::server {
 /// Threads that answer requests unless told otherwise. Many more than cores: a write waits on its
 /// worker for the fsync that it shares with all others in work, so the number of workers bounds the
 /// size of a commit group.
-inline constexpr unsigned default_workers = 128;
+inline constexpr unsigned default_workers = 320;
 
 struct ApplicationOptions {
     std::string data_folder;

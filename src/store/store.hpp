@@ -179,7 +179,7 @@ class Store {
     /// Errors: `busy` when the queue is full, `storage_full`, `unavailable` after a failed write or
     /// fsync.
     virtual Result<Receipt> commit(Commit commit) = 0;
-    /// Like commit, without waiting: `done` runs on the committer's thread and must be short.
+    /// Like commit, without waiting: `done` runs on a thread of the store and must be short.
     virtual void commit_later(Commit commit, std::function<void(Result<Receipt>)> done) = 0;
     /// Calls `listener` on the committer's thread after every group with the last position. For
     /// following views.

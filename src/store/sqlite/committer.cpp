@@ -3,8 +3,6 @@
 
 #include <sqlite3.h>
 
-#include <future>
-
 #include "base/limits.hpp"
 #include "base/log.hpp"
 
@@ -12,11 +10,14 @@ namespace meridian::store::sqlite {
 
 namespace {
 
-/// How long the last step of a checkpoint waits for readers of the old log before it is put off.
-constexpr int checkpoint_patience_milliseconds = 20;
+/// How long the last step of a checkpoint waits for readers of the old log before it is put off:
+/// every writer waits with it, so it is short until the log has become very long.
+constexpr int checkpoint_patience_milliseconds = 3;
+constexpr int long_log_patience_milliseconds = 50;
 constexpr int writing_patience_milliseconds = 5'000;
 /// Writes pause for so long before the log is copied back although it is still short.
 constexpr std::chrono::milliseconds idle_time{500};
+constexpr int long_log_checkpoints = 4;  ///< a log of so many times its usual length is very long
 
 int note_log_pages(void* pages, sqlite3*, const char*, int count) {
     static_cast<std::atomic<int>*>(pages)->store(count, std::memory_order_relaxed);
@@ -68,6 +69,7 @@ Committer::~Committer() {
 void Committer::submit(const std::shared_ptr<Task>& task) {
     {
         const std::lock_guard lock(mutex_);
+        task->round = round_;
         if (!stopping_ && queue_.size() < limits::commit_queue_max) {
             queue_.push_back(task);
             waiting_.notify_one();
@@ -78,36 +80,36 @@ void Committer::submit(const std::shared_ptr<Task>& task) {
                       : fail(Category::busy,
                              "too many commits are waiting for the disk; try again in a second");
     }
-    task->done(std::move(task->outcome));
+    answer_one(*task);
 }
 
 Result<Receipt> Committer::submit_and_wait(Commit commit) {
     if (on_own_thread())
         return fail(Category::fault,
                     "a commit listener called commit, which would wait for itself");
-    // Shared: the committer may still be inside set_value when this thread has its answer.
-    const auto promise = std::make_shared<std::promise<Result<Receipt>>>();
-    auto answer = promise->get_future();
     auto task = std::make_shared<Task>();
     task->commit = std::move(commit);
-    task->done = [promise](Result<Receipt> outcome) { promise->set_value(std::move(outcome)); };
+    return wait_for(task);
+}
+
+Result<Receipt> Committer::wait_for(const std::shared_ptr<Task>& task) {
     // Keeping the task until the answer is there lets this thread free its rows, not the
     // committer's.
     submit(task);
-    return answer.get();
+    while (!task->is_answered.load(std::memory_order_acquire)) {
+        const int seen = task->round->answers.load(std::memory_order_acquire);
+        if (!task->is_answered.load(std::memory_order_acquire)) task->round->answers.wait(seen);
+    }
+    return std::move(task->outcome);
 }
 
 Result<void> Committer::run_and_wait(std::function<Result<void>(Writer&)> job) {
     if (on_own_thread())
         return fail(Category::fault,
                     "a commit listener called the store, which would wait for itself");
-    const auto promise = std::make_shared<std::promise<Result<Receipt>>>();
-    auto answer = promise->get_future();
     auto task = std::make_shared<Task>();
     task->job = std::move(job);
-    task->done = [promise](Result<Receipt> outcome) { promise->set_value(std::move(outcome)); };
-    submit(task);
-    TRY(answer.get());
+    TRY(wait_for(task));
     return {};
 }
 
@@ -170,13 +172,30 @@ std::vector<std::shared_ptr<Task>> Committer::gather() {
         group.push_back(std::move(queue_.front()));
         queue_.pop_front();
     }
+    round_ = std::make_shared<Round>();
     room_.notify_all();
     return group;
 }
 
-void Committer::answer(std::vector<std::shared_ptr<Task>>& group) {
-    for (auto& task : group) {
-        if (task->done) task->done(std::move(task->outcome));
+void Committer::answer_one(Task& task) {
+    if (task.done) {
+        task.done(std::move(task.outcome));
+    } else {
+        task.is_answered.store(true, std::memory_order_release);
+    }
+}
+
+void Committer::answer(const std::vector<std::shared_ptr<Task>>& group) {
+    std::vector<std::shared_ptr<Round>> rounds;
+    for (const auto& task : group) {
+        if (rounds.empty() || rounds.back() != task->round) rounds.push_back(task->round);
+        answer_one(*task);
+    }
+    // One call to the system wakes all threads of a round. A call for each of them would take as
+    // long as half the group's writing, and those woken last would wait for those woken first.
+    for (const auto& round : rounds) {
+        round->answers.fetch_add(1, std::memory_order_release);
+        round->answers.notify_all();
     }
 }
 
@@ -203,7 +222,10 @@ void Committer::complete_checkpoint(int background) {
     sqlite3* handle = writer_->database().handle();
     int code = background;
     if (!is_lasting(code)) {
-        sqlite3_busy_timeout(handle, checkpoint_patience_milliseconds);
+        const bool is_long = log_pages_.load(std::memory_order_relaxed) >
+                             long_log_checkpoints * static_cast<int>(checkpoint_pages_);
+        sqlite3_busy_timeout(
+            handle, is_long ? long_log_patience_milliseconds : checkpoint_patience_milliseconds);
         code =
             sqlite3_wal_checkpoint_v2(handle, nullptr, SQLITE_CHECKPOINT_RESTART, nullptr, nullptr);
         sqlite3_busy_timeout(handle, writing_patience_milliseconds);

@@ -42,7 +42,10 @@ class Committer {
  private:
     void work();
     std::vector<std::shared_ptr<Task>> gather();
-    void answer(std::vector<std::shared_ptr<Task>>& group);
+    /// Submits and waits for the answer on the task's round.
+    Result<Receipt> wait_for(const std::shared_ptr<Task>& task);
+    static void answer_one(Task& task);
+    static void answer(const std::vector<std::shared_ptr<Task>>& group);
     /// Starts a checkpoint in the background when the write-ahead log is long, and completes one
     /// that has been started.
     void tend_log();
@@ -63,6 +66,7 @@ class Committer {
     std::condition_variable waiting_;
     std::condition_variable room_;
     std::deque<std::shared_ptr<Task>> queue_;
+    std::shared_ptr<Round> round_ = std::make_shared<Round>();  ///< of tasks that come now
     bool stopping_ = false;
     std::mutex listeners_mutex_;
     std::vector<std::function<void(Position)>> listeners_;

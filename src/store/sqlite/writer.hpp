@@ -23,11 +23,19 @@ namespace meridian::store::sqlite {
 
 class Writer;
 
+/// Where the threads of tasks that came at about the same time wait together.
+struct Round {
+    std::atomic<int> answers{0};
+};
+
 /// What waits for the committer: a commit, or another small piece of work on the writing
 /// connection.
 struct Task {
     Commit commit;
+    /// Called with the outcome; without it, somebody waits for is_answered on the round.
     std::function<void(Result<Receipt>)> done{};
+    std::shared_ptr<Round> round{};
+    std::atomic<bool> is_answered{false};
     std::function<Result<void>(Writer&)> job{};  ///< instead of the commit
     Result<Receipt> outcome{};
 };
