@@ -102,6 +102,9 @@ Result<bool> Followers::follow_batch(Follower& follower) {
     if (!entries.empty()) {
         TRY(follower.view->follow(*snapshot, entries));
         next = entries.back().position + 1;
+        // Whoever waits for the committer holds no snapshot: the committer may be waiting for the
+        // last reader of an old log.
+        snapshot.reset();
         TRY(store_.save_cursor(follower.view->name(), next));
     }
     const std::lock_guard lock(mutex_);

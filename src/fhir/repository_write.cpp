@@ -81,7 +81,13 @@ class Attempt {
     }
 
     bool writes_nothing() const { return commit_.changes.empty(); }
-    store::Commit take_commit() { return std::move(commit_); }
+    /// What is to be committed. The snapshot ends: the committer may have to wait for the last
+    /// reader of an old log, so nobody who waits for the committer may be one.
+    store::Commit take_commit() {
+        timeline_.reset();
+        snapshot_.reset();
+        return std::move(commit_);
+    }
 
     Result<std::vector<OperationResult>> results(const store::Receipt& receipt) {
         std::vector<OperationResult> results;

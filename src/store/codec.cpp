@@ -59,14 +59,63 @@ const Dictionary* dictionary_with(std::uint32_t id) {
     return found == all.by_id.end() ? nullptr : found->second;
 }
 
-ZSTD_CCtx* compressor() {
-    thread_local std::unique_ptr<ZSTD_CCtx, CompressorFree> context(ZSTD_createCCtx());
-    return context.get();
-}
+/// What one thread needs while it compresses: some megabytes, which is why the many threads that
+/// wait for the disk do not keep one each.
+struct Compressor {
+    std::unique_ptr<ZSTD_CCtx, CompressorFree> context{ZSTD_createCCtx()};
+    std::string scratch{};  ///< grows to a large body's size; saves a zeroed allocation each time
+};
+struct Decompressor {
+    std::unique_ptr<ZSTD_DCtx, DecompressorFree> context{ZSTD_createDCtx()};
+};
 
-ZSTD_DCtx* decompressor() {
-    thread_local std::unique_ptr<ZSTD_DCtx, DecompressorFree> context(ZSTD_createDCtx());
-    return context.get();
+/// Tools that threads take and give back; the one used last, still in the cache, goes out first.
+template <class Tool>
+class Shelf {
+ public:
+    class Loan {
+     public:
+        explicit Loan(Shelf& shelf) : shelf_(shelf), tool_(shelf.take()) {}
+        ~Loan() { shelf_.give_back(std::move(tool_)); }
+        Loan(const Loan&) = delete;
+        Loan& operator=(const Loan&) = delete;
+        Tool* operator->() { return tool_.get(); }
+
+     private:
+        Shelf& shelf_;
+        std::unique_ptr<Tool> tool_;
+    };
+    static Shelf& instance() {
+        static Shelf shelf;
+        return shelf;
+    }
+
+ private:
+    static constexpr std::size_t kept_max = 16;
+
+    std::unique_ptr<Tool> take() {
+        {
+            const std::lock_guard lock(mutex_);
+            if (!idle_.empty()) {
+                auto tool = std::move(idle_.back());
+                idle_.pop_back();
+                return tool;
+            }
+        }
+        return std::make_unique<Tool>();
+    }
+    void give_back(std::unique_ptr<Tool> tool) {
+        const std::lock_guard lock(mutex_);
+        if (idle_.size() < kept_max) idle_.push_back(std::move(tool));
+    }
+
+    std::mutex mutex_;
+    std::vector<std::unique_ptr<Tool>> idle_;
+};
+
+template <class Tool>
+typename Shelf<Tool>::Loan borrow() {
+    return typename Shelf<Tool>::Loan(Shelf<Tool>::instance());
 }
 
 void put_varint(std::uint64_t value, std::string& out) {
@@ -146,12 +195,14 @@ Result<void> expand(const Frame& frame, char* out) {
         std::memcpy(out, frame.payload.data(), frame.payload.size());
         return {};
     }
-    const std::size_t size = frame.dictionary == nullptr
-                                 ? ZSTD_decompressDCtx(decompressor(), out, frame.plain_bytes,
-                                                       frame.payload.data(), frame.payload.size())
-                                 : ZSTD_decompress_usingDDict(
-                                       decompressor(), out, frame.plain_bytes, frame.payload.data(),
-                                       frame.payload.size(), frame.dictionary->decompressor);
+    auto tool = borrow<Decompressor>();
+    const std::size_t size =
+        frame.dictionary == nullptr
+            ? ZSTD_decompressDCtx(tool->context.get(), out, frame.plain_bytes, frame.payload.data(),
+                                  frame.payload.size())
+            : ZSTD_decompress_usingDDict(tool->context.get(), out, frame.plain_bytes,
+                                         frame.payload.data(), frame.payload.size(),
+                                         frame.dictionary->decompressor);
     if (ZSTD_isError(size) != 0) return damaged(ZSTD_getErrorName(size));
     if (size != frame.plain_bytes) return damaged("its length is not the one it names");
     return {};
@@ -171,15 +222,15 @@ std::string encode(std::string_view type, std::string_view json, std::size_t sta
     put_varint(stamp_at, out);
     if (dictionary != nullptr) put_varint(dictionary->id, out);
     const std::size_t head = out.size();
-    thread_local std::string scratch;  // grows to the largest body of this thread; saves a zeroed
-                                       // allocation per resource
+    auto tool = borrow<Compressor>();
+    std::string& scratch = tool->scratch;
     const std::size_t bound = ZSTD_compressBound(json.size());
     if (scratch.size() < bound) scratch.resize(bound);
     const std::size_t size =
         dictionary == nullptr
-            ? ZSTD_compressCCtx(compressor(), scratch.data(), bound, json.data(), json.size(),
-                                compression_level)
-            : ZSTD_compress_usingCDict(compressor(), scratch.data(), bound, json.data(),
+            ? ZSTD_compressCCtx(tool->context.get(), scratch.data(), bound, json.data(),
+                                json.size(), compression_level)
+            : ZSTD_compress_usingCDict(tool->context.get(), scratch.data(), bound, json.data(),
                                        json.size(), dictionary->compressor);
     if (ZSTD_isError(size) == 0 && size < json.size()) {
         out.reserve(head + size);
