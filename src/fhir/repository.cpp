@@ -362,7 +362,9 @@ search::RunContext StoreRepository::run_context(store::Snapshot& snapshot,
             now(),
             [this](const store::Stored& stored) -> Result<std::string> {
                 return std::move(TRY(decode(stored)).json);
-            }};
+            },
+            &store_.names(),
+            base_url()};
 }
 
 Result<Page> StoreRepository::search(const Caller& caller, std::string_view type,
@@ -377,6 +379,11 @@ Result<Page> StoreRepository::search(const Caller& caller, std::string_view type
     parse.compartment_id = options.compartment_id;
     parse.count_only = options.count_only;
     parse.timeline = &timeline;
+    const search::SnapshotCanonicals canonicals(
+        *snapshot, [this](const store::Stored& stored) -> Result<std::string> {
+            return std::move(TRY(decode(stored)).json);
+        });
+    parse.canonicals = &canonicals;
     auto query = std::make_shared<const search::Query>(
         TRY(search::parse(*registry, store_.names(), type, parameters, parse)));
     options_.audit->record(caller, {"search", type, {}, query->self, true});

@@ -4,6 +4,7 @@
 #include "base/ids.hpp"
 #include "base/limits.hpp"
 #include "fhir/search/contained.hpp"
+#include "fhir/search/run.hpp"
 
 namespace meridian::fhir::search {
 
@@ -35,6 +36,27 @@ Condition none_of(Condition part) {
     Conditions parts;
     parts.push_back(std::move(part));
     return store::NoneOf{std::move(parts)};
+}
+
+Condition names_canonical(const Parameter& parameter, const std::vector<Canonical>& canonicals) {
+    store::HasReference by_version{parameter.name, {}};
+    store::HasReference by_url{parameter.name, {}};
+    for (const Canonical& canonical : canonicals) {
+        by_url.targets.push_back({0, canonical.url});
+        if (!canonical.version.empty())
+            by_version.targets.push_back({0, canonical.url + "|" + canonical.version});
+    }
+    Conditions any;
+    if (!by_version.targets.empty()) any.push_back(std::move(by_version));
+    if (!by_url.targets.empty()) {
+        // A reference with a version stands in the index by its URL alone as well, and is about
+        // that version only.
+        Conditions both;
+        both.push_back(std::move(by_url));
+        if (parameter.below_name != 0) both.push_back(none_of(store::HasAny{parameter.below_name}));
+        any.push_back(all_of(std::move(both)));
+    }
+    return any_of(std::move(any));
 }
 
 Condition Criteria::visible(std::string_view type, Condition where) const {
@@ -225,7 +247,8 @@ Result<Criterion> Criteria::common(std::string_view type, ParameterName name,
     }
     if (name.code == "_list") {
         Conditions any;
-        for (const auto part : split_value(value, ',')) any.push_back(TRY(by_list(part)));
+        for (const auto part : split_value(value, ','))
+            any.push_back(TRY(by_list(type, part, depth)));
         return Criterion{any_of(std::move(any)), nullptr};
     }
     if (name.code == "_filter") return Criterion{TRY(filter(type, value, depth)), nullptr};
@@ -294,11 +317,66 @@ Result<Condition> Criteria::by_update(std::string_view value) {
     return store::Nothing{};
 }
 
-Result<Condition> Criteria::by_list(std::string_view value) {
-    if (value.starts_with('$'))
+namespace {
+
+/// FHIR R4 lifecycle, "current resource lists": lists that a client names by what they are for.
+struct FunctionalList {
+    std::string_view name;
+    std::string_view code;   ///< in the list-example-use-codes of R4
+    std::string_view loinc;  ///< of the section that such a list stands in
+    bool only_medication;    ///< of allergies: those to medications
+};
+constexpr std::array<FunctionalList, 4> functional_lists{
+    {{"$current-problems", "problems", "11450-4", false},
+     {"$current-medications", "medications", "10160-0", false},
+     {"$current-allergies", "allergies", "48765-2", false},
+     {"$current-drug-allergies", "allergies", "48765-2", true}}};
+
+}  // namespace
+
+/// The items of the patient's current lists of that kind.
+Result<Condition> Criteria::by_functional_list(std::string_view type, std::string_view value,
+                                               unsigned depth) {
+    const auto known = std::find_if(functional_lists.begin(), functional_lists.end(),
+                                    [&](const auto& list) { return list.name == value; });
+    if (known == functional_lists.end()) {
         return fail(Category::unsupported,
-                    fmt::format("the functional list \"{}\" is not kept here", value.substr(0, 60)),
+                    fmt::format("there is no functional list \"{}\" here; there are: "
+                                "$current-problems, $current-medications, $current-allergies, "
+                                "$current-drug-allergies",
+                                value.substr(0, 60)),
                     "_list");
+    }
+    if (patients_.empty()) {
+        return fail(Category::incorrect,
+                    fmt::format("\"{}\" is the list of a patient: add patient=ID", value), "_list");
+    }
+    for (const std::string_view code : {"item", "code", "status", "patient"})
+        TRY(allow("List", code));
+    TokenValues codes;
+    const Parameter& code = *parameters_.find("List", "code");
+    add_code(code, "http://terminology.hl7.org/CodeSystem/list-example-use-codes", known->code,
+             codes);
+    add_code(code, "http://loinc.org", known->loinc, codes);
+    if (codes.values.empty()) return store::Nothing{};
+    Conditions all;
+    all.push_back(store::HasToken{code.name, std::move(codes.values)});
+    all.push_back(TRY(condition("List", "status", "current", depth + 1)));
+    all.push_back(store::HasReference{parameters_.find("List", "patient")->name, patients_});
+    const store::Name list = parameters_.type_name("List");
+    auto source = std::make_unique<Condition>(visible("List", all_of(std::move(all))));
+    Condition items =
+        store::ReferredBy{parameters_.find("List", "item")->name, list, std::move(source)};
+    if (!known->only_medication) return items;
+    if (type != "AllergyIntolerance") return store::Nothing{};
+    Conditions both;
+    both.push_back(std::move(items));
+    both.push_back(TRY(condition(type, "category", "medication", depth + 1)));
+    return all_of(std::move(both));
+}
+
+Result<Condition> Criteria::by_list(std::string_view type, std::string_view value, unsigned depth) {
+    if (value.starts_with('$')) return by_functional_list(type, value, depth);
     std::string id = TRY(unescape_value(value));
     if (id.starts_with("List/")) id.erase(0, 5);
     const Parameter* item = parameters_.find("List", "item");
@@ -325,15 +403,6 @@ Result<const Parameter*> Criteria::reference_parameter(std::string_view type, st
         return fail(
             Category::incorrect,
             fmt::format("\"{}\" of {} is no reference: nothing can be chained to it", code, type),
-            std::string(where));
-    }
-    const auto& types = parameter->element_types;
-    if (!types.empty() && std::find(types.begin(), types.end(), "Reference") == types.end()) {
-        return fail(
-            Category::unsupported,
-            fmt::format(
-                "\"{}\" of {} names its target by a canonical URL, which a chain cannot follow",
-                code, type),
             std::string(where));
     }
     if (!parameter->ready) {
@@ -411,8 +480,25 @@ Result<Conditions> Criteria::contained_targets(const Parameter& reference, std::
     return refers_to_contained(parameters_, names_, reference.name, target, where);
 }
 
+/// A canonical names its target by URL, and the URL is an identity of its own in the index: the
+/// targets are looked up first.
+Result<Condition> Criteria::follow_canonical(const Parameter& reference, std::string_view target,
+                                             const Condition& where) const {
+    if (options_.canonicals == nullptr) {
+        return fail(Category::unsupported,
+                    fmt::format("\"{}\" of {} names its target by a canonical URL, which cannot be "
+                                "followed here",
+                                reference.code, reference.type),
+                    reference.code);
+    }
+    const Condition seen = visible(target, clone(where));
+    return names_canonical(reference,
+                           TRY(options_.canonicals->named(parameters_.type_name(target), seen)));
+}
+
 Result<Condition> Criteria::follow(const Parameter& reference, std::string_view target,
                                    Condition where) const {
+    if (reference.is_only_canonical()) return follow_canonical(reference, target, where);
     Conditions any = TRY(contained_targets(reference, target, where));
     any.insert(any.begin(), TRY(hop(reference, target, std::move(where))));
     return any_of(std::move(any));
@@ -466,6 +552,14 @@ Result<Condition> Criteria::has(std::string_view type, std::string_view name,
     if (parameters_.type_name(source) == 0)
         return unknown(fmt::format("\"{}\" is no resource type", source.substr(0, 60)), name);
     const Parameter* reference = TRY(reference_parameter(source, code, name));
+    if (reference->is_only_canonical()) {
+        return fail(
+            Category::unsupported,
+            fmt::format("\"{}\" of {} names its target by a canonical URL, which _has cannot "
+                        "follow",
+                        code, source),
+            std::string(name));
+    }
     if (!reference->can_lead_to(type)) {
         return fail(Category::incorrect,
                     fmt::format("\"{}\" of {} never refers to a {}; it refers to: {}", code, source,

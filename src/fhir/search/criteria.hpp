@@ -46,6 +46,9 @@ class Criteria {
         return options_.access->allow_parameter(type, code);
     }
 
+    /// Whom the search is about, before any condition is built.
+    void set_patients(std::vector<store::Identity> patients) { patients_ = std::move(patients); }
+
     int zone_minutes() const { return options_.zone_minutes; }
 
     /// True when the last error of build() was an unknown parameter or modifier, which lenient
@@ -73,7 +76,9 @@ class Criteria {
                              unsigned depth);
     Result<store::Condition> by_id(std::string_view type, ParameterName name, const Values& values);
     Result<store::Condition> by_update(std::string_view value);
-    Result<store::Condition> by_list(std::string_view value);
+    Result<store::Condition> by_list(std::string_view type, std::string_view value, unsigned depth);
+    Result<store::Condition> by_functional_list(std::string_view type, std::string_view value,
+                                                unsigned depth);
     Result<store::Condition> chain(std::string_view type, std::string_view name, std::size_t dot,
                                    std::string_view value, unsigned depth);
     Result<store::Condition> hop(const Parameter& reference, std::string_view target,
@@ -81,6 +86,8 @@ class Criteria {
     /// FHIR R4 §3.1.1.5.8: a chain is evaluated inside contained resources as well.
     Result<store::Conditions> contained_targets(const Parameter& reference, std::string_view target,
                                                 const store::Condition& where) const;
+    Result<store::Condition> follow_canonical(const Parameter& reference, std::string_view target,
+                                              const store::Condition& where) const;
     Result<std::vector<std::string>> chain_targets(const Parameter& reference,
                                                    std::string_view modifier,
                                                    std::string_view rest);
@@ -141,6 +148,7 @@ class Criteria {
     const store::Names& names_;
     const ParseOptions& options_;
     bool was_unknown_ = false;
+    std::vector<store::Identity> patients_;
     bool in_filter_ = false;  ///< while a _filter is read
     std::vector<Query::Untyped> untyped_;
 };

@@ -101,11 +101,18 @@ Result<Condition> Criteria::hierarchy(const Asked& asked, const Values& values) 
     for (const auto value : values) {
         const std::string text = TRY(unescape_value(value));
         if (parameter.below_name != 0 && text.find(':') != std::string::npos) {
-            if (!is_below)
-                return fail(Category::unsupported,
-                            "\":above\" works for hierarchies, not for versions of canonicals",
-                            std::string(asked.name));
             const bool has_version = text.find('|') != std::string::npos;
+            if (!is_below) {
+                // The version itself and each version that it lies below: 1.2.3, 1.2, 1.
+                store::HasReference above{parameter.name, {{0, text}}};
+                const std::size_t bar = text.find('|');
+                for (std::size_t dot = text.rfind('.');
+                     has_version && dot != std::string::npos && dot > bar;
+                     dot = text.rfind('.', dot - 1))
+                    above.targets.push_back({0, text.substr(0, dot)});
+                any.push_back(std::move(above));
+                continue;
+            }
             any.push_back(store::HasReference{has_version ? parameter.below_name : parameter.name,
                                               {{0, text}}});
             continue;

@@ -109,6 +109,20 @@ ReferenceParts split_reference(std::string_view reference, std::string_view base
     return parts;
 }
 
+store::Version reference_version(std::string_view reference) {
+    constexpr std::string_view history = "/_history/";
+    const std::size_t at = reference.find(history);
+    if (at == std::string_view::npos) return 0;
+    const std::string_view text = reference.substr(at + history.size());
+    store::Version version = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), version);
+    return error == std::errc() && end == text.data() + text.size() && version > 0 ? version : 0;
+}
+
+std::string versioned_marker(std::string_view type) {
+    return std::string(type) + "#versioned";
+}
+
 std::optional<store::Identity> reference_identity(const Parameters& parameters,
                                                   std::string_view reference,
                                                   std::string_view base_url) {
@@ -194,8 +208,10 @@ bool Extraction::emit_value(const EmitGroup& group, const Json& value) {
             return canonical(group, value.text());
         case Emitter::reference_uri: {
             bool any = false;
-            for (const EmitTarget& target : group.targets)
+            for (const EmitTarget& target : group.targets) {
                 any = reference_to(target, value.text(), {}) || any;
+                note(target, value.text());
+            }
             return any;
         }
         case Emitter::reference_resource:
@@ -585,6 +601,17 @@ std::string_view Extraction::contained_type(std::string_view fragment) const {
     return place ? parameters_.type_text(place->type) : std::string_view();
 }
 
+/// What an include has to look at in full.
+void Extraction::note(const EmitTarget& target, std::string_view text) {
+    if (text.empty() || text.front() == '#') return;
+    if (options_.references != nullptr)
+        options_.references->push_back({target.parameter, std::string(text)});
+    if (has_versioned_ || reference_version(text) == 0) return;
+    has_versioned_ = true;
+    rows_.tokens.push_back(
+        {names_.intern(store::NameKind::parameter, versioned_marker(target.parameter->type)), 1});
+}
+
 /// A reference to a contained resource leads to its place in this container.
 void Extraction::local_reference(const Parameter& parameter, std::string_view fragment) {
     const auto place = contained_ == nullptr ? std::nullopt : contained_->find(fragment);
@@ -634,8 +661,11 @@ bool Extraction::reference(const EmitGroup& group, const Json& value) {
     const std::string_view stated_type = value.string_at("type");
     const std::string_view text = value.string_at("reference");
     bool any = false;
-    for (const EmitTarget& target : group.targets)
-        any = reference_to(target, text, stated_type) || any;
+    for (const EmitTarget& target : group.targets) {
+        if (!reference_to(target, text, stated_type)) continue;
+        note(target, text);
+        any = true;
+    }
     if (const Json* identifier = value.find("identifier"))
         reference_identifier(group, *identifier, stated_type);
     return any;
@@ -649,6 +679,7 @@ bool Extraction::canonical(const EmitGroup& group, std::string_view text) {
     bool any = false;
     for (const EmitTarget& target : group.targets) {
         any = reference_to(target, url, {}) || any;
+        note(target, text);
         if (bar == std::string_view::npos) continue;
         rows_.references.push_back({target.parameter->name, {0, std::string(text)}});
         if (target.parameter->below_name == 0) continue;
@@ -668,8 +699,10 @@ bool Extraction::inner_resource(const EmitGroup& group, const Json& value) {
     const store::Name name = parameters_.type_name(type);
     if (name == 0 || id.empty()) return false;
     for (const EmitTarget& target : group.targets) {
-        if (target.parameter->can_lead_to(type))
-            rows_.references.push_back({target.parameter->name, {name, std::string(id)}});
+        if (!target.parameter->can_lead_to(type)) continue;
+        rows_.references.push_back({target.parameter->name, {name, std::string(id)}});
+        if (options_.references != nullptr)
+            options_.references->push_back({target.parameter, fmt::format("{}/{}", type, id)});
     }
     return true;
 }

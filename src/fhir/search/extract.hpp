@@ -3,7 +3,9 @@
 
 #include <optional>
 #include <span>
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/json.hpp"
 #include "fhir/search/parameters.hpp"
@@ -13,12 +15,21 @@
 /// Resource → index rows.
 namespace meridian::fhir::search {
 
+/// A reference as a resource holds it.
+struct FoundReference {
+    const Parameter* parameter;
+    std::string text;  ///< with its version, when it has one
+};
+
 struct ExtractOptions {
     /// This server's FHIR base without a trailing "/": absolute references below it are stored as
     /// relative ones.
     std::string_view base_url{};
     /// Zone of dates with a time but without a zone, minutes east of UTC.
     int zone_minutes = 0;
+    /// When set, takes all references that reference parameters find, those to contained resources
+    /// left out.
+    std::vector<FoundReference>* references = nullptr;
 };
 
 /// All index rows of a resource version: search parameters with their twins, full text, the
@@ -35,6 +46,12 @@ store::Rows extract(const Parameters& parameters, std::string_view type, const J
 store::Rows extract_only(const Parameters& parameters, std::string_view type, const Json& resource,
                          store::Names& names, std::span<const store::Name> params,
                          const ExtractOptions& options = {});
+
+/// The version that a reference text asks for: 2 for "Patient/7/_history/2"; 0 for none.
+store::Version reference_version(std::string_view reference);
+/// The token that resources of `type` with a reference to a certain version have
+/// ("Observation#versioned"); an include reads those in full. Value: 1.
+std::string versioned_marker(std::string_view type);
 
 /// A reference as index rows name it. "Patient/7", "Patient/7/_history/2" and
 /// "<base_url>/Patient/7" are one identity; anything else is of type 0 with the whole text as id.

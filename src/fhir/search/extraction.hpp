@@ -97,6 +97,7 @@ class Extraction {
     bool reference(const EmitGroup& group, const Json& value);
     bool reference_to(const EmitTarget& target, std::string_view text,
                       std::string_view stated_type);
+    void note(const EmitTarget& target, std::string_view text);
     void local_reference(const Parameter& parameter, std::string_view fragment);
     bool reference_identifier(const EmitGroup& group, const Json& identifier,
                               std::string_view stated_type);
@@ -134,6 +135,7 @@ class Extraction {
         contained_;  ///< of this resource or of the one around it; may be null
     std::vector<PatientHit> patients_;
     std::string scratch_;
+    bool has_versioned_ = false;
 };
 
 }  // namespace meridian::fhir::search

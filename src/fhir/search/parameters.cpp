@@ -615,6 +615,15 @@ bool Parameter::is_plain_code() const {
            });
 }
 
+bool Parameter::may_be_canonical() const {
+    return kind == SearchType::reference &&
+           (contains(element_types, "canonical") || contains(element_types, "uri"));
+}
+
+bool Parameter::is_only_canonical() const {
+    return may_be_canonical() && !contains(element_types, "Reference");
+}
+
 bool Parameter::can_lead_to(std::string_view target) const {
     return targets.empty() || contains(targets, target) || contains(targets, "Resource");
 }

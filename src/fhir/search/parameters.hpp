@@ -69,6 +69,10 @@ struct Parameter {
     /// True when all its elements are of type code or id: tokens differ by case.
     bool is_plain_code() const;
     bool can_lead_to(std::string_view target) const;
+    /// A reference some of whose elements name their target by a canonical URL, and one all of
+    /// whose elements do.
+    bool may_be_canonical() const;
+    bool is_only_canonical() const;
 };
 
 /// The registry: all R4 parameters of all concrete types (own, DomainResource's and Resource's) and

@@ -7,6 +7,7 @@
 #include "fhir/search/contained.hpp"
 #include "fhir/search/criteria.hpp"
 #include "fhir/search/run.hpp"
+#include "fhir/search/score.hpp"
 
 namespace meridian::fhir::search {
 namespace {
@@ -53,17 +54,20 @@ class QueryBuilder {
                                                          limits::search_parameters_max));
         }
         TRY(choose_types(type, given));
+        criteria_.set_patients(patients_in(given));
         for (const auto& [name, value] : given) TRY(add(name, value));
         TRY(check_whole());
         TRY(resolve_sort());
         for (TypePlan& plan : plans_) TRY(add_types(plan));
         collapse_types();
+        TRY(check_score());
         query_.untyped = std::move(criteria_.untyped());
         query_.self = query_string(used_);
         return std::move(query_);
     }
 
  private:
+    std::vector<store::Identity> patients_in(const QueryParameters& given) const;
     Result<void> choose_types(std::string_view type, const QueryParameters& given);
     Result<void> add(const std::string& name, const std::string& value);
     Result<void> add_filter(const std::string& name, const std::string& value);
@@ -81,6 +85,7 @@ class QueryBuilder {
     Result<Condition> compartment(const std::string& type);
     void use_patient_path(const TypePlan& plan, std::vector<Criterion>& criteria, Conditions& all);
     void collapse_types();
+    Result<void> check_score() const;
     void warn(std::string message, std::string_view where) {
         query_.warnings.push_back(
             {Severity::warning, "not-supported", std::move(message), std::string(where)});
@@ -138,6 +143,29 @@ Result<void> QueryBuilder::choose_types(std::string_view type, const QueryParame
     }
     for (auto& name : types) plans_.push_back({std::move(name), {}});
     return {};
+}
+
+/// Whom the search is about: the patients of a functional list.
+std::vector<store::Identity> QueryBuilder::patients_in(const QueryParameters& given) const {
+    const store::Name patient = parameters_.type_name("Patient");
+    std::vector<store::Identity> patients;
+    if (options_.compartment_type == "Patient")
+        patients.push_back({patient, options_.compartment_id});
+    for (const auto& [name, value] : given) {
+        if (name != "patient" && name != "subject" && name != "patient:Patient" &&
+            name != "subject:Patient")
+            continue;
+        for (const auto part : split_value(value, ',')) {
+            if (is_fhir_id(part)) {
+                patients.push_back({patient, std::string(part)});
+            } else if (const auto identity =
+                           reference_identity(parameters_, part, options_.base_url);
+                       identity && identity->type == patient) {
+                patients.push_back(*identity);
+            }
+        }
+    }
+    return patients;
 }
 
 Result<void> QueryBuilder::add(const std::string& name, const std::string& value) {
@@ -333,19 +361,6 @@ Result<void> QueryBuilder::add_include(bool reverse, std::string_view modifier,
                                     include.source_type, include.code.substr(0, 80)),
                         where);
                 }
-                const auto& element_types = parameter->element_types;
-                const bool is_canonical = !element_types.empty() &&
-                                          std::find(element_types.begin(), element_types.end(),
-                                                    "canonical") != element_types.end() &&
-                                          std::find(element_types.begin(), element_types.end(),
-                                                    "Reference") == element_types.end();
-                if (is_canonical) {
-                    return fail(Category::unsupported,
-                                fmt::format("\"{}\" of {} names its target by a canonical URL, "
-                                            "which an include cannot follow",
-                                            include.code, include.source_type),
-                                where);
-                }
                 TRY(criteria_.allow(include.source_type, include.code));
             }
         }
@@ -370,9 +385,6 @@ Result<store::Order> QueryBuilder::order_of(const std::string& type, std::string
     const std::string_view code = is_descending ? key.substr(1) : key;
     if (code == "_id") return store::Order{store::SortKind::id, 0, is_descending};
     if (code == "_lastUpdated") return store::Order{store::SortKind::updated, 0, is_descending};
-    if (code == "_score")
-        return fail(Category::unsupported,
-                    "full text is not scored: \"_score\" cannot be sorted by", "_sort");
     const Parameter* parameter = parameters_.find(type, code);
     if (parameter == nullptr) {
         return criteria_.unknown(
@@ -406,6 +418,12 @@ Result<void> QueryBuilder::resolve_sort() {
     for (const auto key : split_value(sort_, ',')) {
         if (key.empty() || key == "-") continue;
         criteria_.forget_unknown();
+        if (key == "_score" || key == "-_score") {
+            // Nobody asks for the least relevant: either way the best match comes first.
+            query_.by_score = true;
+            (used += used.empty() ? "" : ",") += key;
+            continue;
+        }
         auto order = order_of(plans_.front().type, key);
         if (!order && criteria_.was_unknown() && options_.lenient &&
             order.error().category == Category::incorrect) {
@@ -427,6 +445,10 @@ Result<void> QueryBuilder::resolve_sort() {
         }
         query_.order.push_back(*order);
         (used += used.empty() ? "" : ",") += key;
+    }
+    if (query_.by_score && (!query_.order.empty() || contained_ != Contained::no)) {
+        return fail(Category::incorrect,
+                    "\"_score\" is sorted by alone, and not for contained resources", "_sort");
     }
     // The self link names what was really sorted by.
     std::erase_if(used_, [](const auto& pair) { return pair.first == "_sort"; });
@@ -648,6 +670,19 @@ Result<void> QueryBuilder::add_types(TypePlan& plan) {
         query_.types.push_back(std::move(whole));
     }
     std::move(inside.begin(), inside.end(), std::back_inserter(query_.types));
+    return {};
+}
+
+Result<void> QueryBuilder::check_score() const {
+    if (!query_.by_score) return {};
+    for (const TypeFilter& filter : query_.types) {
+        if (text_terms(filter.where).empty()) {
+            return fail(Category::incorrect,
+                        "\"_score\" is the relevance of a full-text match: search by _content or "
+                        "_text to sort by it",
+                        "_sort");
+        }
+    }
     return {};
 }
 

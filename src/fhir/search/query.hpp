@@ -37,6 +37,24 @@ class ConceptSource {
                                                std::string_view code) const = 0;
 };
 
+/// What references name a conformance resource by.
+struct Canonical {
+    std::string url;
+    std::string version;  ///< empty when the resource has none
+};
+/// The conformance resources that satisfy a condition, for chains over canonical references. See
+/// SnapshotCanonicals in run.hpp.
+class CanonicalSource {
+ public:
+    virtual ~CanonicalSource() = default;
+    /// Errors: `too_large` for more than limits::conditional_matches_max; the store's.
+    virtual Result<std::vector<Canonical>> named(store::Name type,
+                                                 const store::Condition& where) const = 0;
+};
+/// Resources whose `parameter` names one of them: by "url|version", or by the url alone.
+store::Condition names_canonical(const Parameter& parameter,
+                                 const std::vector<Canonical>& canonicals);
+
 /// Where a moment lies in the log: _lastUpdated becomes a range of positions. See SnapshotTimeline
 /// in run.hpp.
 class Timeline {
@@ -62,6 +80,8 @@ struct ParseOptions {
     const ConceptSource* concepts =
         nullptr;  ///< null: :in, :not-in, :above, :below on tokens are `unsupported`
     const Timeline* timeline = nullptr;  ///< null: _lastUpdated is `unsupported`
+    const CanonicalSource* canonicals =
+        nullptr;  ///< null: chains over canonical references are `unsupported`
 };
 
 /// One _include or _revinclude.
@@ -91,6 +111,7 @@ struct Query {
     std::string type;                 ///< as asked; empty = system search
     std::vector<TypeFilter> types;    ///< one, or several for _type=A,B
     std::vector<store::Order> order;  ///< the same for every type
+    bool by_score = false;            ///< the most relevant first; `order` is empty then
     std::vector<Include> includes;
     std::size_t count = 0;    ///< page size, at most limits::page_size_max
     bool count_only = false;  ///< _summary=count, _count=0

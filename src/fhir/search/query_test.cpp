@@ -328,12 +328,9 @@ TEST_F(SearchQuery, LimitsAreNamed) {
               "error: the filter is nested too deep");
     EXPECT_EQ(planned("Condition", "_content=" + std::string(200, '(')),
               "error: parentheses are nested too deep");
-    EXPECT_EQ(planned("QuestionnaireResponse", "_include=QuestionnaireResponse:questionnaire"),
-              "error: \"questionnaire\" of QuestionnaireResponse names its target by a canonical "
-              "URL, which an include cannot follow");
     EXPECT_EQ(planned("QuestionnaireResponse", "questionnaire.title=x"),
               "error: \"questionnaire\" of QuestionnaireResponse names its target by a canonical "
-              "URL, which a chain cannot follow");
+              "URL, which cannot be followed here");
     EXPECT_EQ(planned("Patient", "_id:missing=true"), "nothing");
 }
 
@@ -445,6 +442,14 @@ TEST_F(SearchQuery, ResultParameters) {
               "error: _summary=text and includes exclude each other");
     EXPECT_EQ(planned("Patient", "_include=Patient:name"),
               "error: Patient has no reference parameter \"name\" to include by");
+    EXPECT_TRUE(
+        planned("Patient", "_sort=_score").starts_with("error: \"_score\" is the relevance"));
+    EXPECT_TRUE(planned("Patient", "_content=x&_sort=_score,name")
+                    .starts_with("error: \"_score\" is sorted by alone"));
+    EXPECT_EQ(planned("Condition", "_list=$current-problems"),
+              "error: \"$current-problems\" is the list of a patient: add patient=ID");
+    EXPECT_TRUE(planned("Condition", "patient=1&_list=$past-problems")
+                    .starts_with("error: there is no functional list \"$past-problems\" here"));
     EXPECT_EQ(planned("Patient", "_contained=maybe"),
               "error: _contained takes true, false or both, not \"maybe\"");
 }

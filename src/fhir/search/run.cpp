@@ -5,6 +5,7 @@
 
 #include "base/hash.hpp"
 #include "base/limits.hpp"
+#include "fhir/search/score.hpp"
 
 namespace meridian::fhir::search {
 
@@ -24,6 +25,29 @@ Result<store::Position> SnapshotTimeline::first_from(Instant instant) const {
         }
     }
     return low;
+}
+
+Result<std::vector<Canonical>> SnapshotCanonicals::named(store::Name type,
+                                                         const store::Condition& where) const {
+    store::Plan plan;
+    plan.type = type;
+    plan.where = clone(where);
+    plan.limit = limits::conditional_matches_max;
+    const store::Matches matches = TRY(snapshot_.search(plan));
+    if (matches.more) {
+        return fail(Category::too_large,
+                    fmt::format("a chain over canonical references may lead to at most {} "
+                                "resources: ask for fewer",
+                                plan.limit));
+    }
+    std::vector<Canonical> found;
+    for (const store::Stored& stored : TRY(snapshot_.fetch(matches.rids))) {
+        const JsonDocument document = TRY(JsonDocument::parse(TRY(read_(stored))));
+        const std::string_view url = document.root().string_at("url");
+        if (!url.empty())
+            found.push_back({std::string(url), std::string(document.root().string_at("version"))});
+    }
+    return found;
 }
 
 /// One client's way through a result. What was given out is fixed; what follows is looked up when
@@ -290,9 +314,41 @@ Result<void> fix(const RunContext& context, Walk& walk, std::size_t wanted) {
     return {};
 }
 
+/// All results of a search that is sorted by relevance: what matched is read and scored at once.
+Result<void> fix_by_score(const RunContext& context, Walk& walk) {
+    const Query& query = *walk.query;
+    if (walk.is_complete) return {};
+    if (!context.read || context.names == nullptr)
+        return fail(Category::unsupported, "\"_score\" cannot be sorted by here", "_sort");
+    std::vector<std::pair<double, Walk::Match>> all;
+    for (std::size_t i = 0; i < query.types.size(); ++i) {
+        const std::size_t room = limits::page_window_ids_max - all.size();
+        const store::Matches matches =
+            TRY(context.snapshot.search(plan_of(query, query.types[i], room + 1)));
+        if (matches.more || matches.rids.size() > room) {
+            return fail(
+                Category::too_large,
+                fmt::format("at most {} matches are sorted by relevance: narrow the search, "
+                            "or sort by something else",
+                            limits::page_window_ids_max),
+                "_sort");
+        }
+        const auto stored = TRY(context.snapshot.fetch(matches.rids));
+        const auto found = TRY(scores(context, text_terms(query.types[i].where), stored));
+        for (std::size_t j = 0; j < stored.size(); ++j)
+            all.push_back({found[j], {stored[j].rid, i}});
+    }
+    std::stable_sort(all.begin(), all.end(),
+                     [](const auto& a, const auto& b) { return a.first > b.first; });
+    for (const auto& [score, match] : all) walk.fixed.push_back(match);
+    walk.is_complete = true;
+    return {};
+}
+
 Result<Piece> sorted_page(const RunContext& context, Walk& walk, std::size_t page) {
     const std::size_t count = walk.query->count;
-    TRY(fix(context, walk, (page + 1) * count));
+    TRY(walk.query->by_score ? fix_by_score(context, walk)
+                             : fix(context, walk, (page + 1) * count));
     Piece piece;
     const std::size_t from = std::min(page * count, walk.fixed.size());
     const std::size_t to = std::min(from + count, walk.fixed.size());
@@ -320,6 +376,20 @@ void add_matches(const Query& query, const Piece& piece, std::vector<store::Stor
     }
 }
 
+/// FHIR R4 §3.1.1.5.1: how relevant each full-text match is.
+Result<void> add_scores(const RunContext& context, const Query& query, Answer& answer) {
+    if (!context.read || context.names == nullptr) return {};
+    for (const TypeFilter& filter : query.types) {
+        const auto terms = text_terms(filter.where);
+        if (terms.empty() || filter.name == 0) continue;
+        for (Answer::Entry& entry : answer.entries) {
+            if (entry.stored.type == filter.name)
+                entry.score = TRY(scores(context, terms, {&entry.stored, 1})).front();
+        }
+    }
+    return {};
+}
+
 /// Looks up, fetches and links one page of a walk.
 Result<Answer> page_of(const RunContext& context, const std::shared_ptr<Walk>& walk,
                        std::size_t page, const AccessFilter& access) {
@@ -332,11 +402,12 @@ Result<Answer> page_of(const RunContext& context, const std::shared_ptr<Walk>& w
     Piece piece;
     {
         const std::scoped_lock lock(walk->mutex);
-        if (query.order.empty() && page >= walk->starts.size())
+        const bool is_sorted = !query.order.empty() || query.by_score;
+        if (!is_sorted && page >= walk->starts.size())
             return fail(Category::gone,
                         "this page link is not valid any more: run the search again");
-        piece = TRY(query.order.empty() ? unsorted_page(context, *walk, page)
-                                        : sorted_page(context, *walk, page));
+        piece = TRY(is_sorted ? sorted_page(context, *walk, page)
+                              : unsorted_page(context, *walk, page));
         if (page == 0 && !piece.more && query.total != Total::none)
             walk->total = static_cast<std::int64_t>(piece.matches.size());
         answer.total = walk->total;
@@ -348,6 +419,7 @@ Result<Answer> page_of(const RunContext& context, const std::shared_ptr<Walk>& w
     if (page > 0) matches = TRY(admitted(context.snapshot, std::move(matches), access));
     auto includes = TRY(included(context, query, matches, access, answer.warnings));
     add_matches(query, piece, std::move(matches), answer);
+    TRY(add_scores(context, query, answer));
     for (auto& stored : includes)
         answer.entries.push_back({std::move(stored), Page::Entry::Mode::include});
     if (context.cursors != nullptr) {

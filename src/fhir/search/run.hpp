@@ -27,6 +27,20 @@ class SnapshotTimeline : public Timeline {
     store::Snapshot& snapshot_;
 };
 
+/// A CanonicalSource that searches a snapshot and reads what it finds.
+class SnapshotCanonicals : public CanonicalSource {
+ public:
+    using Read = std::function<Result<std::string>(const store::Stored&)>;
+    SnapshotCanonicals(store::Snapshot& snapshot, Read read)
+        : snapshot_(snapshot), read_(std::move(read)) {}
+    Result<std::vector<Canonical>> named(store::Name type,
+                                         const store::Condition& where) const override;
+
+ private:
+    store::Snapshot& snapshot_;
+    Read read_;
+};
+
 /// One page of a search. Bodies are in stored form: the Repository opens them.
 struct Answer {
     struct Entry {
@@ -75,6 +89,8 @@ struct RunContext {
     /// The JSON of a stored version. Null: what needs bodies (includes of versions and canonicals,
     /// scores) is left out.
     std::function<Result<std::string>(const store::Stored&)> read{};
+    store::Names* names = nullptr;  ///< with `read`
+    std::string base_url{};         ///< this server's FHIR base, for absolute references to its own
 };
 
 /// The first page of `query`.

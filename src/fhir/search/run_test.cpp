@@ -535,5 +535,158 @@ TEST_F(SearchRun, CustomParametersAreIndexedAndThenSearchable) {
         "accepted");
 }
 
+TEST_F(SearchRun, AnIncludeBringsTheVersionThatIsAskedFor) {
+    put(R"({"resourceType":"Patient","id":"p","gender":"male","managingOrganization":{"reference":"Organization/o"}})");
+    put(R"({"resourceType":"Patient","id":"p","gender":"female"})");
+    put(R"({"resourceType":"Patient","id":"p","gender":"other"})");
+    put(R"({"resourceType":"Organization","id":"o"})");
+    const auto versions = [&](std::string_view text) {
+        const auto found = answer("Observation", text);
+        Ids all;
+        if (!found) return Ids{found.error().message};
+        for (const auto& entry : found->entries) {
+            if (entry.mode == Page::Entry::Mode::include)
+                all.push_back(fmt::format("{}/{}", entry.stored.id, entry.stored.version));
+        }
+        std::sort(all.begin(), all.end());
+        return all;
+    };
+    const auto put_observation = [&](std::string_view id, std::string_view reference) {
+        put(fmt::format(
+            R"({{"resourceType":"Observation","id":"{}","status":"final","code":{{"text":"x"}},"subject":{{"reference":"{}"}}}})",
+            id, reference));
+    };
+    put_observation("a", "Patient/p");
+    EXPECT_EQ(versions("_include=Observation:subject"), Ids{"p/3"});
+    put_observation("b", "Patient/p/_history/1");
+    EXPECT_EQ(versions("_id=b&_include=Observation:subject"), Ids{"p/1"});
+    EXPECT_EQ(versions("_id=b&_include=Observation:subject:Group"), Ids{});
+    EXPECT_EQ(versions("_id=b&_include=*"), Ids{"p/1"});
+    EXPECT_EQ(versions("_include=Observation:subject"), (Ids{"p/1", "p/3"}));
+    // The old version's own references are followed from there.
+    EXPECT_EQ(versions("_id=b&_include=Observation:subject&_include:iterate=Patient:organization"),
+              (Ids{"o/1", "p/1"}));
+    put_observation("c", "http://here/fhir/Patient/p/_history/3");
+    put_observation("d", "Patient/p/_history/9");
+    EXPECT_EQ(versions("_id=c&_include=Observation:subject"), Ids{"p/3"});
+    EXPECT_EQ(versions("_id=d&_include=Observation:subject"), Ids{});
+    EXPECT_EQ(find("Observation", "subject=Patient/p"), (Ids{"a", "b", "c", "d"}));
+}
+
+TEST_F(SearchRun, CanonicalReferencesAreFollowed) {
+    put(R"({"resourceType":"Questionnaire","id":"q1","url":"http://x/q","version":"1.0","status":"active","title":"Sleep"})");
+    put(R"({"resourceType":"Questionnaire","id":"q2","url":"http://x/q","version":"2.0","status":"active","title":"Sleep better"})");
+    put(R"({"resourceType":"Questionnaire","id":"other","url":"http://x/other","status":"active","title":"Food"})");
+    const auto put_response = [&](std::string_view id, std::string_view questionnaire) {
+        put(fmt::format(
+            R"({{"resourceType":"QuestionnaireResponse","id":"{}","status":"completed","questionnaire":"{}"}})",
+            id, questionnaire));
+    };
+    put_response("r1", "http://x/q|1.0");
+    put_response("r2", "http://x/q|2.0");
+    put_response("r3", "http://x/q");
+    put_response("r4", "http://x/other");
+    EXPECT_EQ(find("QuestionnaireResponse", "questionnaire.title=sleep"), (Ids{"r1", "r2", "r3"}));
+    EXPECT_EQ(find("QuestionnaireResponse", "questionnaire.title=sleep better"), (Ids{"r2", "r3"}));
+    EXPECT_EQ(find("QuestionnaireResponse", "questionnaire.version=1.0"), (Ids{"r1", "r3"}));
+    EXPECT_EQ(find("QuestionnaireResponse", "questionnaire.title=nothing"), Ids{});
+    EXPECT_EQ(
+        find("QuestionnaireResponse", "questionnaire.title=sleep", std::make_shared<AllBut>("q2")),
+        (Ids{"r1", "r3"}));
+    EXPECT_EQ(
+        included_by("QuestionnaireResponse", "_id=r1&_include=QuestionnaireResponse:questionnaire"),
+        Ids{"q1"});
+    EXPECT_EQ(
+        included_by("QuestionnaireResponse", "_id=r3&_include=QuestionnaireResponse:questionnaire"),
+        (Ids{"q1", "q2"}));
+    EXPECT_EQ(
+        included_by("Questionnaire", "_id=q1&_revinclude=QuestionnaireResponse:questionnaire"),
+        (Ids{"r1", "r3"}));
+    EXPECT_EQ(find("QuestionnaireResponse", "questionnaire:below=http://x/q|2"), Ids{"r2"});
+    put_response("r5", "http://x/q|2");
+    EXPECT_EQ(find("QuestionnaireResponse", "questionnaire:above=http://x/q|2.0.1"),
+              (Ids{"r2", "r5"}));
+    EXPECT_EQ(find("Questionnaire", "_has:QuestionnaireResponse:questionnaire:status=completed")
+                  .front()
+                  .substr(0, 7),
+              "error: ");
+}
+
+TEST_F(SearchRun, FunctionalListsAreThePatientsCurrentOnes) {
+    const auto put_list = [&](std::string_view id, std::string_view patient,
+                              std::string_view status, std::string_view code,
+                              std::string_view item) {
+        put(fmt::format(
+            R"({{"resourceType":"List","id":"{}","status":"{}","mode":"working","subject":{{"reference":"Patient/{}"}},"code":{{"coding":[{{{}}}]}},"entry":[{{"item":{{"reference":"{}"}}}}]}})",
+            id, status, patient, code, item));
+    };
+    constexpr std::string_view problems =
+        R"("system":"http://terminology.hl7.org/CodeSystem/list-example-use-codes","code":"problems")";
+    constexpr std::string_view allergies = R"("system":"http://loinc.org","code":"48765-2")";
+    for (const std::string_view id : {"c1", "c2", "c3", "c4"}) {
+        put(fmt::format(
+            R"({{"resourceType":"Condition","id":"{}","subject":{{"reference":"Patient/{}"}}}})",
+            id, id == "c3" ? "2" : "1"));
+    }
+    EXPECT_EQ(find("Condition", "patient=1&_list=$current-problems"), Ids{});
+    put_list("l1", "1", "current", problems, "Condition/c1");
+    put_list("l2", "1", "retired", problems, "Condition/c2");
+    put_list("l3", "2", "current", problems, "Condition/c3");
+    EXPECT_EQ(find("Condition", "patient=1&_list=$current-problems"), Ids{"c1"});
+    EXPECT_EQ(find("Condition", "subject=Patient/2&_list=$current-problems"), Ids{"c3"});
+    EXPECT_EQ(find("Condition", "patient=1&_list=$current-medications"), Ids{});
+    for (const std::string_view id : {"a1", "a2"}) {
+        put(fmt::format(
+            R"({{"resourceType":"AllergyIntolerance","id":"{}","category":["{}"],"patient":{{"reference":"Patient/1"}}}})",
+            id, id == "a1" ? "food" : "medication"));
+        put_list(fmt::format("l{}", id), "1", "current", allergies,
+                 fmt::format("AllergyIntolerance/{}", id));
+    }
+    EXPECT_EQ(find("AllergyIntolerance", "patient=1&_list=$current-allergies"), (Ids{"a1", "a2"}));
+    EXPECT_EQ(find("AllergyIntolerance", "patient=1&_list=$current-drug-allergies"), Ids{"a2"});
+    EXPECT_EQ(find("AllergyIntolerance", "patient=1&_list=$current-allergies",
+                   std::make_shared<AllBut>("la1")),
+              Ids{"a2"});
+}
+
+TEST_F(SearchRun, FullTextMatchesAreScored) {
+    const auto put_note = [&](std::string_view id, std::string_view text) {
+        put(fmt::format(
+            R"({{"resourceType":"Condition","id":"{}","subject":{{"reference":"Patient/1"}},"note":[{{"text":"{}"}}]}})",
+            id, text));
+    };
+    put_note("once", "fever since monday with some cough and a very sore throat for days");
+    put_note("often", "fever fever fever with cough");
+    put_note(
+        "long", "fever " + std::string(3000, 'x') + " and more" + [] {
+            std::string words;
+            for (int i = 0; i < 500; ++i) words += fmt::format(" word{}", i);
+            return words;
+        }());
+    put_note("none", "no complaints");
+    EXPECT_EQ(find("Condition", "_content=fever&_sort=_score"), (Ids{"often", "once", "long"}));
+    EXPECT_EQ(find("Condition", "_content=fever&_sort=-_score"), (Ids{"often", "once", "long"}));
+    EXPECT_EQ(find("Condition", "_content=fever OR complaints&_sort=_score").back(), "long");
+    EXPECT_EQ(find("Condition", "_content=fever NOT cough&_sort=_score"), Ids{"long"});
+    auto found = answer("Condition", "_content=fever&_sort=_score&_count=1");
+    ASSERT_TRUE(found) << found.error().message;
+    Ids order;
+    double last = 1;
+    while (true) {
+        ASSERT_EQ(found->entries.size(), 1U);
+        order.push_back(found->entries.front().stored.id);
+        ASSERT_TRUE(found->entries.front().score.has_value());
+        EXPECT_LT(*found->entries.front().score, last);
+        EXPECT_GT(*found->entries.front().score, 0);
+        last = *found->entries.front().score;
+        if (found->next.empty()) break;
+        found = page(found->next);
+        ASSERT_TRUE(found) << found.error().message;
+    }
+    EXPECT_EQ(order, (Ids{"often", "once", "long"}));
+    EXPECT_TRUE(answer("Condition", "_content=fever")->entries.front().score.has_value());
+    EXPECT_FALSE(answer("Condition", "patient=1")->entries.front().score.has_value());
+}
+
 }  // namespace
 }  // namespace meridian::fhir::search

@@ -90,6 +90,7 @@ class StoreFixture : public ::testing::Test {
         ASSERT_TRUE(store_->commit(std::move(commit)).has_value());
     }
 
+    static Result<std::string> read(const store::Stored& stored) { return stored.body; }
     Result<Answer> answer(std::string_view type, std::string_view text,
                           std::shared_ptr<const AccessFilter> access = permit_all()) {
         auto snapshot = TRY(store_->snapshot());
@@ -99,15 +100,20 @@ class StoreFixture : public ::testing::Test {
         options.now = now();
         options.timeline = &timeline;
         options.access = std::move(access);
+        const SnapshotCanonicals canonicals(*snapshot, read);
+        options.canonicals = &canonicals;
         auto query =
             TRY(parse(*parameters_, store_->names(), type, TRY(parse_query_string(text)), options));
-        return search::run({*snapshot, *parameters_, &cursors_, "me", now()},
+        return search::run({*snapshot, *parameters_, &cursors_, "me", now(), read, &store_->names(),
+                            "http://here/fhir"},
                            std::make_shared<const Query>(std::move(query)));
     }
     Result<Answer> page(std::string_view token, const std::string& actor = "me",
                         std::shared_ptr<const AccessFilter> access = permit_all()) {
         auto snapshot = TRY(store_->snapshot());
-        return run_page({*snapshot, *parameters_, &cursors_, actor, now()}, token, *access);
+        return run_page({*snapshot, *parameters_, &cursors_, actor, now(), read, &store_->names(),
+                         "http://here/fhir"},
+                        token, *access);
     }
     Ids ids_of(const Result<Answer>& answer,
                Page::Entry::Mode mode = Page::Entry::Mode::match) const {
