@@ -65,6 +65,14 @@ const Json* Arguments::value(std::string_view name) const {
     return found == nullptr || !found->value.is_object() ? nullptr : &found->value;
 }
 
+std::vector<const Json*> Arguments::values(std::string_view name) const {
+    std::vector<const Json*> all;
+    for (const Argument& argument : arguments_) {
+        if (argument.name == name && argument.value.is_object()) all.push_back(&argument.value);
+    }
+    return all;
+}
+
 const Json* Arguments::resource(std::string_view name) const {
     const Argument* found = find(name);
     return found == nullptr || !found->resource.is_object() ? nullptr : &found->resource;

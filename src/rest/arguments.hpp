@@ -32,6 +32,8 @@ class Arguments {
     std::vector<std::string> texts(std::string_view name) const;
     /// The complex value (Coding, CodeableConcept …), or null.
     const Json* value(std::string_view name) const;
+    /// The complex values of a repeating parameter.
+    std::vector<const Json*> values(std::string_view name) const;
     /// The resource, or null.
     const Json* resource(std::string_view name) const;
     /// Errors: `incorrect` for anything but true and false.

@@ -2,6 +2,8 @@
 #include "rest/basic_operations.hpp"
 
 #include "base/json.hpp"
+#include "base/limits.hpp"
+#include "fhir/search/parameters.hpp"
 #include "rest/arguments.hpp"
 
 namespace meridian::rest {
@@ -26,13 +28,111 @@ std::string meta_answer(const Json& meta) {
         to_text(meta));
 }
 
-/// $meta on an instance (https://hl7.org/fhir/R4/resource-operation-meta.html).
-Result<Answer> meta(Service& service, const Exchange& exchange) {
-    if (exchange.path.size() < 3) {
-        return fail(
-            Category::unsupported,
-            "$meta for a type or the whole system would collect every tag in use: ask an instance");
+/// The profiles, tags and security labels that resources which the caller may see carry. The index
+/// names the distinct values; one body is read for each of them, however many resources carry it.
+class MetaUnion {
+ public:
+    MetaUnion(fhir::Repository& repository, const fhir::Caller& caller, store::Snapshot& snapshot)
+        : repository_(repository),
+          caller_(caller),
+          snapshot_(snapshot),
+          parameters_(repository.parameters()) {}
+
+    Result<void> add_type(std::string_view type) {
+        for (const char* code : {"_tag", "_security"}) {
+            const auto* parameter = parameters_->find(type, code);
+            if (parameter == nullptr) continue;
+            std::int64_t from = std::numeric_limits<std::int64_t>::min();
+            while (const auto value = TRY(snapshot_.next_token(parameter->name, from))) {
+                TRY(add_one(type, store::HasToken{parameter->name, {*value}}));
+                if (*value == std::numeric_limits<std::int64_t>::max()) break;
+                from = *value + 1;
+            }
+        }
+        const auto* profile = parameters_->find(type, "_profile");
+        std::string after;
+        while (profile != nullptr) {
+            const auto uri = TRY(snapshot_.next_uri(profile->name, after));
+            if (!uri) break;
+            TRY(add_one(type, store::HasUri{profile->name, false, *uri}));
+            after = *uri;
+        }
+        return {};
     }
+
+    std::string json() const {
+        std::string out = "{";
+        for (const auto& [member, items] : members_) {
+            out += fmt::format(R"({}"{}":[)", out.size() == 1 ? "" : ",", member);
+            bool is_first = true;
+            for (const auto& [key, item] : items) {
+                out += (is_first ? "" : ",") + item;
+                is_first = false;
+            }
+            out += ']';
+        }
+        return out + '}';
+    }
+
+ private:
+    /// Everything that one visible resource with that value carries.
+    Result<void> add_one(std::string_view type, store::Condition condition) {
+        if (++looked_up_ > limits::includes_max)
+            return fail(Category::too_large,
+                        fmt::format("more than {} tags, labels and profiles are in use",
+                                    limits::includes_max));
+        store::Plan plan;
+        plan.type = parameters_->type_name(type);
+        plan.limit = 1;
+        store::AllOf both;
+        both.parts.push_back(std::move(condition));
+        if (!caller_.access->sees_everything())
+            both.parts.push_back(caller_.access->visible(plan.type));
+        plan.where = std::move(both);
+        const store::Matches matches = TRY(snapshot_.search(plan));
+        for (const store::Stored& stored : TRY(snapshot_.fetch(matches.rids))) {
+            const fhir::Resource resource = TRY(repository_.decode(stored));
+            const JsonDocument document = TRY(JsonDocument::parse(resource.json));
+            for (const char* member : {"profile", "security", "tag"}) {
+                for (const Json& item : document.root()["meta"][member].items())
+                    members_[member].emplace(item.is_string()
+                                                 ? std::string(item.text())
+                                                 : fmt::format("{}|{}", item.string_at("system"),
+                                                               item.string_at("code")),
+                                             to_text(item));
+            }
+        }
+        return {};
+    }
+
+    fhir::Repository& repository_;
+    const fhir::Caller& caller_;
+    store::Snapshot& snapshot_;
+    std::shared_ptr<const fhir::search::Parameters> parameters_;
+    std::size_t looked_up_ = 0;
+    std::map<std::string, std::map<std::string, std::string>> members_;
+};
+
+/// $meta on a type or the whole system.
+Result<Answer> meta_in_use(Service& service, const Exchange& exchange) {
+    fhir::Repository& repository = service.repository();
+    const auto snapshot = TRY(repository.store().snapshot());
+    MetaUnion all(repository, exchange.caller, *snapshot);
+    if (exchange.path.size() == 2) {
+        TRY(all.add_type(exchange.path[0]));
+    } else {
+        for (const store::TypeCount& count : TRY(snapshot->counts()))
+            TRY(all.add_type(repository.parameters()->type_text(count.type)));
+    }
+    const JsonDocument document = TRY(JsonDocument::parse(all.json()));
+    Answer answer;
+    answer.json = meta_answer(document.root());
+    return answer;
+}
+
+/// $meta (https://hl7.org/fhir/R4/resource-operation-meta.html).
+Result<Answer> meta(Service& service, const Exchange& exchange) {
+    if (exchange.path.size() < 3) return meta_in_use(service, exchange);
     const fhir::Resource resource =
         TRY(service.repository().read(exchange.caller, exchange.path[0], exchange.path[1]));
     const JsonDocument document = TRY(JsonDocument::parse(resource.json));
@@ -142,8 +242,12 @@ Result<Answer> not_here_yet(Service&, const Exchange&) {
 
 void add_basic_operations(Service& service) {
     const std::string base = "http://hl7.org/fhir/OperationDefinition/";
-    service.add_operation(
-        {.name = "meta", .on_instance = true, .definition = base + "Resource-meta", .run = meta});
+    service.add_operation({.name = "meta",
+                           .on_system = true,
+                           .on_type = true,
+                           .on_instance = true,
+                           .definition = base + "Resource-meta",
+                           .run = meta});
     service.add_operation(
         {.name = "meta-add",
          .on_instance = true,
