@@ -129,7 +129,7 @@ Result<void> StoreRepository::reindex(
     if (parameter.empty()) {
         for (const Type* type : definitions().resources())
             TRY(reindex_type(*this, "all", type->name, {}, tell));
-        return {};
+        return note_derived_rows();
     }
     const std::size_t dot = parameter.find('.');
     const search::Parameter* found =

@@ -15,6 +15,9 @@ namespace meridian::fhir {
 
 namespace {
 
+/// Kept once every resource of the store has the rows of search/pairs.hpp.
+constexpr std::string_view derived_rows_setting = "derived-rows";
+
 /// Stored bytes that are unpacked within some ten microseconds.
 constexpr std::size_t body_bytes_at_once = limits::http_chunk_bytes / 8;
 
@@ -49,9 +52,25 @@ Result<void> StoreRepository::start() {
     } else {
         TRY(set_base_url(options_.base_url));
     }
+    TRY(look_for_derived_rows());
     custom_parameters_ = std::make_shared<CustomParameters>(*this);
     TRY(custom_parameters_->load());
     followers_.add(custom_parameters_);
+    return {};
+}
+
+Result<void> StoreRepository::look_for_derived_rows() {
+    if (TRY(store_.setting(derived_rows_setting)) == "1") {
+        has_derived_rows_ = true;
+    } else if (TRY(store_.snapshot())->position() < 0) {
+        TRY(note_derived_rows());  // whatever comes will have them
+    }
+    return {};
+}
+
+Result<void> StoreRepository::note_derived_rows() {
+    TRY(store_.save_setting(derived_rows_setting, "1"));
+    has_derived_rows_ = true;
     return {};
 }
 
@@ -106,6 +125,7 @@ search::ParseOptions StoreRepository::parse_options(const Caller& caller,
     options.now = now();
     options.access = caller.access;
     options.zone_minutes = options_.zone_minutes;
+    options.has_derived_rows = has_derived_rows_;
     const std::shared_lock lock(mutex_);
     options.base_url = base_url.empty() ? std::string_view(base_url_) : base_url;
     options.concepts = concepts_.get();

@@ -66,6 +66,7 @@ class Attempt {
         if (needs_snapshot) {
             snapshot_ = TRY(repository_.store().snapshot());
             commit_.seen = snapshot_->position();
+            commit_.codings_seen = repository_.store().names().coding_count();
             timeline_.emplace(*snapshot_);
         }
         steps_.resize(transaction_.operations.size());

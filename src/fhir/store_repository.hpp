@@ -77,12 +77,15 @@ class StoreRepository final : public Repository {
     Result<Resource> answer_read(const Caller& caller, std::string_view type, std::string_view id,
                                  const std::optional<store::Stored>& stored);
     Resource describe(const store::Stored& stored) const;
+    /// A full reindex is over: searches may rely on the rows of search/pairs.hpp.
+    Result<void> note_derived_rows();
     Result<void> set_parameters(std::shared_ptr<const search::Parameters> parameters);
 
     search::RunContext run_context(store::Snapshot& snapshot, const search::Parameters& parameters,
                                    const Caller& caller);
 
  private:
+    Result<void> look_for_derived_rows();
     Result<Page> page_of(search::Answer answer);
 
     store::Store& store_;
@@ -93,6 +96,7 @@ class StoreRepository final : public Repository {
     std::shared_ptr<const search::ConceptSource> concepts_;
     std::string base_url_;
     search::Cursors cursors_;
+    std::atomic<bool> has_derived_rows_{false};
     std::string history_key_;  ///< signs history cursors
     std::shared_ptr<CustomParameters> custom_parameters_;
     Followers followers_;  ///< last: its thread uses the rest

@@ -33,6 +33,7 @@ bool create_if_none(Store& store, const std::string& id, const std::string& valu
         {
             auto snapshot = must(store.snapshot());
             commit.seen = snapshot->position();
+            commit.codings_seen = store.names().coding_count();
             if (!must(snapshot->search(*plan)).rids.empty()) return false;
         }
         commit.expectations.push_back({plan, {}});
@@ -71,6 +72,7 @@ TEST(Concurrency, ExpectationsOfOneGroupSeeEachOther) {
     std::atomic<int> open_answers{100};
     for (int number = 0; number < 100; ++number) {
         Commit commit = make_commit(make_change(*store, "Patient", std::to_string(number), "same"));
+        commit.codings_seen = store->names().coding_count();
         commit.expectations.push_back({plan, {}});
         store->commit_later(std::move(commit), [&](Result<Receipt> receipt) {
             (must(std::move(receipt)).stale ? stale : written)++;

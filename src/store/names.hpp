@@ -30,6 +30,9 @@ class Names {
     virtual std::string text(NameKind kind, Name name) const = 0;
     /// All ids of a kind.
     virtual std::vector<Name> all(NameKind kind) const = 0;
+    /// Number of systems and units so far. A search that was planned at one count may have to look
+    /// elsewhere at the next: a system that it names may have got its id in between.
+    virtual std::size_t coding_count() const = 0;
     /// The key of the store's token hashes, made when the store was made.
     virtual const SipKey& token_key() const = 0;
 };

@@ -55,8 +55,9 @@ struct HasTokenIn {
     std::int64_t last;
 };
 enum class StringMatch : unsigned char { starts, exact, contains, ends };
-/// `text` is folded for starts, contains and ends, as written for exact. The key holds folded text only:
-/// beside an exact one put a `starts` of the folded text, or all rows of the parameter are read.
+/// `text` is folded for starts, contains and ends, as written for exact. The key holds folded text
+/// only: beside an exact one put a `starts` of the folded text, or all rows of the parameter are
+/// read.
 struct HasString {
     Name param;
     StringMatch match;

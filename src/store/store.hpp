@@ -52,6 +52,9 @@ struct Commit {
     /// Where the snapshot stood that `expectations` were evaluated on: nothing needs a new look
     /// while nothing was written since.
     Position seen = -1;
+    /// Names::coding_count before the plans of `expectations` were made. When it has grown since,
+    /// the commit is stale: a plan that could not know a system looks in the wrong place.
+    std::size_t codings_seen = 0;
     Name actor = 0;
     Name organisation = 0;
 };

@@ -193,12 +193,30 @@ TEST(Store, ExpectationsAreSkippedOnlyWhileNothingRelevantWasWritten) {
     const auto decide = [&](Position seen, std::vector<Rid> expected) {
         Commit commit = make_commit(make_change(*store, "Basic", "x", "1"));
         commit.expectations.push_back({plan, std::move(expected)});
+        commit.codings_seen = store->names().coding_count();
         commit.seen = seen;
         return must(store->commit(std::move(commit))).stale;
     };
     EXPECT_TRUE(decide(-1, {})) << "decided before the patient was there";
     EXPECT_FALSE(decide(-1, {first.written[0].rid})) << "decided early, but still true";
     EXPECT_FALSE(decide(must(store->snapshot())->position(), {first.written[0].rid}));
+}
+
+TEST(Store, APlanMadeBeforeASystemHadItsIdIsStale) {
+    const TestFolder folder;
+    auto store = must_open(folder.path());
+    Commit commit = make_commit(make_change(*store, "Patient", "a", "1"));
+    commit.codings_seen = store->names().coding_count();
+    Plan nothing;  // what a search for a code of an unknown system comes to
+    nothing.type = store->names().intern(NameKind::type, "Patient");
+    nothing.where = Nothing{};
+    commit.expectations.push_back({std::make_shared<const Plan>(std::move(nothing)), {}});
+    Commit again = commit;
+    // Somebody else writes the first resource that names the system.
+    store->names().intern(NameKind::system, "urn:new");
+    EXPECT_TRUE(must(store->commit(std::move(commit))).stale);
+    again.codings_seen = store->names().coding_count();
+    EXPECT_FALSE(must(store->commit(std::move(again))).stale);
 }
 
 TEST(Store, HistoryOfInstanceTypeAndSystem) {

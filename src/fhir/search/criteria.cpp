@@ -125,7 +125,11 @@ Result<Criterion> Criteria::build(std::string_view type, std::string_view name,
                     std::string(name));
     }
     const Asked question{type, parameter, asked.modifier, name, depth};
-    if (asked.modifier == "missing") return Criterion{TRY(missing(question, value)), nullptr};
+    if (asked.modifier == "missing") {
+        Criterion criterion{TRY(missing(question, value))};
+        if (value == "true" && !is_age(*parameter)) criterion.missing = parameter;
+        return criterion;
+    }
     return by_kind(question, values);
 }
 

@@ -22,6 +22,7 @@ ParameterName split_modifier(std::string_view name);
 struct Criterion {
     store::Condition where;
     const Parameter* parameter = nullptr;  ///< null for chains, _has and the like
+    const Parameter* missing = nullptr;    ///< of ":missing=true"
     std::vector<store::DateBox>
         dates{};  ///< of a date parameter without modifier: `where` is not set then
 };

@@ -7,6 +7,7 @@
 #include "base/ids.hpp"
 #include "base/limits.hpp"
 #include "fhir/search/extraction.hpp"
+#include "fhir/search/pairs.hpp"
 #include "fhir/search/quantity.hpp"
 #include "fhir/search/soundex.hpp"
 #include "text/fold.hpp"
@@ -816,10 +817,12 @@ store::Rows extract(const Parameters& parameters, std::string_view type, const J
     if (program == nullptr) return rows;
     if (resource.find("contained") == nullptr) {
         Extraction(parameters, *program, resource, names, options, rows).run();
+        add_pair_rows(parameters, type, names, rows);
         return rows;
     }
     const ContainedResources contained(parameters, resource);
     Extraction(parameters, *program, resource, names, options, rows, &contained).run();
+    add_pair_rows(parameters, type, names, rows);
     for (const auto& member : contained.members()) {
         const Program* inner = parameters.program(member.type);
         if (inner == nullptr) continue;

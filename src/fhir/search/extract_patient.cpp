@@ -2,6 +2,7 @@
 #include "base/hash.hpp"
 #include "base/limits.hpp"
 #include "fhir/search/extraction.hpp"
+#include "fhir/search/pairs.hpp"
 #include "text/words.hpp"
 
 namespace meridian::fhir::search {
@@ -107,8 +108,6 @@ void Extraction::add_patients() {
             compartments.push_back(std::move(hit.identity));
         }
     }
-    if (compartments.empty()) return;
-
     std::int64_t date = std::numeric_limits<std::int64_t>::min();
     if (program_.main_date != nullptr) {
         bool is_first = true;
@@ -128,6 +127,10 @@ void Extraction::add_patients() {
     }
     for (const auto& patient : compartments) {
         for (const std::int64_t code : codes) rows_.patients.push_back({patient, code, date});
+    }
+    if (program_.main_date == nullptr || program_.main_date->repeats) return;
+    for (const std::int64_t code : codes) {
+        if (code != 0) rows_.patients.push_back({everyone(), code, date});
     }
 }
 

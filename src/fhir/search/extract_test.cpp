@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "fhir/search/extract.hpp"
+#include "fhir/search/pairs.hpp"
 
 #include <gtest/gtest.h>
 
@@ -181,7 +182,9 @@ TEST(SearchExtract, ObservationWithComponents) {
     EXPECT_EQ(composites, 3);  // two units of one component, one of the other
     EXPECT_EQ(rows.compartments.size(), 2U);
     EXPECT_EQ(rows.compartments.front().id, "7");
-    EXPECT_EQ(rows.patients.size(), 4U);  // itself and its code, for both patients
+    // Itself and its code, for both patients, and its code for everyone.
+    EXPECT_EQ(rows.patients.size(), 5U);
+    EXPECT_EQ(rows.patients.back().patient, everyone());
     EXPECT_EQ(rows.patients.front().date, ms("2020-01-01"));
 }
 

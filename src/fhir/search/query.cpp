@@ -6,6 +6,7 @@
 #include "base/query_string.hpp"
 #include "fhir/search/contained.hpp"
 #include "fhir/search/criteria.hpp"
+#include "fhir/search/pairs.hpp"
 #include "fhir/search/run.hpp"
 #include "fhir/search/score.hpp"
 
@@ -503,7 +504,7 @@ void QueryBuilder::use_patient_path(const TypePlan& plan, std::vector<Criterion>
     for (const Criterion& criterion : criteria) {
         if (patients == nullptr) patients = patients_of(parameters_, criterion);
     }
-    if (patients == nullptr) return;
+    if (patients == nullptr && !options_.has_derived_rows) return;
     const Parameter* main_code = parameters_.main_code(plan.type);
     const Parameter* main_date = parameters_.main_date(plan.type);
     // Newest first only: going up, resources without a date would come first on the path and last
@@ -520,10 +521,13 @@ void QueryBuilder::use_patient_path(const TypePlan& plan, std::vector<Criterion>
         codes = std::get_if<store::HasToken>(static_cast<Condition::variant*>(&criteria[i].where));
         codes_at = i;
     }
-    if (!is_chart_order && codes == nullptr) return;
+    // The newest of everyone with a main code are a range too.
+    if (patients == nullptr ? !is_chart_order || codes == nullptr
+                            : !is_chart_order && codes == nullptr)
+        return;
     store::OfPatient path;
     path.type = parameters_.type_name(plan.type);
-    path.patients = patients->targets;
+    path.patients = patients == nullptr ? std::vector{everyone()} : patients->targets;
     if (codes != nullptr) {
         path.codes = codes->values;
         criteria.erase(criteria.begin() + static_cast<std::ptrdiff_t>(codes_at));
@@ -567,6 +571,10 @@ Result<TypeFilter> QueryBuilder::finish(TypePlan& plan) {
     Conditions all;
     all.push_back(TRY(compartment(plan.type)));
     merge_dates(plan.criteria);
+    if (options_.has_derived_rows) {
+        for (Condition& both : pair_conditions(parameters_, plan.type, names_, plan.criteria))
+            all.push_back(std::move(both));
+    }
     use_patient_path(plan, plan.criteria, all);
     for (Criterion& criterion : plan.criteria) {
         if (criterion.dates.empty()) {

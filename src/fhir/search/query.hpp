@@ -79,6 +79,9 @@ struct ParseOptions {
     std::shared_ptr<const AccessFilter> access = permit_all();
     const ConceptSource* concepts =
         nullptr;  ///< null: :in, :not-in, :above, :below on tokens are `unsupported`
+    /// Every stored resource has the rows of search/pairs.hpp; a store that an older version wrote
+    /// has them after a reindex.
+    bool has_derived_rows = true;
     const Timeline* timeline = nullptr;  ///< null: _lastUpdated is `unsupported`
     const CanonicalSource* canonicals =
         nullptr;  ///< null: chains over canonical references are `unsupported`

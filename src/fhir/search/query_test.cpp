@@ -362,6 +362,46 @@ TEST_F(SearchQuery, ChartsUseThePatientPath) {
               "all(none(token(Observation.code 1)) reference(Observation.patient Patient/7))");
 }
 
+TEST_F(SearchQuery, TheNewestOfEveryoneAreARangeToo) {
+    const auto sorted = parse_text("Encounter", "type=http://loinc.org|x&_sort=-date", options());
+    ASSERT_TRUE(sorted.has_value());
+    EXPECT_EQ(Printer{World::get()}.print(sorted->types.front().where),
+              "chart(Encounter urn:meridian:everyone codes 1)");
+    EXPECT_EQ(sorted->order.front().kind, store::SortKind::patient_date);
+    EXPECT_EQ(planned("Encounter", "type=http://loinc.org|x"), "token(Encounter.type 1)");
+    ParseOptions older = options();
+    older.has_derived_rows = false;
+    const auto before = parse_text("Encounter", "type=http://loinc.org|x&_sort=-date", older);
+    ASSERT_TRUE(before.has_value());
+    EXPECT_EQ(before->order.front().kind, store::SortKind::date);
+}
+
+TEST_F(SearchQuery, PairsStandBesideTheirParts) {
+    const auto known = JsonDocument::parse(
+        R"({"resourceType":"Condition","clinicalStatus":{"coding":[{"system":"http://s.org","code":"active"}]},
+            "code":{"coding":[{"system":"http://a.org","code":"x"}]}})");
+    ASSERT_TRUE(known.has_value());
+    extract(*World::get().parameters, "Condition", known->root(), World::get().names);
+    EXPECT_EQ(planned("Condition", "code=http://a.org|x&clinical-status=http://s.org|active"),
+              "all(token(Condition.code+clinical-status 1) token(Condition.code 1) "
+              "token(Condition.clinical-status 1))");
+    EXPECT_EQ(
+        planned("Condition", "code=http://a.org|x,http://a.org|y&abatement-date:missing=true"),
+        "all(token(Condition.code-abatement-date 2) token(Condition.code 2) "
+        "none(any(has(Condition.abatement-date) has(Condition.abatement-date#present))))");
+    EXPECT_EQ(planned("Condition", "code=http://a.org|x&abatement-date:missing=false"),
+              "all(token(Condition.code 1) any(has(Condition.abatement-date) "
+              "has(Condition.abatement-date#present)))");
+    ParseOptions older = options();
+    older.has_derived_rows = false;
+    const auto before =
+        parse_text("Condition", "code=http://a.org|x&abatement-date:missing=true", older);
+    ASSERT_TRUE(before.has_value());
+    EXPECT_EQ(Printer{World::get()}.print(before->types.front().where),
+              "all(token(Condition.code 1) none(any(has(Condition.abatement-date) "
+              "has(Condition.abatement-date#present))))");
+}
+
 TEST_F(SearchQuery, FullTextHasOperators) {
     EXPECT_EQ(planned("Condition", "_content=bone liver"),
               "all(text(Condition._content 'bone') text(Condition._content 'liver'))");

@@ -50,6 +50,7 @@ class MemoryNames : public store::Names {
         }
         return names;
     }
+    std::size_t coding_count() const override { return 0; }
     const SipKey& token_key() const override { return key_; }
 
  private:

@@ -60,6 +60,11 @@ std::string Dictionary::text(NameKind kind, Name name) const {
                                                                         : *texts[index];
 }
 
+std::size_t Dictionary::coding_count() const {
+    const std::shared_lock lock(mutex_);
+    return of(NameKind::system).texts.size() + of(NameKind::unit).texts.size();
+}
+
 std::vector<Name> Dictionary::all(NameKind kind) const {
     const std::shared_lock lock(mutex_);
     std::vector<Name> ids;

@@ -24,6 +24,7 @@ class Dictionary final : public Names {
     Name find(NameKind kind, std::string_view text) const override;
     std::string text(NameKind kind, Name name) const override;
     std::vector<Name> all(NameKind kind) const override;
+    std::size_t coding_count() const override;
     const SipKey& token_key() const override { return token_key_; }
 
     /// Writes the ids given since the last call into the open transaction. They count as saved only

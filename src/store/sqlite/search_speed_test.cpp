@@ -54,6 +54,7 @@ class NoNames final : public Names {
     Name find(NameKind, std::string_view) const override { return 0; }
     std::string text(NameKind, Name) const override { return "Type.other"; }
     std::vector<Name> all(NameKind) const override { return {}; }
+    std::size_t coding_count() const override { return 0; }
     const SipKey& token_key() const override { return key_; }
 
  private:

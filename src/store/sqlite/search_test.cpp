@@ -57,6 +57,7 @@ class TestNames final : public Names {
                                          : "Type.other";
     }
     std::vector<Name> all(NameKind) const override { return {}; }
+    std::size_t coding_count() const override { return 0; }
     const SipKey& token_key() const override { return key_; }
 
  private:

@@ -9,7 +9,12 @@ std::unique_ptr<SharedLocks> SharedLocks::of(sqlite3_vfs* platform, const char* 
     std::unique_ptr<SharedLocks> locks(new SharedLocks());
     locks->memory_ = std::make_unique<std::byte[]>(static_cast<std::size_t>(platform->szOsFile));
     auto* file = reinterpret_cast<sqlite3_file*>(locks->memory_.get());
-    if (platform->xOpen(platform, path, file, SQLITE_OPEN_READWRITE | SQLITE_OPEN_MAIN_DB,
+    // The platform keeps the pointer, and `path` goes with the connection that gave it.
+    const std::string name(path);
+    locks->path_ = sqlite3_create_filename(name.c_str(), (name + "-journal").c_str(),
+                                           (name + "-wal").c_str(), 0, nullptr);
+    if (locks->path_ == nullptr ||
+        platform->xOpen(platform, locks->path_, file, SQLITE_OPEN_READWRITE | SQLITE_OPEN_MAIN_DB,
                         nullptr) != SQLITE_OK)
         return nullptr;
     locks->holder_ = file;
@@ -21,6 +26,11 @@ std::unique_ptr<SharedLocks> SharedLocks::of(sqlite3_vfs* platform, const char* 
 }
 
 SharedLocks::~SharedLocks() {
+    close_holder();
+    sqlite3_free_filename(path_);
+}
+
+void SharedLocks::close_holder() {
     if (holder_ == nullptr || holder_->pMethods == nullptr) return;
     for (int slot = first_read_slot; slot < slots; ++slot) {
         if (held_[slot])

@@ -32,7 +32,9 @@ class SharedLocks {
     static constexpr int first_read_slot =
         3;  ///< after the writer's, the checkpoint's and the recovery's
     SharedLocks() = default;
+    void close_holder();
 
+    char* path_ = nullptr;                 ///< SQLite's own form; ours to free
     std::unique_ptr<std::byte[]> memory_;  ///< of holder_
     sqlite3_file* holder_ =
         nullptr;  ///< a file of its own, so that its locks count as another reader's

@@ -219,6 +219,8 @@ bool Writer::unchanged_since(const Plan& plan, Position seen) const {
 }
 
 Result<Writer::Verdict> Writer::verify_expectations(const Commit& commit) {
+    if (!commit.expectations.empty() && commit.codings_seen != names_.coding_count())
+        return Verdict{.stale = true, .refused = {}};
     for (const Expectation& expectation : commit.expectations) {
         if (unchanged_since(*expectation.plan, commit.seen)) continue;
         TRY(flush());  // earlier commits of the group count
