@@ -105,6 +105,13 @@ void add_restore(CLI::App& app, Action& action) {
                 [&](std::int64_t now, std::int64_t total) { progress.show(now, total, now); }));
             std::printf("restored into %s up to position %lld\n", arguments->data.c_str(),
                         static_cast<long long>(position));
+            const std::string served = TRY(kept_base_url(arguments->data));
+            if (served != arguments->base_url) {
+                std::printf(
+                    "the record was served under %s: restore with --base-url, or run "
+                    "`meridian reindex`, so that absolute references are its own\n",
+                    served.c_str());
+            }
             return done;
         };
     });

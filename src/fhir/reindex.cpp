@@ -3,6 +3,7 @@
 
 #include "base/limits.hpp"
 #include "base/log.hpp"
+#include "fhir/search/contained.hpp"
 #include "fhir/search/extract.hpp"
 #include "fhir/store_repository.hpp"
 
@@ -145,6 +146,38 @@ Result<void> StoreRepository::reindex(
     return reindex_type(*this, parameter, found->type, found->names(), tell);
 }
 
+namespace {
+
+/// The same for the contained resources of `type`, whose rows lie with those of their containers.
+Result<void> reindex_contained(StoreRepository& repository, std::string_view type,
+                               std::span<const store::Name> params,
+                               const std::function<bool()>& go_on) {
+    store::Names& names = repository.store().names();
+    const std::vector<store::Name> in_places = search::names_in_places(names, type, params);
+    if (in_places.empty()) return {};
+    const auto parameters = repository.parameters();
+    store::Plan plan;
+    plan.where = store::HasTokenIn{search::contained_presence(names, type, 0), 0,
+                                   std::numeric_limits<std::int64_t>::max()};
+    plan.limit = limits::reindex_batch_resources;
+    while (true) {
+        auto snapshot = TRY(repository.store().snapshot());
+        const store::Matches matches = TRY(snapshot->search(plan));
+        const auto batch = TRY(snapshot->fetch(matches.rids));
+        snapshot.reset();
+        for (const store::Stored& stored : batch) {
+            TRY(reindex_one(repository, *parameters, parameters->type_text(stored.type), stored,
+                            in_places, false));
+        }
+        if (!matches.more) return {};
+        plan.after = matches.rids.back();
+        if (!go_on())
+            return fail(Category::unavailable, "the reindex was stopped; it starts again later");
+    }
+}
+
+}  // namespace
+
 CustomParameters::CustomParameters(StoreRepository& repository) : repository_(repository) {
     thread_ = std::thread([this] { run(); });
 }
@@ -257,6 +290,10 @@ Result<void> CustomParameters::index(const std::string& url) {
                              const std::lock_guard lock(mutex_);
                              return !stopping_;
                          }));
+        TRY(reindex_contained(repository_, type->name, parameter->names(), [this] {
+            const std::lock_guard lock(mutex_);
+            return !stopping_;
+        }));
     }
     TRY(repository_.store().save_setting(ready_key(url), "1"));
     TRY(repository_.set_parameters(repository_.parameters()->ready(url)));

@@ -103,6 +103,19 @@ std::size_t contained_slots(const store::Names& names, std::string_view type) {
     return slots;
 }
 
+std::vector<Name> names_in_places(store::Names& names, std::string_view type,
+                                  std::span<const Name> params) {
+    std::vector<Name> found;
+    const std::size_t slots = contained_slots(names, type);
+    for (std::size_t slot = 0; slot < slots; ++slot) {
+        for (const Name param : params) {
+            const std::string text = names.text(NameKind::parameter, param);
+            found.push_back(names.intern(NameKind::parameter, name_in_place(slot, text)));
+        }
+    }
+    return found;
+}
+
 Name local_twin(const store::Names& names, Name param) {
     return names.find(NameKind::parameter,
                       names.text(NameKind::parameter, param).append(local_suffix));

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -65,6 +66,10 @@ std::size_t contained_slots(const store::Names& names, std::string_view type);
 /// The row that each contained resource of `type` at `slot` has, valued with its container's type;
 /// 0 when there is none.
 store::Name contained_presence(const store::Names& names, std::string_view type, std::size_t slot);
+/// The names that rows of `params` of `type` have at all known places, made when they are new: for
+/// the reindex of a parameter that was added.
+std::vector<store::Name> names_in_places(store::Names& names, std::string_view type,
+                                         std::span<const store::Name> params);
 /// The twin of a reference parameter for references to contained resources; 0 when there are none.
 store::Name local_twin(const store::Names& names, store::Name param);
 

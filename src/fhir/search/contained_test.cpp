@@ -178,6 +178,75 @@ TEST_F(SearchContained, PlainPlansStayAsTheyWere) {
     EXPECT_FALSE(has_alternatives("encounter.status=finished"));
 }
 
+TEST_F(SearchContained, EveryKindOfConditionAnswersAsForWholeResources) {
+    const std::vector<std::pair<std::string_view, std::string_view>> resources{
+        {"Observation",
+         R"("id":"b1","status":"final","code":{"coding":[{"system":"http://loinc.org","code":"2339-0","display":"Glucose"}]},
+            "subject":{"reference":"Patient/p1"},"effectiveDateTime":"2021-03-01","performer":[{"reference":"Practitioner/d1"}],
+            "valueQuantity":{"value":90.5,"unit":"mg/dL","system":"http://unitsofmeasure.org","code":"mg/dL"})"},
+        {"Observation",
+         R"("id":"b2","status":"amended","code":{"text":"pressure","coding":[{"system":"http://loinc.org","code":"85354-9"}]},
+            "subject":{"reference":"Patient/p2","identifier":{"system":"urn:mrn","value":"7"}},"effectivePeriod":{"start":"2022-01-01"},
+            "component":[{"code":{"coding":[{"code":"8480-6"}]},"valueQuantity":{"value":140,"code":"mm[Hg]","system":"http://unitsofmeasure.org"}}])"},
+        {"Patient",
+         R"("id":"p1","birthDate":"1980-05-01","name":[{"family":"von Müller","given":["Hans"]}],"generalPractitioner":[{"reference":"Practitioner/d1"}],
+            "identifier":[{"system":"urn:mrn","value":"A7","type":{"coding":[{"system":"urn:kinds","code":"MR"}]}}])"},
+        {"Location", R"("id":"l1","name":"Ward","position":{"latitude":31.2,"longitude":121.5})"},
+        {"ValueSet", R"("id":"v1","url":"http://x/a/b","version":"1.0","status":"active")"},
+        {"RiskAssessment",
+         R"("id":"k1","status":"final","prediction":[{"probabilityDecimal":0.3}])"},
+        {"PlanDefinition", R"("id":"t1","status":"active","library":["http://x/lib|1.2.3"])"}};
+    put(R"({"resourceType":"Practitioner","id":"d1","name":[{"family":"House"}]})");
+    for (const auto& [type, members] : resources) {
+        const std::string json = fmt::format(R"({{"resourceType":"{}",{}}})", type, members);
+        put(json);
+        put(fmt::format(R"({{"resourceType":"Basic","id":"in-{}","contained":[{}]}})",
+                        JsonDocument::parse(json)->root().string_at("id"), json));
+    }
+    std::size_t found_any = 0;
+    for (const auto& [type, text] : std::vector<std::pair<std::string_view, std::string_view>>{
+             {"Observation", "code=2339-0"},
+             {"Observation", "code=http://loinc.org|"},
+             {"Observation", "code:text=glu"},
+             {"Observation", "code:not=2339-0"},
+             {"Observation", "status=final,amended"},
+             {"Observation", "date=2021-03"},
+             {"Observation", "date=gt2021-06-01"},
+             {"Observation", "date=ge2021-01-01&date=le2021-12-31"},
+             {"Observation", "value-quantity=gt80|http://unitsofmeasure.org|mg/dL"},
+             {"Observation", "value-quantity=905|http://unitsofmeasure.org|mg/L"},
+             {"Observation", "component-code-value-quantity=8480-6$140"},
+             {"Observation", "code-value-quantity=2339-0$gt90"},
+             {"Observation", "subject=Patient/p1"},
+             {"Observation", "patient=p1&code=2339-0"},
+             {"Observation", "patient:identifier=urn:mrn|7"},
+             {"Observation", "performer:Practitioner.family=house"},
+             {"Observation", "performer:missing=true"},
+             {"Observation", "value-quantity:missing=false"},
+             {"Observation", "_filter=code eq 2339-0 or date gt 2021-12-31"},
+             {"Patient", "family=müller"},
+             {"Patient", "family:exact=von Müller"},
+             {"Patient", "name:contains=ans"},
+             {"Patient", "identifier:of-type=urn:kinds|MR|A7"},
+             {"Patient", "birthdate=1980"},
+             {"Patient", "phonetic=mueler"},
+             {"Patient", "_id=p1"},
+             {"Patient", "_id=p2"},
+             {"Location", "near=31.2|121.5|1|km"},
+             {"ValueSet", "url=http://x/a/b"},
+             {"ValueSet", "url:below=http://x/a"},
+             {"RiskAssessment", "probability=gt0.2"},
+             {"PlanDefinition", "depends-on=http://x/lib"},
+             {"PlanDefinition", "depends-on:below=http://x/lib|1.2"}}) {
+        Ids whole = find(type, text);
+        for (std::string& id : whole) id = "in-" + id;
+        EXPECT_EQ(find(type, fmt::format("{}&_contained=true", text)), whole)
+            << type << "?" << text;
+        found_any += whole.empty() ? 0 : 1;
+    }
+    EXPECT_GE(found_any, 30U);
+}
+
 TEST_F(SearchContained, OnlySoManyAreIndexed) {
     std::string many;
     for (std::size_t i = 0; i <= limits::contained_indexed_max; ++i) {

@@ -34,6 +34,19 @@ std::string cut_to_row(std::string folded) {
     return folded;
 }
 
+/// Rows lie by their folded text, so its start leads to the few that can be exactly equal. (A cut
+/// text folds to something else at its end: there all rows are looked at.)
+Condition beside_start(const Parameter& parameter, std::string_view text, Condition exact) {
+    std::string folded = text::fold(text);
+    if (parameter.code == "phonetic") folded = phonetic_key(folded);
+    if (folded.empty() || std::max(text.size(), folded.size()) > limits::index_string_bytes_max)
+        return exact;
+    Conditions both;
+    both.push_back(store::HasString{parameter.name, store::StringMatch::starts, std::move(folded)});
+    both.push_back(std::move(exact));
+    return store::AllOf{std::move(both)};
+}
+
 }  // namespace
 
 Result<Condition> Criteria::string(const Asked& asked, const Values& values) {
@@ -62,18 +75,8 @@ Result<Condition> Criteria::string(const Asked& asked, const Values& values) {
                 std::string(asked.name));
         }
         Condition has = store::HasString{parameter.name, match, cut_to_row(std::move(text))};
-        // Rows lie by their folded text, so its start leads to the few that can be exactly equal.
-        // (A cut text folds to something else at its end.)
-        std::string folded =
-            parameter.code == "phonetic" ? phonetic_key(text::fold(*plain)) : text::fold(*plain);
-        if (match == store::StringMatch::exact && !folded.empty() &&
-            std::max(plain->size(), folded.size()) <= limits::index_string_bytes_max) {
-            Conditions both;
-            both.push_back(
-                store::HasString{parameter.name, store::StringMatch::starts, std::move(folded)});
-            both.push_back(std::move(has));
-            has = store::AllOf{std::move(both)};
-        }
+        if (match == store::StringMatch::exact)
+            has = beside_start(parameter, *plain, std::move(has));
         any.push_back(std::move(has));
     }
     return any_of(std::move(any));

@@ -75,6 +75,7 @@ class QueryBuilder {
     /// True when `name` is a result parameter and was taken.
     Result<bool> add_result(std::string_view name, const std::string& value);
     Result<void> add_summary(const std::string& value);
+    Result<void> add_contained(std::string_view code, std::string_view value);
     Result<void> add_include(bool reverse, std::string_view modifier, const std::string& value);
     Result<void> check_whole();
     Result<void> resolve_sort();
@@ -279,28 +280,33 @@ Result<bool> QueryBuilder::add_result(std::string_view name, const std::string& 
         for (const auto element : split_value(value, ',')) {
             if (!element.empty()) query_.elements.emplace_back(element);
         }
-    } else if (code == "_contained") {
-        if (value != "true" && value != "false" && value != "both") {
-            return fail(Category::incorrect,
-                        fmt::format("_contained takes true, false or both, not \"{}\"",
-                                    value.substr(0, 40)),
-                        "_contained");
-        }
-        contained_ = value == "both"   ? Contained::both
-                     : value == "true" ? Contained::only
-                                       : Contained::no;
-    } else if (code == "_containedType") {
-        if (value != "container" && value != "contained") {
-            return fail(Category::incorrect,
-                        fmt::format("_containedType takes container or contained, not \"{}\"",
-                                    value.substr(0, 40)),
-                        "_containedType");
-        }
-        gives_containers_ = value == "container";
+    } else if (code == "_contained" || code == "_containedType") {
+        TRY(add_contained(code, value));
     } else if (code == "_score") {
         return false;
     }
     return true;
+}
+
+/// FHIR R4 §3.1.1.5.8.
+Result<void> QueryBuilder::add_contained(std::string_view code, std::string_view value) {
+    const bool is_type = code == "_containedType";
+    if (is_type ? value != "container" && value != "contained"
+                : value != "true" && value != "false" && value != "both") {
+        return fail(Category::incorrect,
+                    fmt::format("{} takes {}, not \"{}\"", code,
+                                is_type ? "container or contained" : "true, false or both",
+                                value.substr(0, 40)),
+                    std::string(code));
+    }
+    if (is_type) {
+        gives_containers_ = value == "container";
+    } else if (value == "both") {
+        contained_ = Contained::both;
+    } else {
+        contained_ = value == "true" ? Contained::only : Contained::no;
+    }
+    return {};
 }
 
 Result<void> QueryBuilder::add_summary(const std::string& value) {

@@ -23,6 +23,9 @@ namespace {
 /// How often a source that breaks off is asked again, and the pauses before it.
 constexpr std::chrono::seconds retry_pauses[] = {std::chrono::seconds(1), std::chrono::seconds(4)};
 
+/// What a commit of an import may take: others wait for one or two of them.
+constexpr std::chrono::milliseconds commit_time(30);
+
 /// The error file of one input: only what belongs to durable progress is kept in it.
 class ErrorFile {
  public:
@@ -184,6 +187,7 @@ class InputLoad {
         // Half of the cores: requests want the others.
         options.threads = std::max(1u, std::thread::hardware_concurrency() / 2);
         options.batch_changes = limits::import_chunk_lines;
+        options.commit_time = commit_time;
         options.only_type = input_.type;
         options.source = context_.source;
         options.id_seed = fmt::format("{} {}", context_.id, input_.url);

@@ -275,7 +275,12 @@ struct ImportJobs::State {
     }
 
     void finish(Entry& entry, const Result<void>& result) {
-        if (entry.is_cancelled || (is_stopping && !result)) return;
+        if (entry.is_cancelled) return;
+        if (is_stopping && !result) {
+            // The next start goes on there; without this it would go on a second earlier.
+            (void)save(copy(entry));
+            return;
+        }
         ImportJob job;
         {
             const std::lock_guard lock(mutex);

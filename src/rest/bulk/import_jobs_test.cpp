@@ -249,6 +249,36 @@ TEST_F(ImportJobsTest, OnlySoManyAtATime) {
     EXPECT_FALSE(jobs_->find(ids.front()));
 }
 
+TEST_F(ImportJobsTest, OnlySoManyRejectsAreTold) {
+    std::string text;
+    const std::size_t lines = limits::import_rejects_max + 500;
+    for (std::size_t i = 0; i < lines; ++i) text += "x\n";
+    jobs_->start();
+    const std::string id = start({{.type = "Basic", .url = file("bad.ndjson", text)},
+                                  {.type = "Basic", .url = file("bad2.ndjson", "x\n")}});
+    const ImportJob job = wait(id);
+    EXPECT_EQ(job.rejected(), static_cast<std::int64_t>(lines) + 1);
+    EXPECT_EQ(errors(id).size(), limits::import_rejects_max);
+    EXPECT_TRUE(errors(id, 1).empty());
+}
+
+TEST_F(ImportJobsTest, AManifestHasBounds) {
+    std::string files;
+    for (std::size_t i = 0; i <= limits::import_inputs_max; ++i)
+        files += fmt::format(R"({}{{"type":"Basic","url":"file:///x"}})", i == 0 ? "" : ",");
+    ImportJob job;
+    job.caller = fhir::Caller::system("test");
+    job.manifests = {{.url = file("many.json", fmt::format(R"({{"output":[{}]}})", files))},
+                     {.url = file("large.json", std::string(limits::manifest_bytes_max + 1, ' '))},
+                     {.url = file("none.json", "[]")}};
+    jobs_->start();
+    const ImportJob done = wait(must(jobs_->add(std::move(job))));
+    ASSERT_EQ(done.inputs.size(), 3u);
+    EXPECT_NE(done.inputs[0].failure.find("more than 1000 files"), std::string::npos);
+    EXPECT_NE(done.inputs[1].failure.find("longer than"), std::string::npos);
+    EXPECT_NE(done.inputs[2].failure.find("no bulk data manifest"), std::string::npos);
+}
+
 TEST_F(ImportJobsTest, AManifestListsFilesAndDeletions) {
     must(repository_->commit_prepared(fhir::Caller::system("test"), [&] {
         std::vector<store::Change> changes;

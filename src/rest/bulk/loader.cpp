@@ -11,7 +11,10 @@ Loader::Loader(fhir::Repository& repository, fhir::Caller caller, LoaderOptions 
     : repository_(repository),
       caller_(std::move(caller)),
       options_(std::move(options)),
-      events_(std::move(events)) {
+      events_(std::move(events)),
+      batch_changes_(options_.batch_changes) {
+    if (options_.commit_time.count() > 0)
+        batch_changes_ = std::min(batch_changes_, 4 * loader_batch_changes_min);
     if (options_.threads == 0) options_.threads = std::max(1u, std::thread::hardware_concurrency());
 }
 
@@ -123,8 +126,7 @@ Result<void> Loader::take(Prepared prepared) {
     }
     ++accepted_;
     last_number_ = prepared.number;
-    const bool is_full =
-        batch_.size() >= options_.batch_changes || batch_bytes_ >= loader_bytes_max;
+    const bool is_full = batch_.size() >= batch_changes_ || batch_bytes_ >= loader_bytes_max;
     return is_full ? flush() : Result<void>();
 }
 
@@ -133,9 +135,12 @@ Result<void> Loader::flush() {
     if (batch_.empty()) return {};
     committing_accepted_ = accepted_;
     committing_number_ = last_number_;
-    committing_ =
-        std::async(std::launch::async, [this, changes = std::exchange(batch_, {})]() mutable {
-            return repository_.commit_prepared(caller_, std::move(changes));
+    committing_changes_ = batch_.size();
+    committing_ = std::async(
+        std::launch::async, [this, changes = std::exchange(batch_, {})]() mutable -> Committed {
+            const auto begun = std::chrono::steady_clock::now();
+            auto receipt = repository_.commit_prepared(caller_, std::move(changes));
+            return {std::move(receipt), std::chrono::steady_clock::now() - begun};
         });
     in_batch_.clear();
     batch_bytes_ = 0;
@@ -144,9 +149,23 @@ Result<void> Loader::flush() {
 
 Result<void> Loader::wait_for_commit() {
     if (!committing_.valid()) return {};
-    TRY(committing_.get());
+    Committed committed = committing_.get();
+    TRY(std::move(committed.receipt));
+    adjust_batch(committed.taken);
     count_ = committing_accepted_;
     return events_.committed ? events_.committed(committing_number_) : Result<void>();
+}
+
+void Loader::adjust_batch(std::chrono::steady_clock::duration taken) {
+    if (options_.commit_time.count() == 0 || committing_changes_ < loader_batch_changes_min) return;
+    // Halfway to what this commit says, so that one slow fsync does not decide alone.
+    const double wanted = static_cast<double>(committing_changes_) *
+                          std::chrono::duration<double>(options_.commit_time).count() /
+                          std::max(1e-6, std::chrono::duration<double>(taken).count());
+    const auto limited =
+        static_cast<std::size_t>(std::clamp(wanted, static_cast<double>(loader_batch_changes_min),
+                                            static_cast<double>(options_.batch_changes)));
+    batch_changes_ = (batch_changes_ + limited) / 2;
 }
 
 Result<void> Loader::finish() {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <deque>
 #include <functional>
@@ -20,8 +21,11 @@ struct LoaderOptions {
     unsigned threads = 0;  ///< that parse, validate and extract; 0 = one per core
     std::size_t batch_changes =
         limits::load_batch_changes;  ///< of one commit; small ones let other writers in between
-    std::string only_type{};         ///< other types are refused; empty = any
-    std::string source{};            ///< meta.source of resources that have none; empty = leave it
+    /// When set, commits are made smaller or larger, up to batch_changes, so that one takes about
+    /// so long: other writers wait for at most two of them.
+    std::chrono::milliseconds commit_time{0};
+    std::string only_type{};  ///< other types are refused; empty = any
+    std::string source{};     ///< meta.source of resources that have none; empty = leave it
     /// Resources without an id get one that this text and their number decide, so that a second
     /// load of the same lines meets the same ids. Empty = a new id each time.
     std::string id_seed{};
@@ -75,6 +79,13 @@ class Loader {
     Result<void> take(Prepared prepared);
     Result<void> flush();
     Result<void> wait_for_commit();
+    void adjust_batch(std::chrono::steady_clock::duration taken);
+
+    /// A commit and the time that it took.
+    struct Committed {
+        Result<store::Receipt> receipt;
+        std::chrono::steady_clock::duration taken;
+    };
 
     fhir::Repository& repository_;
     fhir::Caller caller_;
@@ -85,14 +96,19 @@ class Loader {
     std::deque<std::future<Chunk>> in_work_;
     std::vector<store::Change> batch_;
     std::size_t batch_bytes_ = 0;
+    std::size_t batch_changes_;  ///< of the next commit
     std::unordered_set<std::string> in_batch_;
     std::int64_t last_number_ = 0;
     std::int64_t accepted_ = 0;
-    std::future<Result<store::Receipt>> committing_;
+    std::future<Committed> committing_;
+    std::size_t committing_changes_ = 0;
     std::int64_t committing_accepted_ = 0;
     std::int64_t committing_number_ = 0;
     std::int64_t count_ = 0;
 };
+
+/// A commit is never made smaller than this to keep its time: each one costs an fsync.
+inline constexpr std::size_t loader_batch_changes_min = 50;
 
 /// Text of resources that one chunk, and one batch, may hold before it goes on its way.
 inline constexpr std::size_t loader_bytes_max = std::size_t{64} << 20;

@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <fstream>
 #include <mutex>
+#include <thread>
 
 #include "net/server.hpp"
 #include "rest/subscriptions/testing.hpp"
@@ -104,6 +105,7 @@ class Source {
             response.headers.add("Location", request.path() == "/loop" ? "/loop" : redirect_to);
             return response;
         }
+        if (request.path() == "/slow") std::this_thread::sleep_for(std::chrono::seconds(3));
         if (request.path() == "/none") return net::Response::text(404, "nothing");
         return net::Response::text(200, std::string(3'000'000, 'x'));
     }
@@ -142,6 +144,20 @@ TEST(ImportSources, StreamsInPieces) {
               Category::too_large);
     EXPECT_NE(fetch(sources, source.url() + "/loop").result.error().message.find("more than 5"),
               std::string::npos);
+}
+
+TEST(ImportSources, AWaitCanBeEnded) {
+    Source source;
+    const ImportSources sources = must(ImportSources::make({source.url()}));
+    std::size_t bytes = 0;
+    const auto result = sources.fetch(
+        source.url() + "/slow", {}, 10'000'000, [&](std::string_view piece) -> Result<void> {
+            bytes += piece.size();
+            return piece.empty() ? fail(Category::unavailable, "no more of it") : Result<void>();
+        });
+    ASSERT_FALSE(result);
+    EXPECT_EQ(result.error().message, "no more of it");
+    EXPECT_EQ(bytes, 0u);
 }
 
 TEST(ImportSources, RedirectsLeadOnlyWhereItIsAllowedAndCarryNoSecrets) {
