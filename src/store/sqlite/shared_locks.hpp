@@ -34,7 +34,7 @@ class SharedLocks {
     SharedLocks() = default;
     void close_holder();
 
-    char* path_ = nullptr;                 ///< SQLite's own form; ours to free
+    const char* path_ = nullptr;           ///< SQLite's own form; ours to free
     std::unique_ptr<std::byte[]> memory_;  ///< of holder_
     sqlite3_file* holder_ =
         nullptr;  ///< a file of its own, so that its locks count as another reader's
