@@ -107,6 +107,21 @@ TEST_F(ImportOperations, ASubmissionHasBounds) {
     EXPECT_EQ(again.handle(request).status, 413);
 }
 
+/// The state of a process that ended between the two steps of a completion.
+TEST_F(ImportOperations, ACompletionIsQueuedAfterARestartUnlessItsCallerWasLimited) {
+    std::filesystem::create_directories(folder_.path() + "/submissions");
+    for (const bool is_unrestricted : {true, false}) {
+        std::ofstream(
+            fmt::format("{}/submissions/{:032}.json", folder_.path(), is_unrestricted ? 1 : 0))
+            << fmt::format(
+                   R"({{"submissionId":"x","status":"completed","job":"{}","queued":false,"unrestricted":{},"manifests":[{{"url":"http://127.0.0.1:1/m"}}]}})",
+                   is_unrestricted ? "job-a" : "job-b", is_unrestricted);
+    }
+    add_operations();
+    EXPECT_TRUE(std::filesystem::exists(folder_.path() + "/imports/job-a/job.json"));
+    EXPECT_FALSE(std::filesystem::exists(folder_.path() + "/imports/job-b"));
+}
+
 TEST_F(ImportOperations, SecretsOfASubmissionAreForTheServersUserAlone) {
     add_operations();
     EXPECT_EQ(post("$bulk-submit", submission("1", "http://127.0.0.1:1/m")).status, 200);

@@ -14,7 +14,7 @@ Loader::Loader(fhir::Repository& repository, fhir::Caller caller, LoaderOptions 
       events_(std::move(events)),
       batch_changes_(options_.batch_changes) {
     if (options_.commit_time.count() > 0)
-        batch_changes_ = std::min(batch_changes_, 4 * loader_batch_changes_min);
+        batch_changes_ = std::min(batch_changes_, loader_batch_changes_min);
     if (options_.threads == 0) options_.threads = std::max(1u, std::thread::hardware_concurrency());
 }
 

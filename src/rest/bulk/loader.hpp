@@ -107,8 +107,9 @@ class Loader {
     std::int64_t count_ = 0;
 };
 
-/// A commit is never made smaller than this to keep its time: each one costs an fsync.
-inline constexpr std::size_t loader_batch_changes_min = 50;
+/// A commit is never made smaller than this to keep its time: where the fsync is what takes long,
+/// smaller ones would only make more of them.
+inline constexpr std::size_t loader_batch_changes_min = 250;
 
 /// Text of resources that one chunk, and one batch, may hold before it goes on its way.
 inline constexpr std::size_t loader_bytes_max = std::size_t{64} << 20;

@@ -61,6 +61,9 @@ std::string to_text(const Submission& submission) {
     set("request", submission.request_url);
     set("base", submission.base_url);
     set("actor", submission.caller.actor);
+    // As with a job: what a limited caller may do cannot be kept in a file.
+    document.set(made, "unrestricted",
+                 document.boolean(submission.caller.access == fhir::permit_all()));
     for (const ImportManifest& manifest : submission.manifests) {
         Json item = document.object(), headers = document.array();
         for (const auto& [name, value] : manifest.headers) {
@@ -90,6 +93,9 @@ Submission submission_of(const Json& json) {
     submission.request_url = json.string_at("request");
     submission.base_url = json.string_at("base");
     submission.caller.actor = json.string_at("actor");
+    if (submission.status == Status::completed && !submission.is_job_queued &&
+        !json["unrestricted"].boolean())
+        submission.status = Status::in_progress;  // to be completed again, by who may
     for (const Json& item : json["manifests"].items()) {
         ImportManifest manifest;
         manifest.url = item.string_at("url");
