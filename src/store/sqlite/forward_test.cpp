@@ -65,12 +65,17 @@ std::int64_t bits(double value) {
     return std::bit_cast<std::int64_t>(value);
 }
 
+// Any bytes, told apart by their length ("{:?}" of fmt 9 takes UTF-8 only).
+std::string shown(const std::string& bytes) {
+    return fmt::format("{}:{}", bytes.size(), bytes);
+}
+
 // One line per row, so that two row sets are compared as sets of lines.
 std::set<std::string> lines(const ResolvedRows& rows) {
     std::set<std::string> out;
     for (const auto& r : rows.tokens) out.insert(fmt::format("token {} {}", r.param, r.value));
     for (const auto& r : rows.strings)
-        out.insert(fmt::format("string {} {:?} {:?}", r.param, r.folded, r.exact));
+        out.insert(fmt::format("string {} {} {}", r.param, shown(r.folded), shown(r.exact)));
     for (const auto& r : rows.dates) out.insert(fmt::format("date {} {} {}", r.param, r.lo, r.hi));
     for (const auto& r : rows.numbers)
         out.insert(fmt::format("number {} {} {}", r.param, bits(r.lo), bits(r.hi)));
@@ -79,17 +84,17 @@ std::set<std::string> lines(const ResolvedRows& rows) {
     }
     for (const auto& r : rows.references)
         out.insert(fmt::format("reference {} {}", r.param, r.target));
-    for (const auto& r : rows.uris) out.insert(fmt::format("uri {} {:?}", r.param, r.uri));
+    for (const auto& r : rows.uris) out.insert(fmt::format("uri {} {}", r.param, shown(r.uri)));
     for (const auto& r : rows.composites) {
-        out.insert(fmt::format("composite {} {} {} {} {} {:?}", r.param, r.key, r.second,
-                               bits(r.lo), bits(r.hi), r.folded));
+        out.insert(fmt::format("composite {} {} {} {} {} {}", r.param, r.key, r.second, bits(r.lo),
+                               bits(r.hi), shown(r.folded)));
     }
     for (const Name param : rows.texts) out.insert(fmt::format("text {}", param));
     for (const auto& r : rows.patients)
         out.insert(fmt::format("patient {} {} {}", r.patient, r.code, r.date));
     for (const Rid patient : rows.compartments) out.insert(fmt::format("compartment {}", patient));
-    for (const auto& r : rows.views) out.insert(fmt::format("view {} {:?}", r.view, r.key));
-    for (const auto& key : rows.unique_keys) out.insert(fmt::format("unique {:?}", key));
+    for (const auto& r : rows.views) out.insert(fmt::format("view {} {}", r.view, shown(r.key)));
+    for (const auto& key : rows.unique_keys) out.insert(fmt::format("unique {}", shown(key)));
     return out;
 }
 
