@@ -48,6 +48,8 @@ inline constexpr unsigned http_linger_timeout_seconds =
 inline constexpr unsigned http_retry_after_seconds = 1;  ///< told with 503
 inline constexpr unsigned http_workers_default =
     32;  ///< many: a write waits for its fsync on its worker
+inline constexpr std::size_t http_body_at_once_bytes_max =
+    32u << 10;  ///< packed body of a read that the I/O thread answers itself
 inline constexpr std::size_t http_headers_max = 200;  ///< fields of one request
 inline constexpr std::size_t http_accept_ranges_max =
     64;  ///< entries of an Accept header that are looked at
@@ -105,7 +107,13 @@ inline constexpr std::size_t commit_queue_max =
 inline constexpr std::size_t commit_group_changes_max = 8'192;  ///< changes that share one fsync
 inline constexpr std::size_t import_chunk_lines =
     1'000;  ///< NDJSON lines that one thread parses at a time
-inline constexpr std::size_t load_batch_changes = 50'000;  ///< resources of one sorted bulk batch
+inline constexpr std::size_t load_batch_changes = 40'000;  ///< resources of one sorted bulk batch
+inline constexpr std::size_t load_batch_changes_min =
+    250;  ///< of an import beside other writers, however slow its commits are
+inline constexpr unsigned load_commit_milliseconds =
+    30;  ///< how long a commit of such an import should take
+inline constexpr std::size_t load_bytes_max =
+    64u << 20;  ///< text of resources that one chunk, and one batch, may hold
 inline constexpr std::size_t blob_bytes_max = 512u << 20;
 inline constexpr std::size_t pack_file_bytes_max = 1u << 30;
 inline constexpr std::size_t resource_bytes_max = 128u << 20;
@@ -128,6 +136,8 @@ inline constexpr unsigned search_statement_copies_max =
     8;  ///< copies of one statement that a search keeps prepared
 inline constexpr std::size_t search_streams_max =
     8;  ///< key ranges of one condition that are walked side by side
+inline constexpr std::size_t search_probes_max =
+    256;  ///< values of a token condition that are looked up before the search begins
 inline constexpr std::size_t search_walk_cursors_max =
     64;  ///< key ranges that a sorted walk merges
 inline constexpr std::size_t search_verdicts_max =
@@ -197,9 +207,11 @@ inline constexpr std::size_t terminology_maps_max =
     2'000;  ///< stored concept maps that a translation without a map looks through
 inline constexpr std::size_t terminology_log_entries_max =
     200'000;  ///< writes looked through for newer terminology; beyond them all is loaded anew
-inline constexpr std::size_t closures_max = 1'000;            ///< closure tables that are kept
-inline constexpr std::size_t closure_concepts_max = 100'000;  ///< of one closure table
-inline constexpr std::size_t translations_max = 1'000;        ///< matches of one $translate
+inline constexpr std::size_t closures_max = 1'000;             ///< closure tables that are kept
+inline constexpr std::size_t closure_concepts_max = 100'000;   ///< of one closure table
+inline constexpr std::size_t closure_entries_max = 1'000'000;  ///< rows of one closure table
+inline constexpr std::size_t closure_name_bytes_max = 200;
+inline constexpr std::size_t translations_max = 1'000;  ///< matches of one $translate
 inline constexpr std::size_t definitions_frame_bytes_max =
     16u << 20;  ///< one unpacked zstd frame of data/r4
 

@@ -24,12 +24,14 @@ void wait_for_stop(const sigset_t& signals) {
 /// What a configuration file may say: the names of the command line.
 constexpr Option settings[] = {
     {"listen", Option::Kind::text, "127.0.0.1:8080", "address and port"},
-    {"workers", Option::Kind::integer, "128", "threads that answer requests", 1, 10'000},
+    {"workers", Option::Kind::integer, "320", "threads that answer requests", 1, 10'000},
     {"cache-mb", Option::Kind::integer, "512", "page cache of the store", 1, 1'000'000},
     {"base-url", Option::Kind::text, "", "public FHIR base, when a proxy stands in front"},
     {"import.sources", Option::Kind::list, "",
      "URL prefixes (http, https, file) that $import may fetch from"},
 };
+
+static_assert(server::default_workers == 320, "the settings above name it too");
 
 /// Takes the settings of `file` that the command line does not give. Errors: as Config::read_file.
 Result<void> read_settings(const CLI::App& command, const std::string& file, std::string& listen,

@@ -18,9 +18,6 @@ namespace {
 /// Kept once every resource of the store has the rows of search/pairs.hpp.
 constexpr std::string_view derived_rows_setting = "derived-rows";
 
-/// Stored bytes that are unpacked within some ten microseconds.
-constexpr std::size_t body_bytes_at_once = limits::http_chunk_bytes / 8;
-
 std::unexpected<Error> no_such(std::string_view type, std::string_view id) {
     return fail(Category::not_found, fmt::format("there is no {}/{}", type, id.substr(0, 64)));
 }
@@ -231,7 +228,7 @@ Result<std::optional<Resource>> StoreRepository::read_at_once(const Caller& call
     if (type_name == 0 || !caller.access->sees_everything() || !options_.cipher->is_plain())
         return std::nullopt;
     const auto stored = TRY(store_.find({type_name, std::string(id)}));
-    if (stored && stored->body.size() > body_bytes_at_once) return std::nullopt;
+    if (stored && stored->body.size() > limits::http_body_at_once_bytes_max) return std::nullopt;
     return TRY(answer_read(caller, type, id, stored));
 }
 

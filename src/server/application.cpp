@@ -20,6 +20,8 @@ namespace meridian::server {
 
 namespace {
 
+constexpr std::int64_t bulk_cache_bytes = 256LL << 20;
+
 bool is_loopback(const std::string& address) {
     in_addr v4{};
     in6_addr v6{};
@@ -85,6 +87,12 @@ Result<OpenRecord> open_record(const RecordOptions& options) {
     open.folder = options.data_folder;
     open.create = options.create;
     open.bulk = options.bulk;
+    if (options.bulk) {
+        // A sorted batch touches each leaf page once: a large cache would only hold pages that are
+        // not met again before the next batch. And what follows the log reads it once, in order.
+        open.cache_bytes = bulk_cache_bytes;
+        open.mapped_bytes = 0;
+    }
     record.store = TRY(store::open(open));
     fhir::Repository::Options repository;
     repository.validate = options.validate;

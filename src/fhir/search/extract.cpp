@@ -568,8 +568,12 @@ bool Extraction::quantity(const EmitGroup& group, const std::optional<Measure>& 
     const store::Name coded = unit_name(measure->system, measure->code);
     // The written unit counts like a code (`5.4||mg`) where it says something else.
     const store::Name written = measure->unit == measure->code ? 0 : unit_name({}, measure->unit);
+    const bool is_odd =
+        group.emitter != Emitter::quantity_plain || measure->bounds.lo != measure->bounds.hi;
     for (const EmitTarget& target : group.targets) {
         const Parameter& parameter = *target.parameter;
+        if (is_odd && !parameter.code.empty())
+            names_.intern(store::NameKind::parameter, odd_quantity_marker(parameter));
         if (coded != 0 || written == 0)
             rows_.quantities.push_back(
                 {parameter.name, coded, measure->bounds.lo, measure->bounds.hi});

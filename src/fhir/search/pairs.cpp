@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "fhir/search/pairs.hpp"
 
+#include <cmath>
+
 #include "store/plan.hpp"
 
 namespace meridian::fhir::search {
@@ -131,6 +133,68 @@ store::Conditions pair_conditions(const Parameters& parameters, std::string_view
                 both.values.push_back(pair_token(code, other));
         }
         conditions.push_back(std::move(both));
+    }
+    return conditions;
+}
+
+namespace {
+
+/// The plain quantity that a criterion asks for; null when it is something else.
+const store::HasQuantity* quantity_asked(const Criterion& criterion) {
+    const Parameter* parameter = criterion.parameter;
+    if (parameter == nullptr || parameter->kind != SearchType::quantity) return nullptr;
+    const auto* asked = std::get_if<store::HasQuantity>(&criterion.where.as_variant());
+    const bool is_own =
+        asked != nullptr && !asked->units.empty() &&
+        (asked->param == parameter->name || asked->param == parameter->canonical_name);
+    return is_own ? asked : nullptr;
+}
+
+/// The composite of the resource itself that joins these two; null when there is none.
+const Parameter* composite_of(const Parameters& parameters, std::string_view type,
+                              const Parameter& key, const Parameter& second) {
+    for (const Parameter* parameter : parameters.list(type)) {
+        const auto& components = parameter->components;
+        if (parameter->ready && components.size() == 2 && parameter->expression == type &&
+            components[0].parameter == &key && components[1].parameter == &second)
+            return parameter;
+    }
+    return nullptr;
+}
+
+}  // namespace
+
+std::string odd_quantity_marker(const Parameter& quantity) {
+    return fmt::format("{}.{}#odd", quantity.type, quantity.code);
+}
+
+store::Conditions composite_conditions(const Parameters& parameters, std::string_view type,
+                                       const store::Names& names,
+                                       const std::vector<Criterion>& criteria) {
+    store::Conditions conditions;
+    for (const Criterion& second : criteria) {
+        const store::HasQuantity* quantity = quantity_asked(second);
+        if (quantity == nullptr ||
+            names.find(store::NameKind::parameter, odd_quantity_marker(*second.parameter)) != 0)
+            continue;
+        for (const Criterion& key : criteria) {
+            if (key.parameter == nullptr) continue;
+            const auto* token = std::get_if<store::HasToken>(&key.where.as_variant());
+            if (token == nullptr || token->param != key.parameter->name ||
+                token->values.size() * quantity->units.size() > combinations_max)
+                continue;
+            const Parameter* both =
+                composite_of(parameters, type, *key.parameter, *second.parameter);
+            if (both == nullptr) continue;
+            const bool is_canonical = quantity->param == second.parameter->canonical_name;
+            const store::Name name = is_canonical ? both->canonical_name : both->name;
+            if (name == 0) continue;
+            store::NumberBox box = quantity->box;
+            // A point above the bound begins above it: that makes the range short.
+            if (box.hi_above && !box.lo_from) box.lo_from = std::nextafter(*box.hi_above, HUGE_VAL);
+            conditions.push_back(store::HasComposite{
+                name, token->values, {quantity->units.begin(), quantity->units.end()}, box});
+        }
     }
     return conditions;
 }

@@ -29,6 +29,18 @@ store::Conditions pair_conditions(const Parameters& parameters, std::string_view
                                   const store::Names& names,
                                   const std::vector<Criterion>& criteria);
 
+/// A code and a quantity of the same resource that a composite parameter holds together
+/// (code-value-quantity): "potassium above 7" is then one range instead of a walk along all
+/// potassium. Conditions beside the two, as above.
+store::Conditions composite_conditions(const Parameters& parameters, std::string_view type,
+                                       const store::Names& names,
+                                       const std::vector<Criterion>& criteria);
+
+/// The name that a store knows once `quantity` has found anything but a plain number with a unit: a
+/// Range, SampledData, "below 5". Composites leave some of those out, and intervals above a bound
+/// do not begin above it; so from then on only the two parts decide.
+std::string odd_quantity_marker(const Parameter& quantity);
+
 /// Stands for all patients on the clinical access path: "all resources with this main code, newest
 /// first" is then one range, as it is for one patient.
 store::Identity everyone();

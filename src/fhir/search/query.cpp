@@ -581,6 +581,8 @@ Result<TypeFilter> QueryBuilder::finish(TypePlan& plan) {
         for (Condition& both : pair_conditions(parameters_, plan.type, names_, plan.criteria))
             all.push_back(std::move(both));
     }
+    for (Condition& both : composite_conditions(parameters_, plan.type, names_, plan.criteria))
+        all.push_back(std::move(both));
     use_patient_path(plan, plan.criteria, all);
     for (Criterion& criterion : plan.criteria) {
         if (criterion.dates.empty()) {

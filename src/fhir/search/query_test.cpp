@@ -7,6 +7,7 @@
 #include "base/query_string.hpp"
 #include "fhir/search/conditional.hpp"
 #include "fhir/search/extract.hpp"
+#include "fhir/search/pairs.hpp"
 #include "fhir/search/run.hpp"
 #include "fhir/search/test_support.hpp"
 
@@ -400,6 +401,38 @@ TEST_F(SearchQuery, PairsStandBesideTheirParts) {
     EXPECT_EQ(Printer{World::get()}.print(before->types.front().where),
               "all(token(Condition.code 1) none(any(has(Condition.abatement-date) "
               "has(Condition.abatement-date#present))))");
+}
+
+TEST_F(SearchQuery, ACodeAndAQuantityAreOneRangeOfTheirComposite) {
+    const std::string where =
+        planned("Observation",
+                "code=http://loinc.org|1-8&value-quantity=gt5.4|http://unitsofmeasure.org|mg");
+    EXPECT_NE(where.find("composite(Observation.code-value-quantity"), std::string::npos) << where;
+    EXPECT_NE(where.find("token(Observation.code 1)"), std::string::npos) << where;
+    EXPECT_NE(where.find("quantity(Observation.value-quantity"), std::string::npos) << where;
+    const std::string alone =
+        planned("Observation", "value-quantity=gt5.4|http://unitsofmeasure.org|mg");
+    EXPECT_EQ(alone.find("composite"), std::string::npos) << alone;
+    // Composites know no SampledData, and what is "below 5" does not begin above 3: from the first
+    // such value on, only the parts decide.
+    testing::MemoryNames names;
+    const auto parameters = Parameters::make(definitions(), names);
+    const auto with = [&](const char* json) {
+        const auto observation = JsonDocument::parse(json);
+        extract(*parameters, "Observation", observation->root(), names);
+        const Parameter* quantity = parameters->find("Observation", "value-quantity");
+        return names.find(store::NameKind::parameter, odd_quantity_marker(*quantity));
+    };
+    EXPECT_EQ(with(R"({"resourceType":"Observation","valueQuantity":{"value":7,"unit":"mmol/L"}})"),
+              0);
+    EXPECT_NE(
+        with(
+            R"({"resourceType":"Observation","valueQuantity":{"value":7,"comparator":"<","unit":"mmol/L"}})"),
+        0);
+    EXPECT_NE(
+        with(R"({"resourceType":"Observation","valueSampledData":{"origin":{"value":0},"period":1,
+                       "dimensions":1,"lowerLimit":1,"upperLimit":9,"data":"1 2"}})"),
+        0);
 }
 
 TEST_F(SearchQuery, FullTextHasOperators) {

@@ -13,8 +13,6 @@ namespace meridian::fhir::terminology {
 namespace {
 
 constexpr std::string_view list_key = "closures";
-constexpr std::size_t name_bytes_max = 200;
-constexpr std::size_t entries_max = 10 * limits::closure_concepts_max;
 /// From so many new concepts of a system on, going up from every old one is cheaper than going down
 /// from every new one.
 constexpr std::size_t many_concepts = 64;
@@ -49,7 +47,7 @@ class NewRows {
         new_.each([&](std::size_t at) {
             add_ancestors(at,
                           [&](std::size_t above) { return old_.test(above) || new_.test(above); });
-            return out_.size() <= entries_max;
+            return out_.size() <= limits::closure_entries_max;
         });
         if (new_.count() < many_concepts) {
             new_.each([&](std::size_t above) {
@@ -57,18 +55,18 @@ class NewRows {
                     if (old_.test(at)) add(at, above);
                     return true;
                 });
-                return out_.size() <= entries_max;
+                return out_.size() <= limits::closure_entries_max;
             });
         } else {
             old_.each([&](std::size_t at) {
                 add_ancestors(at, [&](std::size_t above) { return new_.test(above); });
-                return out_.size() <= entries_max;
+                return out_.size() <= limits::closure_entries_max;
             });
         }
-        if (out_.size() > entries_max)
+        if (out_.size() > limits::closure_entries_max)
             return fail(Category::too_large,
                         fmt::format("these concepts bring more than {} rows: add fewer at a time",
-                                    entries_max),
+                                    limits::closure_entries_max),
                         "concept");
         return {};
     }
@@ -162,9 +160,11 @@ Result<Closures::Table*> Closures::find(std::string_view name) {
 }
 
 Result<ClosureAnswer> Closures::start(std::string_view name) {
-    if (name.empty() || name.size() > name_bytes_max)
-        return fail(Category::incorrect,
-                    fmt::format("a closure's name has 1 to {} bytes", name_bytes_max), "name");
+    if (name.empty() || name.size() > limits::closure_name_bytes_max)
+        return fail(
+            Category::incorrect,
+            fmt::format("a closure's name has 1 to {} bytes", limits::closure_name_bytes_max),
+            "name");
     const std::lock_guard lock(mutex_);
     Table* known = TRY(find(name));
     if (known == nullptr) {
@@ -202,7 +202,7 @@ Result<ClosureAnswer> Closures::add(std::string_view name,
         return fail(Category::unprocessable,
                     fmt::format("invalid closure name \"{}\": start it with a call that has no "
                                 "concepts",
-                                name.substr(0, name_bytes_max)),
+                                name.substr(0, limits::closure_name_bytes_max)),
                     "name");
     // 1. what is new, by system
     struct New {
@@ -261,7 +261,8 @@ Result<ClosureAnswer> Closures::since(std::string_view name, std::string_view ve
     const Table* table = TRY(find(name));
     if (table == nullptr)
         return fail(Category::unprocessable,
-                    fmt::format("invalid closure name \"{}\"", name.substr(0, name_bytes_max)),
+                    fmt::format("invalid closure name \"{}\"",
+                                name.substr(0, limits::closure_name_bytes_max)),
                     "name");
     if (error != std::errc() || end != version.data() + version.size() || from > table->last ||
         from < 0)

@@ -24,7 +24,7 @@ namespace {
 constexpr std::chrono::seconds retry_pauses[] = {std::chrono::seconds(1), std::chrono::seconds(4)};
 
 /// What a commit of an import may take: others wait for one or two of them.
-constexpr std::chrono::milliseconds commit_time(30);
+constexpr std::chrono::milliseconds commit_time(limits::load_commit_milliseconds);
 
 /// The error file of one input: only what belongs to durable progress is kept in it.
 class ErrorFile {

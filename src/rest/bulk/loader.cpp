@@ -14,7 +14,7 @@ Loader::Loader(fhir::Repository& repository, fhir::Caller caller, LoaderOptions 
       events_(std::move(events)),
       batch_changes_(options_.batch_changes) {
     if (options_.commit_time.count() > 0)
-        batch_changes_ = std::min(batch_changes_, loader_batch_changes_min);
+        batch_changes_ = std::min(batch_changes_, limits::load_batch_changes_min);
     if (options_.threads == 0) options_.threads = std::max(1u, std::thread::hardware_concurrency());
 }
 
@@ -83,7 +83,7 @@ Result<void> Loader::add(std::string json, std::int64_t number) {
     const bool is_full =
         lines_.size() >=
         std::min(limits::import_chunk_lines, std::max<std::size_t>(options_.batch_changes, 1));
-    if (!is_full && lines_bytes_ < loader_bytes_max) return {};
+    if (!is_full && lines_bytes_ < limits::load_bytes_max) return {};
     submit_chunk();
     // Two chunks per thread keep every core busy and bound the memory.
     return in_work_.size() < options_.threads * 2 ? Result<void>() : take_chunk();
@@ -126,7 +126,7 @@ Result<void> Loader::take(Prepared prepared) {
     }
     ++accepted_;
     last_number_ = prepared.number;
-    const bool is_full = batch_.size() >= batch_changes_ || batch_bytes_ >= loader_bytes_max;
+    const bool is_full = batch_.size() >= batch_changes_ || batch_bytes_ >= limits::load_bytes_max;
     return is_full ? flush() : Result<void>();
 }
 
@@ -157,14 +157,15 @@ Result<void> Loader::wait_for_commit() {
 }
 
 void Loader::adjust_batch(std::chrono::steady_clock::duration taken) {
-    if (options_.commit_time.count() == 0 || committing_changes_ < loader_batch_changes_min) return;
+    if (options_.commit_time.count() == 0 || committing_changes_ < limits::load_batch_changes_min)
+        return;
     // Halfway to what this commit says, so that one slow fsync does not decide alone.
     const double wanted = static_cast<double>(committing_changes_) *
                           std::chrono::duration<double>(options_.commit_time).count() /
                           std::max(1e-6, std::chrono::duration<double>(taken).count());
-    const auto limited =
-        static_cast<std::size_t>(std::clamp(wanted, static_cast<double>(loader_batch_changes_min),
-                                            static_cast<double>(options_.batch_changes)));
+    const auto limited = static_cast<std::size_t>(
+        std::clamp(wanted, static_cast<double>(limits::load_batch_changes_min),
+                   static_cast<double>(options_.batch_changes)));
     batch_changes_ = (batch_changes_ + limited) / 2;
 }
 

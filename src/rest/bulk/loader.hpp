@@ -35,7 +35,7 @@ struct LoaderOptions {
 
 /// Loads many resources in large sorted batches: several threads parse, validate and extract, one
 /// batch is written while the next is made ready, and the order in which resources were added is
-/// kept. Memory is bounded by batch_changes and by loader_bytes_max.
+/// kept. Memory is bounded by batch_changes and by limits::load_bytes_max.
 class Loader {
  public:
     struct Events {
@@ -106,13 +106,6 @@ class Loader {
     std::int64_t committing_number_ = 0;
     std::int64_t count_ = 0;
 };
-
-/// A commit is never made smaller than this to keep its time: where the fsync is what takes long,
-/// smaller ones would only make more of them.
-inline constexpr std::size_t loader_batch_changes_min = 250;
-
-/// Text of resources that one chunk, and one batch, may hold before it goes on its way.
-inline constexpr std::size_t loader_bytes_max = std::size_t{64} << 20;
 
 /// "place: message" of a refusal, for people.
 std::string reason_text(const Error& error);

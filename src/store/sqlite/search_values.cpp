@@ -376,11 +376,26 @@ class AnyRowNode final : public Node {
     bool is_text_;
 };
 
+/// Those of the values that any row has. A code without a system is one value for each system
+/// known, of which a parameter uses one or two: what is left can be walked.
+HasToken held(Run& run, const HasToken& condition) {
+    if (condition.values.size() < 2 || condition.values.size() > limits::search_probes_max)
+        return condition;
+    HasToken held{condition.param, {}};
+    Cursor cursor(run, Sql::token_at);
+    for (const std::int64_t value : condition.values) {
+        cursor.open(condition.param, value, 0);
+        if (cursor.next()) held.values.push_back(value);
+    }
+    return held;
+}
+
 }  // namespace
 
 std::unique_ptr<Node> prepare_value(Run& run, const HasToken& condition) {
-    if (condition.values.empty()) return never();
-    return std::make_unique<TokenNode>(run, condition);
+    const HasToken asked = held(run, condition);
+    if (asked.values.empty()) return never();
+    return std::make_unique<TokenNode>(run, asked);
 }
 std::unique_ptr<Node> prepare_value(Run& run, const HasTokenIn& condition) {
     return std::make_unique<TokenRangeNode>(run, condition);
