@@ -68,9 +68,10 @@ TEST(CrashChild, WritesUntilItIsKilled) {
     for (auto& thread : threads) thread.join();
 }
 
-/// Starts a writing process, kills it after `milliseconds`, and gives the last acknowledged step of
-/// each writer.
-std::vector<std::int64_t> run_and_kill(const std::string& folder, int milliseconds) {
+/// Starts a writing process, kills it `milliseconds` after its start, or, `when_it_writes`, after
+/// its first acknowledged commit, and gives the last acknowledged step of each writer.
+std::vector<std::int64_t> run_and_kill(const std::string& folder, int milliseconds,
+                                       bool when_it_writes) {
     int ends[2];
     if (::pipe(ends) != 0) std::abort();
     const pid_t child = ::fork();
@@ -83,14 +84,21 @@ std::vector<std::int64_t> run_and_kill(const std::string& folder, int millisecon
     }
     ::close(ends[1]);
     std::vector<std::int64_t> acknowledged(writers, 0);
-    std::thread killer([child, milliseconds] {
+    std::atomic<bool> has_begun{!when_it_writes};
+    std::thread killer([child, milliseconds, &has_begun] {
+        has_begun.wait(false);
         std::this_thread::sleep_for(std::chrono::milliseconds(milliseconds));
         ::kill(child, SIGKILL);
     });
     std::string text;
     char buffer[4096];
-    for (ssize_t got = 0; (got = ::read(ends[0], buffer, sizeof buffer)) > 0;)
+    const auto begin = [&has_begun] {
+        has_begun = true;
+        has_begun.notify_all();
+    };
+    for (ssize_t got = 0; (got = ::read(ends[0], buffer, sizeof buffer)) > 0; begin())
         text.append(buffer, static_cast<std::size_t>(got));
+    begin();  // also when it ended by itself
     killer.join();
     ::close(ends[0]);
     ::waitpid(child, nullptr, 0);
@@ -111,8 +119,12 @@ TEST(Crash, KilledWritersLoseNothingAcknowledged) {
     std::vector<std::int64_t> checked(writers, 0);
     std::int64_t steps = 0;
     for (int kill = 0; kill < kills; ++kill) {
-        const auto acknowledged =
-            run_and_kill(folder.path(), 60 + static_cast<int>(random() % 150));
+        // Every third is killed early, while it may still recover what the last one left; the
+        // others while they write, however slow the machine is.
+        const bool when_it_writes = kill % 3 != 0;
+        const auto acknowledged = run_and_kill(
+            folder.path(), (when_it_writes ? 10 : 60) + static_cast<int>(random() % 150),
+            when_it_writes);
         auto store = must_open(folder.path());
         for (int writer = 0; writer < writers; ++writer) {
             const std::int64_t step = last_step(*store, writer);
