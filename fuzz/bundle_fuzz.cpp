@@ -31,12 +31,19 @@ void require(bool holds, std::string_view what) {
 class World {
  public:
     World() {
-        const bool has_memory = std::filesystem::is_directory("/dev/shm");
-        folder_ = (has_memory ? std::filesystem::path("/dev/shm")
-                              : std::filesystem::temp_directory_path())
-                      .string() +
-                  "/meridian-fuzz-XXXXXX";
-        require(mkdtemp(folder_.data()) != nullptr, "no folder for the record");
+        namespace fs = std::filesystem;
+        const fs::path memory = "/dev/shm";
+        const fs::path root = fs::is_directory(memory) ? memory : fs::temp_directory_path();
+        // A fuzzer ends without destructors: what earlier ones left goes now.
+        const std::string name = "meridian-fuzz-";
+        for (const auto& entry : fs::directory_iterator(root)) {
+            const std::string found = entry.path().filename().string();
+            std::error_code ignored;
+            if (found.starts_with(name) && !fs::exists("/proc/" + found.substr(name.size())))
+                fs::remove_all(entry.path(), ignored);
+        }
+        folder_ = (root / (name + std::to_string(getpid()))).string();
+        fs::create_directory(folder_);
         store::OpenOptions options;
         options.folder = folder_;
         options.cache_bytes = 8 << 20;
