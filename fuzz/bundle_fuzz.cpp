@@ -50,7 +50,9 @@ class World {
         auto opened = store::open(options);
         require(opened.has_value(), "the store cannot be opened");
         store_ = *std::move(opened);
-        repository_ = *fhir::Repository::open(*store_, {});
+        auto repository = fhir::Repository::open(*store_, {});
+        require(repository.has_value(), "the record cannot be opened");
+        repository_ = *std::move(repository);
         service_ = std::make_unique<rest::Service>(*repository_, rest::ServiceOptions{});
         rest::add_basic_operations(*service_);
         const auto terminology =
