@@ -50,9 +50,28 @@ constexpr LabWords lab_words[] = {
     {lab_ca199, "ca199", "U/mL", "糖类抗原19-9", "CA19-9", "CA 19-9", "CA19-9", "U/mL"},
 };
 
-struct HistologyWords {
-    std::string_view code, zh, en;
+/// Where a tumour has spread to: value of the data point `metastasis_site`, also its English name.
+struct SpreadWords {
+    std::string_view value, zh;
 };
+const SpreadWords& spread_words(Spread where) {
+    static constexpr SpreadWords words[] = {
+        {"", ""},       {"brain", "脑"},    {"bone", "骨"},          {"liver", "肝"},
+        {"lung", "肺"}, {"pleura", "胸膜"}, {"lymph_node", "淋巴结"}};
+    return words[static_cast<int>(where)];
+}
+
+/// Value of the data point `comorbidity` for an ICD-10 code, empty when it is none of its list.
+std::string_view comorbidity_of(std::string_view icd10) {
+    static constexpr std::string_view list[] = {"I10", "E11", "E78", "I25", "I21",
+                                                "I63", "J44", "J18", "M10", "K80"};
+    for (std::string_view code : list)
+        if (icd10.starts_with(code)) return code;
+    return {};
+}
+
+}  // namespace
+
 HistologyWords histology_words(const CancerCourse& cancer) {
     switch (cancer.histology) {
         case Histology::squamous:
@@ -67,17 +86,6 @@ HistologyWords histology_words(const CancerCourse& cancer) {
             return {"8140/3", "腺癌", "adenocarcinoma"};
     }
 }
-
-/// Value of the data point `comorbidity` for an ICD-10 code, empty when it is none of its list.
-std::string_view comorbidity_of(std::string_view icd10) {
-    static constexpr std::string_view list[] = {"I10", "E11", "E78", "I25", "I21",
-                                                "I63", "J44", "J18", "M10", "K80"};
-    for (std::string_view code : list)
-        if (icd10.starts_with(code)) return code;
-    return {};
-}
-
-}  // namespace
 
 std::string Author::date_words(Day day) const {
     static constexpr std::string_view months[] = {"January",   "February", "March",    "April",
@@ -349,6 +357,15 @@ void Author::pathological_stage() {
     note.fact("stage_group", cancer.pgroup,
               style_ == Style::zh_classic ? roman(cancer.pgroup) : std::string(cancer.pgroup));
     if (!english_) note.say("期");
+}
+
+Author& Author::metastasis(Spread where, std::string_view assertion) {
+    const SpreadWords& words = spread_words(where);
+    note.fact(
+        "metastasis_site", words.value,
+        english_ ? fmt::format("{} metastasis", words.value) : fmt::format("{}转移", words.zh),
+        assertion);
+    return *this;
 }
 
 void Author::symptoms(std::span<const Symptom> list, bool absent) {
@@ -849,20 +866,17 @@ void Author::oncology_history(Day until) {
     }
     if (cancer.recurrence <= until) {
         date("progression_date", cancer.recurrence);
-        static constexpr std::string_view values[] = {"",     "brain",  "bone",      "liver",
-                                                      "lung", "pleura", "lymph_node"},
-                                          zh[] = {"", "脑", "骨", "肝", "肺", "胸膜", "淋巴结"};
-        const int site_index = static_cast<int>(cancer.recurrence_site);
+        const SpreadWords& organ = spread_words(cancer.recurrence_site);
         if (english_)
             note.say(" ")
                 .fact("recurrence", "distant", "distant recurrence")
                 .say(" in the ")
-                .fact("metastasis_site", values[site_index], values[site_index]);
+                .fact("metastasis_site", organ.value, organ.value);
         else
             note.say("复查示")
                 .fact("recurrence", "distant", "远处复发")
                 .say("，")
-                .fact("metastasis_site", values[site_index], fmt::format("{}转移", zh[site_index]));
+                .fact("metastasis_site", organ.value, fmt::format("{}转移", organ.zh));
         stop();
     }
 }

@@ -17,6 +17,13 @@ struct Presentation {
     std::span<const Symptom> present, denied;
     std::string_view complaint_zh, complaint_en;  ///< said when no listed symptom leads
 };
+
+/// A tumour's type: ICD-O-3 morphology and its names in reports.
+struct HistologyWords {
+    std::string_view code, zh, en;
+};
+HistologyWords histology_words(const CancerCourse& cancer);
+
 /// What brings a person to this stay.
 Presentation presentation_of(const Scene& scene);
 
@@ -60,6 +67,7 @@ class Author {
     void cancer_name();  ///< with diagnosis, histology, site
     void clinical_stage();
     void pathological_stage();
+    Author& metastasis(Spread where, std::string_view assertion = "present");  ///< "脑转移"
     void symptoms(std::span<const Symptom> list, bool absent);
     void history();  ///< chronic diseases, their drugs, allergies
     void habits();

@@ -239,11 +239,33 @@ int complaint_days(AdmissionKind kind, Random& random) {
     return slow ? random.between(14, 60) : random.between(2, 8);
 }
 
+/// A tumour that comes back is met by the complaints of the organ it went to.
+Presentation presentation_of_recurrence(Spread site) {
+    switch (site) {
+        case Spread::bone:
+            return {of_bone, not_far, {}, {}};
+        case Spread::brain:
+            return {of_brain, not_far, {}, {}};
+        case Spread::liver:
+            return {of_liver, not_far, {}, {}};
+        default:
+            return {of_far_lung, not_far, {}, {}};
+    }
+}
+
+/// The primary tumour; a nodule found by screening has not been felt yet.
+Presentation presentation_of_tumour(const CancerCourse& cancer) {
+    if (cancer.site == Site::breast) return {of_breast, not_breast, {}, {}};
+    if (cancer.site != Site::lung) return {of_bowel, not_bowel, {}, {}};
+    if (cancer.screened)
+        return {{}, not_nodule, "体检发现肺结节", "Lung nodule found on screening"};
+    return {of_lung, not_lung, {}, {}};
+}
+
 }  // namespace
 
 Presentation presentation_of(const Scene& scene) {
     using A = AdmissionKind;
-    const auto& cancer = scene.person->cancer;
     switch (scene.kind) {
         case A::pneumonia:
             return {of_pneumonia, not_pneumonia, {}, {}};
@@ -292,26 +314,10 @@ Presentation presentation_of(const Scene& scene) {
         case A::terminal:
             return {of_last, not_last, {}, {}};
         case A::cancer_recurrence:
-            switch (cancer.recurrence_site) {
-                case Spread::bone:
-                    return {of_bone, not_far, {}, {}};
-                case Spread::brain:
-                    return {of_brain, not_far, {}, {}};
-                case Spread::liver:
-                    return {of_liver, not_far, {}, {}};
-                default:
-                    return {of_far_lung, not_far, {}, {}};
-            }
+            return presentation_of_recurrence(scene.person->cancer.recurrence_site);
         default:
-            break;
+            return presentation_of_tumour(scene.person->cancer);
     }
-    if (cancer.site == Site::lung) {
-        if (cancer.screened)
-            return {{}, not_nodule, "体检发现肺结节", "Lung nodule found on screening"};
-        return {of_lung, not_lung, {}, {}};
-    }
-    if (cancer.site == Site::breast) return {of_breast, not_breast, {}, {}};
-    return {of_bowel, not_bowel, {}, {}};
 }
 
 Document write_admission_note(const Scene& scene, Random& random) {
@@ -370,52 +376,30 @@ Document write_admission_note(const Scene& scene, Random& random) {
 
 namespace {
 
-void pathology_facts(Author& author, bool surgical) {
-    const auto& cancer = author.person().cancer;
-    const bool short_lists = author.style() == Style::zh_terse || author.style() == Style::en_short;
-    struct Words {
-        std::string_view code, zh, en;
-    };
-    const Words histology = cancer.histology == Histology::squamous
-                                ? Words{"8070/3", "鳞状细胞癌", "squamous cell carcinoma"}
-                            : cancer.histology == Histology::small_cell
-                                ? Words{"8041/3", "小细胞癌", "small cell carcinoma"}
-                            : cancer.histology == Histology::ductal
-                                ? Words{"8500/3", "浸润性导管癌", "invasive ductal carcinoma"}
-                            : cancer.histology == Histology::lobular
-                                ? Words{"8520/3", "浸润性小叶癌", "invasive lobular carcinoma"}
-                                : Words{"8140/3", "腺癌", "adenocarcinoma"};
-    if (!author.english()) author.note.say("（");
-    author.site();
-    author.say(surgical ? "切除标本）" : "穿刺标本）",
-               surgical ? " resection specimen: " : " biopsy: ");
-    author.note.fact("histology", histology.code, author.english() ? histology.en : histology.zh);
-    author.comma();
+/// Small-cell carcinoma is always undifferentiated and has no grade.
+void grade_fact(Author& author) {
     static constexpr std::string_view grades_zh[] = {"", "高分化", "中分化", "低分化"},
                                       grades_en[] = {"", "well differentiated",
                                                      "moderately differentiated",
                                                      "poorly differentiated"};
     static constexpr std::string_view grades[] = {"", "G1", "G2", "G3"};
+    const auto& cancer = author.person().cancer;
+    const bool short_lists = author.style() == Style::zh_terse || author.style() == Style::en_short;
     if (cancer.histology != Histology::small_cell)
         author.note.fact("grade", grades[cancer.grade],
                          short_lists        ? grades[cancer.grade]
                          : author.english() ? grades_en[cancer.grade]
                                             : grades_zh[cancer.grade]);
-    if (!surgical) {
-        author.stop();
-        return;
-    }
-    author.comma();
-    author.say("大小", "size ");
-    author.size(cancer.size_mm, cancer.width_mm);
-    author.stop();
+}
+
+void margin_and_vessels(Author& author) {
     author.say("切缘", "Margins ");
     const std::size_t start = author.note.here();
     author.say(author.style() == Style::zh_terse ? "(-)" : "阴性",
                author.style() == Style::en_short ? "clear" : "negative");
     author.note.mark("margin", "negative", start);
     author.comma();
-    const bool invasion = cancer.nodes_positive > 0;
+    const bool invasion = author.person().cancer.nodes_positive > 0;
     author.note.fact("lymphovascular_invasion", "invasion",
                      author.english() ? (invasion ? "lymphovascular invasion present"
                                                   : "no lymphovascular invasion")
@@ -423,6 +407,11 @@ void pathology_facts(Author& author, bool surgical) {
                                       : "未见脉管癌栓",
                      invasion ? "present" : "absent");
     author.stop();
+}
+
+/// "2/14": one wording that states two data points, the nodes taken and those with tumour.
+void lymph_nodes(Author& author) {
+    const auto& cancer = author.person().cancer;
     author.say("淋巴结", "Lymph nodes ");
     const std::size_t nodes = author.note.here();
     author.note.say(
@@ -434,6 +423,30 @@ void pathology_facts(Author& author, bool surgical) {
     author.note.mark("lymph_nodes_positive", fmt::format("{}", cancer.nodes_positive), nodes,
                      "present", {}, true);
     author.stop();
+}
+
+/// Type and grade can be read from any specimen; size, margins, nodes and stage only from a
+/// resection.
+void pathology_facts(Author& author, bool surgical) {
+    const auto& cancer = author.person().cancer;
+    const HistologyWords histology = histology_words(cancer);
+    if (!author.english()) author.note.say("（");
+    author.site();
+    author.say(surgical ? "切除标本）" : "穿刺标本）",
+               surgical ? " resection specimen: " : " biopsy: ");
+    author.note.fact("histology", histology.code, author.english() ? histology.en : histology.zh);
+    author.comma();
+    grade_fact(author);
+    if (!surgical) {
+        author.stop();
+        return;
+    }
+    author.comma();
+    author.say("大小", "size ");
+    author.size(cancer.size_mm, cancer.width_mm);
+    author.stop();
+    margin_and_vessels(author);
+    lymph_nodes(author);
     author.pathological_stage();
     author.stop();
 }
@@ -605,140 +618,166 @@ Document write_pathology_report(const Scene& scene, Random& random) {
 
 namespace {
 
-void lesion(Author& author) {
+void sentence(Author& author, std::string_view zh, std::string_view en) {
+    author.say(zh, en);
+    author.stop();
+}
+
+/// "未见胸腔积液": a disease that the image rules out.
+void ruled_out(Author& author, std::string_view code, std::string_view zh, std::string_view en) {
+    author.say("未见", "No ").note.fact("comorbidity", code, author.english() ? en : zh, "absent");
+    author.stop();
+}
+
+/// "考虑肺炎": a disease that the image suggests and cannot prove.
+void suspected(Author& author, std::string_view code, std::string_view zh, std::string_view en) {
+    author.say("考虑", "Probable ")
+        .note.fact("comorbidity", code, author.english() ? en : zh, "possible");
+    author.stop();
+}
+
+void no_pleural_effusion(Author& author) {
+    ruled_out(author, "J90", "胸腔积液", "pleural effusion");
+}
+
+/// The second diameter is known of the tumour at diagnosis only.
+void primary_lesion(Author& author) {
     const Scene& scene = author.scene();
     const auto& cancer = author.person().cancer;
-    static constexpr std::string_view values[] = {"",     "brain",  "bone",      "liver",
-                                                  "lung", "pleura", "lymph_node"},
-                                      zh[] = {"", "脑", "骨", "肝", "肺", "胸膜", "淋巴结"};
-    if (scene.spread != Spread::none) {
-        const int where = static_cast<int>(scene.spread);
-        if (author.english()) {
-            author.note
-                .fact("metastasis_site", values[where], fmt::format("{} metastasis", values[where]))
-                .say(" measuring ");
-        } else {
-            author.note.say("见")
-                .fact("metastasis_site", values[where], fmt::format("{}转移", zh[where]))
-                .say("灶，大小");
-        }
-        author.size(scene.size_mm);
-    } else if (author.english()) {
+    const bool nodule = cancer.site == Site::lung && scene.size_mm <= 30;
+    const int width_mm = scene.size_mm == cancer.size_mm ? cancer.width_mm : 0;
+    if (author.english()) {
         author.note.say("There is a ");
-        author.size(scene.size_mm, scene.size_mm == cancer.size_mm ? cancer.width_mm : 0);
-        author.note.say(cancer.site == Site::lung && scene.size_mm <= 30 ? " nodule in the "
-                                                                         : " mass in the ");
+        author.size(scene.size_mm, width_mm);
+        author.note.say(nodule ? " nodule in the " : " mass in the ");
         author.site();
     } else {
         author.site();
         author.note.say("见");
-        author.size(scene.size_mm, scene.size_mm == cancer.size_mm ? cancer.width_mm : 0);
-        author.note.say(cancer.site == Site::lung && scene.size_mm <= 30 ? "结节" : "肿物");
+        author.size(scene.size_mm, width_mm);
+        author.note.say(nodule ? "结节" : "肿物");
     }
+}
+
+void compared_with_previous(Author& author) {
+    const Scene& scene = author.scene();
+    const int change = scene.size_mm - scene.previous_mm;
+    author.comma();
+    author.say("前次", "previously ");
+    author.size(scene.previous_mm);
+    author.comma();
+    author.say(change > 1    ? "较前增大"
+               : change < -1 ? "较前缩小"
+                             : "大致同前",
+               change > 1    ? "larger"
+               : change < -1 ? "smaller"
+                             : "unchanged");
+}
+
+void lesion(Author& author) {
+    const Scene& scene = author.scene();
+    const auto& cancer = author.person().cancer;
+    if (scene.spread != Spread::none) {
+        author.say("见", "").metastasis(scene.spread).say("灶，大小", " measuring ");
+        author.size(scene.size_mm);
+    } else {
+        primary_lesion(author);
+    }
+    // The whole-body scan of the work-up is the one that finds distant disease.
     if (scene.image == image_pet_ct && scene.inpatient &&
         scene.kind == AdmissionKind::cancer_workup && cancer.spread != Spread::none) {
         author.stop();
-        const int where = static_cast<int>(cancer.spread);
-        if (author.english())
-            author.note.say("Uptake consistent with ")
-                .fact("metastasis_site", values[where],
-                      fmt::format("{} metastasis", values[where]));
-        else
-            author.note.say("另见")
-                .fact("metastasis_site", values[where], fmt::format("{}转移", zh[where]))
-                .say("灶");
+        author.say("另见", "Uptake consistent with ").metastasis(cancer.spread).say("灶", "");
     }
-    if (scene.previous_mm > 0) {
-        const int change = scene.size_mm - scene.previous_mm;
-        author.comma();
-        author.say("前次", "previously ");
-        author.size(scene.previous_mm);
-        author.comma();
-        author.say(change > 1    ? "较前增大"
-                   : change < -1 ? "较前缩小"
-                                 : "大致同前",
-                   change > 1    ? "larger"
-                   : change < -1 ? "smaller"
-                                 : "unchanged");
-    }
+    if (scene.previous_mm > 0) compared_with_previous(author);
     author.stop();
 }
 
-void findings_without_lesion(Author& author) {
+void chest_without_lesion(Author& author) {
     const Scene& scene = author.scene();
-    auto absent = [&](std::string_view code, std::string_view zh, std::string_view en) {
-        author.say("未见", "No ")
-            .note.fact("comorbidity", code, author.english() ? en : zh, "absent");
+    if (scene.inpatient &&
+        (scene.kind == AdmissionKind::pneumonia || scene.kind == AdmissionKind::terminal)) {
+        sentence(author, "双肺见斑片影", "Patchy opacities in both lungs");
+        suspected(author, "J18", "肺炎", "pneumonia");
+        return;
+    }
+    sentence(author, "双肺纹理清晰", "The lungs are clear");
+    no_pleural_effusion(author);
+}
+
+void abdomen_ultrasound(Author& author) {
+    if (author.scene().inpatient && author.scene().kind == AdmissionKind::gallstones) {
+        sentence(author, "胆囊内见强回声", "Echogenic foci in the gallbladder");
+        author.note.fact("comorbidity", "K80", author.english() ? "Gallstones" : "胆囊结石");
         author.stop();
-    };
-    auto possible = [&](std::string_view code, std::string_view zh, std::string_view en) {
-        author.say("考虑", "Probable ")
-            .note.fact("comorbidity", code, author.english() ? en : zh, "possible");
-        author.stop();
-    };
-    switch (scene.image) {
+        return;
+    }
+    sentence(author, "肝、胰、脾未见明显异常", "Liver, pancreas and spleen are normal");
+    ruled_out(author, "K80", "胆囊结石", "gallstones");
+}
+
+void abdomen_ct(Author& author) {
+    if (author.scene().inpatient && author.scene().kind == AdmissionKind::appendicitis)
+        sentence(author, "阑尾增粗，周围渗出",
+                 "The appendix is thickened with surrounding stranding");
+    else
+        sentence(author, "肝、胆、胰、脾未见占位", "No mass in liver, pancreas or spleen");
+}
+
+/// A rate below 45 mL/min/1.73 m² shows: such kidneys have shrunk.
+void kidney_ultrasound(Author& author) {
+    if (author.person().gfr(author.scene().day) < 45)
+        sentence(author, "双肾缩小，皮质回声增强",
+                 "Both kidneys are small with increased cortical echo");
+    else
+        sentence(author, "双肾形态大小正常", "Both kidneys are of normal size and shape");
+    ruled_out(author, "N20", "肾结石", "kidney stone");
+}
+
+void findings_without_lesion(Author& author) {
+    switch (author.scene().image) {
         case image_chest_ct:
         case image_chest_xray:
-            if (scene.inpatient &&
-                (scene.kind == AdmissionKind::pneumonia || scene.kind == AdmissionKind::terminal)) {
-                author.say("双肺见斑片影", "Patchy opacities in both lungs");
-                author.stop();
-                possible("J18", "肺炎", "pneumonia");
-                break;
-            }
-            author.say("双肺纹理清晰", "The lungs are clear");
-            author.stop();
-            absent("J90", "胸腔积液", "pleural effusion");
+            chest_without_lesion(author);
             break;
         case image_abdomen_ultrasound:
-            if (scene.inpatient && scene.kind == AdmissionKind::gallstones) {
-                author.say("胆囊内见强回声", "Echogenic foci in the gallbladder");
-                author.stop();
-                author.note.fact("comorbidity", "K80",
-                                 author.english() ? "Gallstones" : "胆囊结石");
-                author.stop();
-            } else {
-                author.say("肝、胰、脾未见明显异常", "Liver, pancreas and spleen are normal");
-                author.stop();
-                absent("K80", "胆囊结石", "gallstones");
-            }
+            abdomen_ultrasound(author);
             break;
         case image_head_ct:
-            author.say("基底节区见低密度影", "Low density in the basal ganglia");
-            author.stop();
-            possible("I63", "脑梗死", "cerebral infarction");
+            sentence(author, "基底节区见低密度影", "Low density in the basal ganglia");
+            suspected(author, "I63", "脑梗死", "cerebral infarction");
             break;
         case image_brain_mri:
-            author.say("未见", "No ")
-                .note.fact("metastasis_site", "brain",
-                           author.english() ? "brain metastasis" : "脑转移", "absent");
-            author.stop();
+            author.say("未见", "No ").metastasis(Spread::brain, "absent").stop();
             break;
         case image_abdomen_ct:
-            if (scene.inpatient && scene.kind == AdmissionKind::appendicitis)
-                author.say("阑尾增粗，周围渗出",
-                           "The appendix is thickened with surrounding stranding");
-            else
-                author.say("肝、胆、胰、脾未见占位", "No mass in liver, pancreas or spleen");
-            author.stop();
+            abdomen_ct(author);
             break;
         case image_bone_xray:
-            author.say("可见骨折线，断端移位", "A displaced fracture is seen");
-            author.stop();
+            sentence(author, "可见骨折线，断端移位", "A displaced fracture is seen");
             break;
         case image_kidney_ultrasound:
-            if (author.person().gfr(scene.day) < 45)
-                author.say("双肾缩小，皮质回声增强",
-                           "Both kidneys are small with increased cortical echo");
-            else
-                author.say("双肾形态大小正常", "Both kidneys are of normal size and shape");
-            author.stop();
-            absent("N20", "肾结石", "kidney stone");
+            kidney_ultrasound(author);
             break;
         default:
-            author.say("未见明显异常", "No abnormality");
-            author.stop();
+            sentence(author, "未见明显异常", "No abnormality");
     }
+}
+
+/// With a lesion under treatment the impression is the response, otherwise an advice.
+void impression(Author& author) {
+    const Scene& scene = author.scene();
+    author.heading("诊断意见", "Impression", "Imp");
+    if (scene.response != Response::none) {
+        author.say("疗效评价：", "Response (RECIST 1.1): ")
+            .note.fact("response", code_of(scene.response), code_of(scene.response));
+        author.stop();
+    } else if (scene.size_mm > 0) {
+        sentence(author, "请结合临床，随访复查", "Clinical correlation and follow-up advised");
+    } else {
+        sentence(author, "请结合临床", "Clinical correlation advised");
+    }
+    author.line();
 }
 
 }  // namespace
@@ -756,29 +795,12 @@ Document write_imaging_report(const Scene& scene, Random& random) {
     author.heading("检查所见", "Findings", "Findings");
     if (scene.size_mm > 0) {
         lesion(author);
-        if (scene.image == image_chest_ct) {
-            author.say("未见", "No ")
-                .note.fact("comorbidity", "J90", author.english() ? "pleural effusion" : "胸腔积液",
-                           "absent");
-            author.stop();
-        }
+        if (scene.image == image_chest_ct) no_pleural_effusion(author);
     } else {
         findings_without_lesion(author);
     }
     author.line();
-    author.heading("诊断意见", "Impression", "Imp");
-    if (scene.response != Response::none) {
-        author.say("疗效评价：", "Response (RECIST 1.1): ")
-            .note.fact("response", code_of(scene.response), code_of(scene.response));
-        author.stop();
-    } else if (scene.size_mm > 0) {
-        author.say("请结合临床，随访复查", "Clinical correlation and follow-up advised");
-        author.stop();
-    } else {
-        author.say("请结合临床", "Clinical correlation advised");
-        author.stop();
-    }
-    author.line();
+    impression(author);
     author.signature("申请医师：", "Requested by: ");
     return author.finish(zh, en);
 }
