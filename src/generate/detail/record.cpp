@@ -424,64 +424,73 @@ void Record::admission_content(AdmissionKind kind) {
     }
 }
 
-void Record::acute_stay(AdmissionKind kind) {
+/// Operates so many hours after nine o'clock of the day of admission, but neither in the first
+/// hour nor after the stay.
+void Record::operate(ProcedureId id, int hours_later) {
+    const Time start =
+        std::max(now_.start.plus(60), Time{now_.start.day, 9 * 60}.plus(hours_later * 60));
+    if (start.day < now_.end.day || (!now_.open && start <= now_.end))
+        perform(id, start, start.plus(80), now_.condition);
+}
+
+void Record::terminal_cancer_stay() {
+    prescribe(drug_morphine, 7, cancer_);
+    document_and_image(tumour_image() == image_breast_ultrasound ? image_chest_ct : tumour_image(),
+                       person_.tumour_mm(now_.start.day), 0, Response::none);
+}
+
+/// Stays without an operation; another kind is left to treat_by_operation().
+void Record::treat_with_drugs(AdmissionKind kind, std::string_view reason) {
     using A = AdmissionKind;
-    const Day day = now_.start.day;
-    auto operate = [&](ProcedureId id, int hours_later) {
-        const Time start = std::max(now_.start.plus(60), Time{day, 9 * 60}.plus(hours_later * 60));
-        if (start.day < now_.end.day || (!now_.open && start <= now_.end))
-            perform(id, start, start.plus(80), now_.condition);
-    };
-    if (kind == A::terminal_cancer) {
-        prescribe(drug_morphine, 7, cancer_);
-        document_and_image(
-            tumour_image() == image_breast_ultrasound ? image_chest_ct : tumour_image(),
-            person_.tumour_mm(day), 0, Response::none);
-        return;
-    }
-    const Day resolved = now_.open ? never : now_.end.day + 10;
-    const bool lasting =
-        kind == A::diabetes_control || kind == A::stroke || kind == A::copd_exacerbation;
-    const std::string main = kind == A::diabetes_control
-                                 ? diabetes_
-                                 : condition(*now_.reason, day, lasting ? never : resolved);
-    now_.condition = main;
     switch (kind) {
         case A::pneumonia:
         case A::terminal:
         case A::copd_exacerbation:
-            document_and_image(
-                kind == A::pneumonia || kind == A::terminal ? image_chest_ct : image_chest_xray, 0,
-                0, Response::none);
-            prescribe(person_.penicillin_allergy ? drug_levofloxacin : drug_ceftriaxone, 7, main);
-            prescribe(drug_ambroxol, 7, main);
+            document_and_image(kind == A::copd_exacerbation ? image_chest_xray : image_chest_ct, 0,
+                               0, Response::none);
+            prescribe(person_.penicillin_allergy ? drug_levofloxacin : drug_ceftriaxone, 7, reason);
+            prescribe(drug_ambroxol, 7, reason);
             break;
+        case A::stroke:
+            document_and_image(image_head_ct, 0, 0, Response::none);
+            prescribe(drug_aspirin, 30, reason);
+            prescribe(drug_atorvastatin, 30, reason);
+            break;
+        case A::diabetes_control:
+            document_and_image(image_kidney_ultrasound, 0, 0, Response::none);
+            prescribe(drug_insulin_glargine, 30, reason);
+            prescribe(drug_metformin, 30, reason);
+            break;
+        default:
+            break;
+    }
+}
+
+/// Stays for an operation or a delivery, each at the hour that its urgency allows.
+void Record::treat_by_operation(AdmissionKind kind, std::string_view reason) {
+    using A = AdmissionKind;
+    switch (kind) {
         case A::appendicitis:
             document_and_image(image_abdomen_ct, 0, 0, Response::none);
             operate(proc_appendectomy, 6);
-            prescribe(person_.penicillin_allergy ? drug_levofloxacin : drug_cefuroxime, 5, main);
+            prescribe(person_.penicillin_allergy ? drug_levofloxacin : drug_cefuroxime, 5, reason);
             break;
         case A::gallstones:
             document_and_image(image_abdomen_ultrasound, 0, 0, Response::none);
             operate(proc_cholecystectomy, 26);
             break;
-        case A::stroke:
-            document_and_image(image_head_ct, 0, 0, Response::none);
-            prescribe(drug_aspirin, 30, main);
-            prescribe(drug_atorvastatin, 30, main);
-            break;
         case A::infarction:
         case A::angina:
             operate(proc_pci, kind == A::infarction ? 3 : 28);
-            prescribe(drug_aspirin, 30, main);
-            prescribe(drug_clopidogrel, 30, main);
-            prescribe(drug_rosuvastatin, 30, main);
+            prescribe(drug_aspirin, 30, reason);
+            prescribe(drug_clopidogrel, 30, reason);
+            prescribe(drug_rosuvastatin, 30, reason);
             break;
         case A::radius_fracture:
         case A::hip_fracture:
             document_and_image(image_bone_xray, 0, 0, Response::none);
             operate(kind == A::hip_fracture ? proc_hip_replacement : proc_fracture_fixation, 30);
-            prescribe(drug_celecoxib, 10, main);
+            prescribe(drug_celecoxib, 10, reason);
             break;
         case A::cataract:
             operate(proc_cataract, 4);
@@ -492,14 +501,29 @@ void Record::acute_stay(AdmissionKind kind) {
         case A::cesarean:
             operate(proc_cesarean, 5);
             break;
-        case A::diabetes_control:
-            document_and_image(image_kidney_ultrasound, 0, 0, Response::none);
-            prescribe(drug_insulin_glargine, 30, main);
-            prescribe(drug_metformin, 30, main);
-            break;
         default:
             break;
     }
+}
+
+/// Acute illness, and the last stay of a cancer. Each kind is treated by drugs or by an operation:
+/// the other of the two does nothing for it.
+void Record::acute_stay(AdmissionKind kind) {
+    using A = AdmissionKind;
+    if (kind == A::terminal_cancer) {
+        terminal_cancer_stay();
+        return;
+    }
+    const Day day = now_.start.day;
+    const Day resolved = now_.open ? never : now_.end.day + 10;
+    const bool lasting =
+        kind == A::diabetes_control || kind == A::stroke || kind == A::copd_exacerbation;
+    const std::string main = kind == A::diabetes_control
+                                 ? diabetes_
+                                 : condition(*now_.reason, day, lasting ? never : resolved);
+    now_.condition = main;
+    treat_with_drugs(kind, main);
+    treat_by_operation(kind, main);
     if (!now_.open && now_.end.day - day > 5 && kind != A::terminal)
         run_panel(panel_cbc, (now_.end.day - day - 1) * 1440);
 }

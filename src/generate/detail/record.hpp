@@ -99,6 +99,10 @@ class Record {
     void cancer_recurrence();
     void kidney_stay(AdmissionKind kind);
     void acute_stay(AdmissionKind kind);
+    void terminal_cancer_stay();
+    void treat_with_drugs(AdmissionKind kind, std::string_view reason);
+    void treat_by_operation(AdmissionKind kind, std::string_view reason);
+    void operate(ProcedureId id, int hours_later);
     void nodule_scan(const Visit& visit);
     void day_chemotherapy(const Visit& visit);
     void targeted_followup(const Visit& visit);
@@ -152,7 +156,11 @@ class Record {
     void care_plan(std::string_view title_zh, std::string_view title_en, std::string_view condition,
                    std::span<const std::string_view> activities_zh,
                    std::span<const std::string_view> activities_en);
+    /// Bills the visit: a Claim and the insurer's answer to it.
     void claim();
+    void claim_header();  ///< what a Claim and its answer have in common
+    std::string submitted_claim(std::int64_t total);
+    void explanation_of_benefit(std::string_view claim, std::int64_t total);
     void document(const Document& document, const Code& type, Time at, const Doctor& author);
     double lab_value(LabId id, Day day, const Circumstances& circumstances);
 
@@ -161,6 +169,13 @@ class Record {
     void subject() { json_.reference("subject", patient_reference_); }
     void encounter() {
         if (!now_.encounter.empty()) json_.reference("encounter", now_.encounter);
+    }
+    /// A visit that still goes on has no end.
+    void period_of_visit() {
+        json_.open("period");
+        json_.time("start", now_.start);
+        if (!now_.open) json_.time("end", now_.end);
+        json_.close();
     }
     void charge(const Code& code, int fen) { charges_.push_back({code, fen}); }
     Time office_hour(Day day);

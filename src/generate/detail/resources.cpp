@@ -48,6 +48,22 @@ std::string dose_text(const Drug& kind) {
     return text + (kind.unit == "[IU]" ? "IU" : std::string(kind.unit));
 }
 
+/// One of the totals of an ExplanationOfBenefit.
+void adjudicated(JsonWriter& json, std::string_view category, std::int64_t fen) {
+    json.open();
+    json.plain("category", hl7("adjudication"), category);
+    json.money("amount", fen);
+    json.close();
+}
+
+/// A person or place of an appointment: all of them have accepted it.
+void accepted_participant(JsonWriter& json, std::string_view actor) {
+    json.open();
+    json.reference("actor", actor);
+    json.text("status", "accepted");
+    json.close();
+}
+
 }  // namespace
 
 void Record::begin(std::string_view type, std::string_view stem, unsigned& counter) {
@@ -215,10 +231,7 @@ void Record::open_visit(EncounterKindId kind, int hospital, DepartmentKind depar
     json_.close_only();
     if (!next_appointment_.empty()) json_.reference_list("appointment", next_appointment_);
     next_appointment_.clear();
-    json_.open("period");
-    json_.time("start", start);
-    if (!now_.open) json_.time("end", end_time);
-    json_.close();
+    period_of_visit();
     json_.codeable_list("reasonCode", reason.icd10, now_.english);
     if (!known_condition.empty()) {
         json_.open_only("diagnosis");
@@ -740,18 +753,9 @@ void Record::appointment(Time start, const Hospital& hospital, const Department&
     json_.integer("minutesDuration", 15);
     json_.time("created", {start.day - 7, 600});
     json_.list("participant");
-    json_.open();
-    json_.reference("actor", patient_reference_);
-    json_.text("status", "accepted");
-    json_.close();
-    json_.open();
-    json_.reference("actor", "Practitioner/" + doctor.id);
-    json_.text("status", "accepted");
-    json_.close();
-    json_.open();
-    json_.reference("actor", "Location/loc-" + hospital.id);
-    json_.text("status", "accepted");
-    json_.close();
+    accepted_participant(json_, patient_reference_);
+    accepted_participant(json_, "Practitioner/" + doctor.id);
+    accepted_participant(json_, "Location/loc-" + hospital.id);
     json_.close_list();
     next_appointment_ = end();
 }
@@ -808,23 +812,24 @@ void Record::care_plan(std::string_view title_zh, std::string_view title_en,
 void Record::claim() {
     std::int64_t total = 0;
     for (const auto& item : charges_) total += item.fen;
+    explanation_of_benefit(submitted_claim(total), total);
+}
+
+void Record::claim_header() {
     const bool stay = now_.end.day > now_.start.day;
-    const Time created = now_.end.day >= person_.death ? now_.end : now_.end.plus(30);
-    auto type = [&] {
-        json_.plain("type", hl7("claim-type"), stay ? "institutional" : "professional");
-    };
-    auto header = [&](std::string_view insurer) {
-        json_.text("status", "active");
-        type();
-        json_.text("use", "claim");
-        json_.reference("patient", patient_reference_);
-        json_.period("billablePeriod", now_.start, now_.end);
-        json_.time("created", created);
-        json_.reference("insurer", insurer);
-        json_.reference("provider", "Organization/org-" + now_.hospital->id);
-    };
+    json_.text("status", "active");
+    json_.plain("type", hl7("claim-type"), stay ? "institutional" : "professional");
+    json_.text("use", "claim");
+    json_.reference("patient", patient_reference_);
+    json_.period("billablePeriod", now_.start, now_.end);
+    json_.time("created", now_.end.day >= person_.death ? now_.end : now_.end.plus(30));
+    json_.reference("insurer", "Organization/org-insurer");
+    json_.reference("provider", "Organization/org-" + now_.hospital->id);
+}
+
+std::string Record::submitted_claim(std::int64_t total) {
     begin("Claim", "claim", claims_);
-    header("Organization/org-insurer");
+    claim_header();
     json_.plain("priority", hl7("processpriority"), "normal");
     json_.open_only("diagnosis");
     json_.integer("sequence", 1);
@@ -847,11 +852,13 @@ void Record::claim() {
     }
     json_.close_list();
     json_.money("total", total);
-    const std::string reference = end();
+    return end();
+}
 
+void Record::explanation_of_benefit(std::string_view claim, std::int64_t total) {
     begin("ExplanationOfBenefit", "eob", benefits_);
-    header("Organization/org-insurer");
-    json_.reference("claim", reference);
+    claim_header();
+    json_.reference("claim", claim);
     json_.text("outcome", "complete");
     json_.open_only("insurance");
     json_.boolean("focal", true);
@@ -859,17 +866,12 @@ void Record::claim() {
     json_.close_only();
     // Community visits are paid at 70 %, stays at 72 %, hospital visits at 55 %, rounded to the
     // fen.
+    const bool stay = now_.end.day > now_.start.day;
     const std::int64_t share = stay ? 72 : now_.hospital->level == Level::community ? 70 : 55;
     const std::int64_t benefit = total * share / 100;
     json_.list("total");
-    json_.open();
-    json_.plain("category", hl7("adjudication"), "submitted");
-    json_.money("amount", total);
-    json_.close();
-    json_.open();
-    json_.plain("category", hl7("adjudication"), "benefit");
-    json_.money("amount", benefit);
-    json_.close();
+    adjudicated(json_, "submitted", total);
+    adjudicated(json_, "benefit", benefit);
     json_.close_list();
     json_.open("payment");
     json_.money("amount", benefit);
@@ -900,10 +902,7 @@ void Record::document(const Document& note, const Code& type, Time at, const Doc
     json_.close_only();
     json_.open("context");
     json_.reference_list("encounter", now_.encounter);
-    json_.open("period");
-    json_.time("start", now_.start);
-    if (!now_.open) json_.time("end", now_.end);
-    json_.close();
+    period_of_visit();
     json_.close();
     end();
     if (error_) return;
