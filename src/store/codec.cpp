@@ -41,7 +41,8 @@ struct Registry {
 };
 
 Registry& registry() {
-    static Registry instance;
+    // Never destroyed, like the dictionaries in it: threads may outlive the end of main.
+    static Registry& instance = *new Registry;
     return instance;
 }
 

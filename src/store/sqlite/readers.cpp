@@ -94,8 +94,10 @@ Result<std::optional<Stored>> Readers::find(const Identity& identity) {
 // --- one snapshot ---
 
 Result<std::unique_ptr<Snapshot>> SqliteSnapshot::begin(Readers& readers, const Dictionary& names) {
+    // Taken first: a TRY that returns from within the new-expression would lose its memory.
+    auto database = TRY(readers.take());
     std::unique_ptr<SqliteSnapshot> snapshot(
-        new SqliteSnapshot(readers, names, TRY(readers.take())));
+        new SqliteSnapshot(readers, names, std::move(database)));
     TRY(snapshot->database_->run("BEGIN"));
     // BEGIN alone reads nothing; the first SELECT fixes what the transaction sees.
     snapshot->position_ = TRY(snapshot->database_->integer("SELECT max(position) FROM log", -1));
