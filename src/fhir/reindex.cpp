@@ -207,6 +207,7 @@ Result<void> CustomParameters::load() {
             after = stored.rid;
             const Resource resource = TRY(repository_.decode(stored));
             const JsonDocument document = TRY(JsonDocument::parse(resource.json));
+            const std::lock_guard lock(change_mutex_);
             if (auto applied = apply(document.root()); !applied) {
                 log::warning("a stored SearchParameter is not used",
                              {{"id", stored.id}, {"error", applied.error().message}});
@@ -226,9 +227,7 @@ Result<void> CustomParameters::follow(store::Snapshot& snapshot,
             if (!before || before->deleted()) continue;
             const JsonDocument document =
                 TRY(JsonDocument::parse(TRY(repository_.decode(*before)).json));
-            const std::string url(document.root().string_at("url"));
-            TRY(repository_.set_parameters(repository_.parameters()->without(url).parameters));
-            TRY(repository_.store().save_setting(ready_key(url), "0"));
+            TRY(take_away(std::string(document.root().string_at("url"))));
             continue;
         }
         const auto stored = TRY(snapshot.find({type, entry.id}));
@@ -236,6 +235,7 @@ Result<void> CustomParameters::follow(store::Snapshot& snapshot,
             continue;  // a later entry tells more
         const JsonDocument document =
             TRY(JsonDocument::parse(TRY(repository_.decode(*stored)).json));
+        const std::lock_guard lock(change_mutex_);
         TRY(repository_.store().save_setting(ready_key(document.root().string_at("url")), "0"));
         if (auto applied = apply(document.root()); !applied) {
             log::warning("a SearchParameter is not used",
@@ -243,6 +243,12 @@ Result<void> CustomParameters::follow(store::Snapshot& snapshot,
         }
     }
     return {};
+}
+
+Result<void> CustomParameters::take_away(const std::string& url) {
+    const std::lock_guard lock(change_mutex_);
+    TRY(repository_.set_parameters(repository_.parameters()->without(url).parameters));
+    return repository_.store().save_setting(ready_key(url), "0");
 }
 
 Result<void> CustomParameters::apply(const Json& resource) {
@@ -295,8 +301,24 @@ Result<void> CustomParameters::index(const std::string& url) {
             return !stopping_;
         }));
     }
+    return note_ready(url);
+}
+
+Result<void> CustomParameters::note_ready(const std::string& url) {
+    const std::lock_guard lock(change_mutex_);
+    {
+        // What was indexed is an older form of it: the new one has its turn later.
+        const std::lock_guard waiting(mutex_);
+        if (std::find(urls_.begin(), urls_.end(), url) != urls_.end()) return {};
+    }
+    const auto parameters = repository_.parameters();
+    const auto types = definitions().resources();
+    const bool is_there = std::any_of(types.begin(), types.end(), [&](const Type* type) {
+        return parameters->find_url(type->name, url) != nullptr;
+    });
+    if (!is_there) return {};  // deleted meanwhile
     TRY(repository_.store().save_setting(ready_key(url), "1"));
-    TRY(repository_.set_parameters(repository_.parameters()->ready(url)));
+    TRY(repository_.set_parameters(parameters->ready(url)));
     log::info("a new search parameter can be used", {{"url", url}});
     return {};
 }

@@ -45,11 +45,19 @@ class CustomParameters final : public FollowingView {
     void stop();
 
  private:
+    /// Needs the lock of `change_mutex_`.
     Result<void> apply(const Json& resource);
+    /// Takes the parameter of the deleted SearchParameter `url` away. Needs no lock.
+    Result<void> take_away(const std::string& url);
     void run();
     Result<void> index(const std::string& url);
+    /// The parameter `url` is indexed: it may be searched by, unless it was changed meanwhile.
+    Result<void> note_ready(const std::string& url);
 
     StoreRepository& repository_;
+    /// Held from reading the repository's parameters to setting them: changes come from the log and
+    /// from the thread that indexes, and one must not undo the other. Taken before `mutex_`.
+    std::mutex change_mutex_;
     std::mutex mutex_;
     std::condition_variable changed_;
     std::deque<std::string> urls_;  ///< waiting to be indexed
