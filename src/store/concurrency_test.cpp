@@ -228,6 +228,29 @@ TEST(Concurrency, ListenersHearEveryPositionInOrder) {
     EXPECT_EQ(heard, 99);
 }
 
+TEST(Concurrency, AListenerThatWasReplacedIsCalledNoMore) {
+    const TestFolder folder;
+    auto store = must_open(folder.path());
+    const auto write = [&](const char* text) {
+        must(store->commit(make_commit(make_change(*store, "Patient", "p", text))));
+    };
+    std::atomic<int> second{0};
+    {
+        // Gone after this block: a call would be one into freed memory.
+        const auto first = std::make_unique<std::atomic<int>>(0);
+        store->on_commit([counter = first.get()](Position) { ++*counter; });
+        write("1");
+        while (*first == 0) std::this_thread::yield();
+        store->on_commit([&](Position) { ++second; });
+        write("2");
+        while (second == 0) std::this_thread::yield();
+        EXPECT_EQ(*first, 1);
+    }
+    write("3");
+    while (second < 2) std::this_thread::yield();
+    store->on_commit([](Position) {});
+}
+
 TEST(Concurrency, AFullQueueAnswersBusy) {
     const TestFolder folder;
     auto store = must_open(folder.path());

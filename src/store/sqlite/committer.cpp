@@ -138,8 +138,8 @@ Result<void> Committer::take_deferred_error() {
 }
 
 void Committer::on_commit(std::function<void(Position)> listener) {
-    const std::lock_guard lock(listeners_mutex_);
-    listeners_.push_back(std::move(listener));
+    const std::lock_guard lock(listener_mutex_);
+    listener_ = std::move(listener);
 }
 
 // --- the committer's thread ---
@@ -153,8 +153,8 @@ void Committer::work() {
         answer(group);
         group.clear();
         if (writer_->last_position() != before) {
-            const std::lock_guard lock(listeners_mutex_);
-            for (const auto& listener : listeners_) listener(writer_->last_position());
+            const std::lock_guard lock(listener_mutex_);
+            listener_(writer_->last_position());
         }
         tend_log();
     }

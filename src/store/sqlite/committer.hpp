@@ -37,6 +37,7 @@ class Committer {
     /// take_deferred_error. Blocks while the queue is full.
     void run_later(std::function<Result<void>(Writer&)> job);
     Result<void> take_deferred_error();
+    /// Takes the place of the listener before: when this returns, that one is called no more.
     void on_commit(std::function<void(Position)> listener);
 
  private:
@@ -68,8 +69,8 @@ class Committer {
     std::deque<std::shared_ptr<Task>> queue_;
     std::shared_ptr<Round> round_ = std::make_shared<Round>();  ///< of tasks that come now
     bool stopping_ = false;
-    std::mutex listeners_mutex_;
-    std::vector<std::function<void(Position)>> listeners_;
+    std::mutex listener_mutex_;
+    std::function<void(Position)> listener_ = [](Position) {};
     std::mutex deferred_mutex_;
     std::optional<Error> deferred_;
 
