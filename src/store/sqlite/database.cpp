@@ -244,6 +244,21 @@ Result<Statement> Database::prepare(std::string_view sql) {
     return Statement(this, handle, &entry.in_use);
 }
 
+Result<void> Database::run_on_rows(std::string_view sql, const RowSource& rows) {
+    if (rows.size() == 0) return {};
+    if (feed_ == nullptr) {
+        auto feed = std::make_unique<RowFeed>();
+        if (const int code = feed->attach(handle_); code != SQLITE_OK)
+            return failure(code, "row_feed");
+        feed_ = std::move(feed);
+    }
+    auto statement = TRY(prepare(sql));
+    feed_->set_source(&rows);
+    auto done = statement.run();
+    feed_->set_source(nullptr);
+    return done;
+}
+
 void Database::forget_oldest() {
     auto oldest = statements_.end();
     for (auto it = statements_.begin(); it != statements_.end(); ++it) {

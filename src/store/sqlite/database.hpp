@@ -10,6 +10,7 @@
 #include <unordered_map>
 
 #include "base/result.hpp"
+#include "store/sqlite/row_feed.hpp"
 
 struct sqlite3;
 struct sqlite3_stmt;
@@ -140,6 +141,10 @@ class Database {
         return statement.run();
     }
 
+    /// Runs `sql`, which selects from row_feed, on `rows`. After an error the transaction must be
+    /// rolled back (see RowFeed).
+    Result<void> run_on_rows(std::string_view sql, const RowSource& rows);
+
     /// Rows changed by the last insert, update or delete.
     std::int64_t changes() const;
     /// True outside of a transaction (an error may have rolled one back).
@@ -172,6 +177,7 @@ class Database {
     void forget_oldest();
 
     sqlite3* handle_ = nullptr;
+    std::unique_ptr<RowFeed> feed_;  ///< made when it is first used
     std::unordered_map<std::string, Cached, Hash, std::equal_to<>> statements_;
     std::uint64_t uses_ = 0;
     int last_code_ = 0;

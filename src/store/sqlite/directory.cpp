@@ -21,7 +21,7 @@ Result<void> Directory::load(Database& database) {
     return {};
 }
 
-Directory::Map::value_type* Directory::recall(const Identity& identity) {
+Directory::Mention Directory::recall(const Identity& identity) {
     for (auto* entry : recent_) {
         if (entry != nullptr && entry->first == identity) return entry;
     }
@@ -30,20 +30,17 @@ Directory::Map::value_type* Directory::recall(const Identity& identity) {
     return entry;
 }
 
-Directory::Map::value_type* Directory::recall_from_maps(const Identity& identity) {
-    if (const auto found = group_.find(identity); found != group_.end()) return &*found;
+Directory::Mention Directory::recall_from_maps(const Identity& identity) {
     if (const auto found = young_.find(identity); found != young_.end()) return &*found;
     if (auto node = old_.extract(identity); !node.empty())
         return &*young_.insert(std::move(node)).position;
     return nullptr;
 }
 
-void Directory::remember(Identity identity, Rid rid) {
-    if (young_.size() >= remembered_max_ / 2) {
-        old_ = std::move(young_);
-        young_.clear();
-    }
-    young_.insert_or_assign(std::move(identity), rid);
+Directory::Mention Directory::add(const Identity& identity, Rid rid) {
+    const auto [place, is_new] = young_.emplace(identity, rid);
+    if (is_new) seen_.push_back(&*place);
+    return &*place;
 }
 
 Result<Rid> Directory::look_up(Database& database, const Identity& identity) {
@@ -51,8 +48,14 @@ Result<Rid> Directory::look_up(Database& database, const Identity& identity) {
                             identity.id);
 }
 
-void Directory::want(const Identity& identity) {
-    if (recall(identity) == nullptr) wanted_.push_back(&*group_.emplace(identity, 0).first);
+Directory::Mention Directory::want(const Identity& identity) {
+    Mention mention = recall(identity);
+    if (mention == nullptr) {
+        mention = add(identity, 0);
+        recent_[recent_next_++ % recent_size] = mention;
+        wanted_.push_back(mention);
+    }
+    return mention;
 }
 
 Result<void> Directory::prefetch(Database& database) {
@@ -65,52 +68,63 @@ Result<void> Directory::prefetch(Database& database) {
 
 Result<Rid> Directory::find(Database& database, const Identity& identity) {
     if (const auto* known = recall(identity)) return known->second;
-    const Rid rid = TRY(look_up(database, identity));
-    group_.emplace(identity, rid);
-    return rid;
+    return add(identity, TRY(look_up(database, identity)))->second;
 }
 
 Result<Rid> Directory::resolve(Database& database, const Identity& identity) {
-    auto* known = recall(identity);
-    if (known != nullptr && known->second != 0) return known->second;
-    if (known == nullptr) {
-        if (const Rid rid = TRY(look_up(database, identity)); rid != 0) {
-            group_.emplace(identity, rid);
-            return rid;
-        }
+    Mention mention = recall(identity);
+    if (mention == nullptr) mention = add(identity, TRY(look_up(database, identity)));
+    return resolve(mention);
+}
+
+Rid Directory::resolve(Mention mention) {
+    if (mention->second == 0) {
+        mention->second = next_++;
+        given_.push_back(mention);
     }
-    if (known == nullptr) known = &*group_.emplace(identity, 0).first;
-    known->second = next_;
-    added_.push_back(known);
-    return next_++;
+    return mention->second;
 }
 
 Result<void> Directory::flush(Database& database) {
-    if (added_.empty()) return {};
-    std::sort(added_.begin(), added_.end(),
+    if (given_.empty()) return {};
+    std::sort(given_.begin(), given_.end(),
               [](const auto* a, const auto* b) { return by_key(a->first, b->first); });
-    auto insert = TRY(database.prepare("INSERT INTO directory(type, id, rid) VALUES(?, ?, ?)"));
-    for (const auto* entry : added_)
-        TRY(insert.bind_all(entry->first.type, entry->first.id, entry->second).run());
-    added_.clear();
+    const auto put = [](const Mention& mention, int column, Cell& cell) {
+        const auto& [identity, rid] = *mention;
+        switch (column) {
+            case 0:
+                return cell.integer(identity.type);
+            case 1:
+                return cell.text(identity.id);
+            default:
+                return cell.integer(rid);
+        }
+    };
+    TRY(database.run_on_rows(
+        "INSERT OR FAIL INTO directory(type, id, rid) SELECT c0, c1, c2 FROM row_feed",
+        ItemSource(given_, put)));
+    given_.clear();
     return database.run("INSERT OR REPLACE INTO setting(key, value) VALUES('rid_last', ?)",
                         next_ - 1);
 }
 
 void Directory::finish(bool committed) {
     std::fill(std::begin(recent_), std::end(recent_), nullptr);
+    // What was rolled back is asked for again; who has no rid may get one from a later transaction.
+    for (const Mention mention : seen_) {
+        if (!committed || mention->second == 0) young_.erase(young_.find(mention->first));
+    }
     if (committed) {
         next_before_ = next_;
-        while (!group_.empty()) {
-            auto node = group_.extract(group_.begin());
-            if (node.mapped() != 0) remember(std::move(node.key()), node.mapped());
-        }
     } else {
         next_ = next_before_;
     }
-    group_.clear();
+    seen_.clear();
     wanted_.clear();
-    added_.clear();
+    given_.clear();
+    if (young_.size() < remembered_max_ / 2) return;
+    old_ = std::move(young_);
+    young_.clear();
 }
 
 }  // namespace meridian::store::sqlite

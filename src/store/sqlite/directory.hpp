@@ -29,17 +29,22 @@ class Directory {
     /// Reads the highest rid in use.
     Result<void> load(Database& database);
 
-    /// Asks that `identity` be looked up by the next prefetch.
-    void want(const Identity& identity);
+    /// An identity that somebody asked for, and its rid: 0 = it has none yet.
+    using Mention = std::pair<const Identity, Rid>*;
+    /// Asks that `identity` be looked up by the next prefetch. The answer stands in the mention,
+    /// which is valid until the transaction is over.
+    Mention want(const Identity& identity);
     /// Looks up all that is wanted in key order, which touches each page of the table once. Later
     /// calls answer from memory.
     Result<void> prefetch(Database& database);
     /// Says that nobody has used `identity` before this transaction: it is not looked up.
-    void note_new(const Identity& identity) { group_.emplace(identity, 0); }
+    void note_new(const Identity& identity) { add(identity, 0); }
     /// The rid, or 0 when the identity was never written nor mentioned.
     Result<Rid> find(Database& database, const Identity& identity);
     /// The rid, given now when there is none.
     Result<Rid> resolve(Database& database, const Identity& identity);
+    /// The same for one that was wanted before the last prefetch.
+    Rid resolve(Mention mention);
 
     /// Writes the identities added since the last flush, in key order.
     Result<void> flush(Database& database);
@@ -48,9 +53,10 @@ class Directory {
 
  private:
     using Map = std::unordered_map<Identity, Rid, IdentityHash>;
-    Map::value_type* recall(const Identity& identity);
-    Map::value_type* recall_from_maps(const Identity& identity);
-    void remember(Identity identity, Rid rid);
+    Mention recall(const Identity& identity);
+    Mention recall_from_maps(const Identity& identity);
+    /// Remembers an identity that is not remembered yet; 0 = it has no rid.
+    Mention add(const Identity& identity, Rid rid);
     Result<Rid> look_up(Database& database, const Identity& identity);
 
     std::size_t remembered_max_;
@@ -61,11 +67,11 @@ class Directory {
     // A resource names its patient and encounter several times in a row: these few answer most
     // calls without hashing.
     static constexpr std::size_t recent_size = 4;
-    Map::value_type* recent_[recent_size] = {};
+    Mention recent_[recent_size] = {};
     std::size_t recent_next_ = 0;
-    Map group_;                             ///< seen in this transaction; 0 = looked up and absent
-    std::vector<Map::value_type*> wanted_;  ///< of group_, not yet looked up
-    std::vector<const Map::value_type*> added_;  ///< of group_, not yet flushed
+    std::vector<Mention> seen_;    ///< added to young_ by this transaction
+    std::vector<Mention> wanted_;  ///< of these, not yet looked up
+    std::vector<Mention> given_;   ///< of these, new and not yet flushed
     Rid next_ = 1;
     Rid next_before_ = 1;
 };

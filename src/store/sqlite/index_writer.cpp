@@ -61,7 +61,7 @@ Result<void> write_table(Database& database, std::vector<Row>& inserts, std::vec
                          std::string_view insert_sql, std::string_view delete_sql) {
     settle(inserts, deletes);
     TRY(run_all(database, delete_sql, deletes));
-    TRY(run_all(database, insert_sql, inserts));
+    TRY(database.run_on_rows(insert_sql, TupleSource(inserts)));
     inserts.clear();
     deletes.clear();
     return {};
@@ -118,42 +118,49 @@ void IndexWriter::remove(Rid rid, Name type, ResolvedRows rows,
 
 Result<void> IndexWriter::flush(Database& database) {
     if (size_ == 0) return {};
-    TRY(write_table(database, inserts_.tokens, deletes_.tokens,
-                    "INSERT INTO idx_token(param, value, rid) VALUES(?, ?, ?)",
-                    "DELETE FROM idx_token WHERE param = ? AND value = ? AND rid = ?"));
+    TRY(write_table(
+        database, inserts_.tokens, deletes_.tokens,
+        "INSERT OR FAIL INTO idx_token(param, value, rid) SELECT c0, c1, c2 FROM row_feed",
+        "DELETE FROM idx_token WHERE param = ? AND value = ? AND rid = ?"));
     TRY(write_table(
         database, inserts_.strings, deletes_.strings,
-        "INSERT INTO idx_string(param, folded, rid, exact) VALUES(?, ?, ?, ?)",
+        "INSERT OR FAIL INTO idx_string(param, folded, rid, exact) SELECT c0, c1, c2, c3 FROM "
+        "row_feed",
         "DELETE FROM idx_string WHERE param = ? AND folded = ? AND rid = ? AND exact = ?"));
     TRY(write_table(
         database, inserts_.dates, deletes_.dates,
-        "INSERT INTO idx_date(param, span, lo, hi, rid) VALUES(?, ?, ?, ?, ?)",
+        "INSERT OR FAIL INTO idx_date(param, span, lo, hi, rid) SELECT c0, c1, c2, c3, c4 FROM "
+        "row_feed",
         "DELETE FROM idx_date WHERE param = ? AND span = ? AND lo = ? AND hi = ? AND rid = ?"));
-    TRY(write_table(database, inserts_.numbers, deletes_.numbers,
-                    "INSERT INTO idx_number(param, lo, hi, rid) VALUES(?, ?, ?, ?)",
-                    "DELETE FROM idx_number WHERE param = ? AND lo = ? AND hi = ? AND rid = ?"));
+    TRY(write_table(
+        database, inserts_.numbers, deletes_.numbers,
+        "INSERT OR FAIL INTO idx_number(param, lo, hi, rid) SELECT c0, c1, c2, c3 FROM row_feed",
+        "DELETE FROM idx_number WHERE param = ? AND lo = ? AND hi = ? AND rid = ?"));
     TRY(write_table(
         database, inserts_.quantities, deletes_.quantities,
-        "INSERT INTO idx_quantity(param, unit, lo, hi, rid) VALUES(?, ?, ?, ?, ?)",
+        "INSERT OR FAIL INTO idx_quantity(param, unit, lo, hi, rid) SELECT c0, c1, c2, c3, c4 FROM "
+        "row_feed",
         "DELETE FROM idx_quantity WHERE param = ? AND unit = ? AND lo = ? AND hi = ? AND rid = ?"));
-    TRY(write_table(database, inserts_.references, deletes_.references,
-                    "INSERT INTO idx_reference(param, target, rid) VALUES(?, ?, ?)",
-                    "DELETE FROM idx_reference WHERE param = ? AND target = ? AND rid = ?"));
+    TRY(write_table(
+        database, inserts_.references, deletes_.references,
+        "INSERT OR FAIL INTO idx_reference(param, target, rid) SELECT c0, c1, c2 FROM row_feed",
+        "DELETE FROM idx_reference WHERE param = ? AND target = ? AND rid = ?"));
     TRY(write_table(database, inserts_.uris, deletes_.uris,
-                    "INSERT INTO idx_uri(param, uri, rid) VALUES(?, ?, ?)",
+                    "INSERT OR FAIL INTO idx_uri(param, uri, rid) SELECT c0, c1, c2 FROM row_feed",
                     "DELETE FROM idx_uri WHERE param = ? AND uri = ? AND rid = ?"));
     TRY(write_table(database, inserts_.composites, deletes_.composites,
-                    "INSERT INTO idx_composite(param, key, second, lo, hi, folded, rid) VALUES(?, "
-                    "?, ?, ?, ?, ?, ?)",
+                    "INSERT OR FAIL INTO idx_composite(param, key, second, lo, hi, folded, rid) "
+                    "SELECT c0, c1, c2, c3, c4, c5, c6 FROM row_feed",
                     "DELETE FROM idx_composite WHERE param = ? AND key = ? AND second = ? AND lo = "
                     "? AND hi = ? AND folded = ? "
                     "AND rid = ?"));
     TRY(write_table(database, inserts_.patients, deletes_.patients,
-                    "INSERT INTO idx_patient(patient, type, code, date, rid) VALUES(?, ?, ?, ?, ?)",
+                    "INSERT OR FAIL INTO idx_patient(patient, type, code, date, rid) SELECT c0, "
+                    "c1, c2, c3, c4 FROM row_feed",
                     "DELETE FROM idx_patient WHERE patient = ? AND type = ? AND code = ? AND date "
                     "= ? AND rid = ?"));
     TRY(write_table(database, inserts_.compartments, deletes_.compartments,
-                    "INSERT INTO compartment(patient, rid) VALUES(?, ?)",
+                    "INSERT OR FAIL INTO compartment(patient, rid) SELECT c0, c1 FROM row_feed",
                     "DELETE FROM compartment WHERE patient = ? AND rid = ?"));
     TRY(flush_views(database));
     TRY(flush_texts(database));

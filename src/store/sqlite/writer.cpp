@@ -11,15 +11,8 @@ namespace meridian::store::sqlite {
 
 namespace {
 
-constexpr std::size_t salt_bytes = 16;
 constexpr std::size_t salts_at_once = 1'024;
-constexpr std::size_t prefetch_from_changes =
-    32;  ///< below it the sorting costs more than it saves
 
-constexpr std::string_view insert_resource =
-    "INSERT INTO resource(rid, type, id, version, position, updated, verb, patient, organisation, "
-    "sensitivity, body) "
-    "VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?)";
 constexpr std::string_view update_resource =
     "UPDATE resource SET version = ?, position = ?, updated = ?, verb = ?, patient = ?, "
     "organisation = ?, body = ? WHERE rid = ?";
@@ -27,8 +20,19 @@ constexpr std::string_view remove_resource =
     "UPDATE resource SET version = ?, position = ?, updated = ?, verb = 3, organisation = ?, body "
     "= x'' WHERE rid = ?";
 
-std::string_view bytes_of(const Sha256& hash) {
-    return {reinterpret_cast<const char*>(hash.data()), hash.size()};
+/// Calls `visit` with each identity of a change, in the order in which apply asks for them: its
+/// own, then those of its rows as resolve_rows does.
+template <class Visit>
+void each_mention(const Change& change, Visit visit) {
+    visit(change.identity);
+    for (const auto& row : change.rows.references) visit(row.target);
+    for (const auto& row : change.rows.patients) visit(row.patient);
+    for (const Identity& patient : change.rows.compartments) visit(patient);
+}
+
+std::size_t mention_count(const Change& change) {
+    return 1 + change.rows.references.size() + change.rows.patients.size() +
+           change.rows.compartments.size();
 }
 
 }  // namespace
@@ -71,7 +75,14 @@ Result<void> Writer::write_all(std::span<const std::shared_ptr<Task>> group) {
     database_->forget_last_code();
     TRY(database_->run("BEGIN IMMEDIATE"));
     TRY(prefetch(group));
-    for (const auto& task : group) TRY(write_task(*task));
+    Directory::Mention* mentions = mentions_.data();
+    for (const auto& task : group) {
+        // Counted before the rows are moved out of the change.
+        std::size_t count = 0;
+        for (const Change& change : task->commit.changes) count += mention_count(change);
+        TRY(write_task(*task, mentions));
+        mentions += count;
+    }
     TRY(flush());
     TRY(finish_transaction());
     TRY(database_->run("COMMIT"));
@@ -82,8 +93,9 @@ Result<void> Writer::write_all(std::span<const std::shared_ptr<Task>> group) {
     return {};
 }
 
-Result<void> Writer::write_task(Task& task) {
+Result<void> Writer::write_task(Task& task, Directory::Mention* mentions) {
     if (task.job) {
+        TRY(flush());  // a job may read any table
         TRY(task.job(*this));
         task.outcome = Receipt{};
         return {};
@@ -95,7 +107,7 @@ Result<void> Writer::write_task(Task& task) {
         task.outcome =
             Receipt{.stale = true, .position = last_position(), .at = at_, .written = {}};
     } else {
-        task.outcome = TRY(apply(task.commit));
+        task.outcome = TRY(apply(task.commit, mentions));
     }
     return {};
 }
@@ -120,6 +132,7 @@ void Writer::fail_group(std::span<const std::shared_ptr<Task>> group, const Erro
     }
     directory_.finish(false);
     names_.saved(false);
+    rows_.clear();
     index_.clear();
     touched_.clear();
     count_changes_.clear();
@@ -235,32 +248,32 @@ Result<Writer::Verdict> Writer::verify_expectations(const Commit& commit) {
 // --- writing ---
 
 Result<void> Writer::prefetch(std::span<const std::shared_ptr<Task>> group) {
-    std::size_t changes = 0;
+    mentions_.clear();
     for (const auto& task : group) {
         for (const Change& change : task->commit.changes) {
             if (change.fresh) directory_.note_new(change.identity);
         }
-        changes += task->commit.changes.size();
     }
-    if (changes < prefetch_from_changes) return {};
     for (const auto& task : group) {
         for (const Change& change : task->commit.changes) {
-            directory_.want(change.identity);
-            for (const auto& row : change.rows.references) directory_.want(row.target);
-            for (const auto& row : change.rows.patients) directory_.want(row.patient);
-            for (const Identity& patient : change.rows.compartments) directory_.want(patient);
+            each_mention(change, [this](const Identity& identity) {
+                mentions_.push_back(directory_.want(identity));
+            });
         }
     }
     return directory_.prefetch(*database_);
 }
 
-Result<Receipt> Writer::apply(Commit& commit) {
+Result<Receipt> Writer::apply(Commit& commit, Directory::Mention* mentions) {
     Receipt receipt;
     receipt.at = at_;
     receipt.written.reserve(commit.changes.size());
     for (Change& change : commit.changes) {
-        receipt.written.push_back(change.verb == Verb::remove ? TRY(apply_remove(commit, change))
-                                                              : TRY(apply_write(commit, change)));
+        Directory::Mention* const own = mentions;
+        mentions += mention_count(change);
+        receipt.written.push_back(change.verb == Verb::remove
+                                      ? TRY(apply_remove(commit, change))
+                                      : TRY(apply_write(commit, change, own)));
         if (receipt.written.back().position >= 0) {
             last_change_[change.identity.type] = last_change_of_any_ =
                 receipt.written.back().position;
@@ -271,26 +284,36 @@ Result<Receipt> Writer::apply(Commit& commit) {
 }
 
 Result<Writer::Before> Writer::before(const Identity& identity) {
+    return before(TRY(directory_.find(*database_, identity)));
+}
+
+Result<Writer::Before> Writer::before(Rid rid) {
     Before state;
-    state.rid = TRY(directory_.find(*database_, identity));
-    if (state.rid == 0) return state;
+    state.rid = rid;
+    if (rid == 0) return state;
+    if (touched_.contains(rid)) TRY(flush());
     auto row = TRY(database_->prepare("SELECT version, verb FROM resource WHERE rid = ?"));
-    row.bind(1, state.rid);
+    row.bind(1, rid);
     if (!TRY(row.step())) return state;
     state.version = row.integer(0);
     state.verb = static_cast<Verb>(row.integer(1));
     return state;
 }
 
-Result<Written> Writer::apply_write(const Commit& commit, Change& change) {
-    const Before old = TRY(before(change.identity));
+Result<Written> Writer::apply_write(const Commit& commit, Change& change,
+                                    Directory::Mention* mentions) {
+    Directory::Mention const own = *mentions++;
+    const Before old = TRY(before(own->second));
     Written written;
-    written.rid = old.rid != 0 ? old.rid : TRY(directory_.resolve(*database_, change.identity));
+    written.rid = directory_.resolve(own);
     written.version = old.version + 1;
     written.position = next_position_;
     written.created = !old.current();
-    TRY(touch(written.rid));
-    Resolved resolved = TRY(resolve(change.rows));
+    touched_.insert(written.rid);
+    Resolved resolved = TRY(resolve_rows(
+        std::move(change.rows),
+        [&](const Identity&) { return Result<Rid>(directory_.resolve(*mentions++)); },
+        [this](Name param) { return text_field(param); }));
     std::vector<std::string> keys_before;
     if (old.version != 0) TRY(keep_history(old));
     if (old.current()) {
@@ -302,26 +325,23 @@ Result<Written> Writer::apply_write(const Commit& commit, Change& change) {
         }
     }
     const Verb verb = written.created ? Verb::create : Verb::update;
+    const ResourceRows::Entry entry =
+        append_log(commit, change, written.rid, written.version, verb);
+    std::string packed = pack(resolved.rows);
     if (old.version == 0) {
-        auto insert = TRY(database_->prepare(insert_resource));
-        insert.bind_all(written.rid, change.identity.type, change.identity.id, written.version,
-                        written.position, at_.milliseconds, verb, resolved.patient,
-                        commit.organisation);
-        TRY(insert.bind_blob(10, change.body).run());
+        rows_.add_resource(entry, resolved.patient, std::move(packed));
     } else {
         auto update = TRY(database_->prepare(update_resource));
         update.bind_all(written.version, written.position, at_.milliseconds, verb, resolved.patient,
                         commit.organisation);
         TRY(update.bind_blob(7, change.body).bind(8, written.rid).run());
+        auto forward =
+            TRY(database_->prepare("INSERT OR REPLACE INTO forward(rid, rows) VALUES(?, ?)"));
+        TRY(forward.bind(1, written.rid).bind_blob(2, packed).run());
     }
-    const std::string packed = pack(resolved.rows);
-    auto forward =
-        TRY(database_->prepare("INSERT OR REPLACE INTO forward(rid, rows) VALUES(?, ?)"));
-    TRY(forward.bind(1, written.rid).bind_blob(2, packed).run());
     TRY(change_unique_keys(written.rid, keys_before, resolved.rows.unique_keys));
     index_.add(written.rid, change.identity.type, std::move(resolved.rows),
                std::move(resolved.texts));
-    TRY(append_log(commit, change, written.rid, written.version, verb));
     if (written.created) ++count_changes_[change.identity.type];
     return written;
 }
@@ -335,7 +355,7 @@ Result<Written> Writer::apply_remove(const Commit& commit, const Change& change)
     if (!old.current()) return written;
     written.version = old.version + 1;
     written.position = next_position_;
-    TRY(touch(old.rid));
+    touched_.insert(old.rid);
     TRY(keep_history(old));
     if (auto rows = TRY(forward_rows(old.rid))) {
         std::vector<int> fields;
@@ -346,7 +366,7 @@ Result<Written> Writer::apply_remove(const Commit& commit, const Change& change)
     TRY(database_->run(remove_resource, written.version, written.position, at_.milliseconds,
                        commit.organisation, old.rid));
     TRY(database_->run("DELETE FROM forward WHERE rid = ?", old.rid));
-    TRY(append_log(commit, change, old.rid, written.version, Verb::remove));
+    append_log(commit, change, old.rid, written.version, Verb::remove);
     --count_changes_[change.identity.type];
     return written;
 }
@@ -365,26 +385,25 @@ Result<std::optional<ResolvedRows>> Writer::forward_rows(Rid rid) {
     return std::optional<ResolvedRows>(TRY(unpack(row.blob(0))));
 }
 
-Result<void> Writer::append_log(const Commit& commit, const Change& change, Rid rid,
-                                Version version, Verb verb) {
-    auto insert = TRY(database_->prepare(
-        "INSERT INTO log(position, at, kind, rid, type, version, verb, actor, organisation, salt, "
-        "body_hash) VALUES(?, ?, 0, ?, ?, ?, ?, ?, ?, ?, ?)"));
-    insert.bind_all(next_position_, at_.milliseconds, rid, change.identity.type, version, verb,
-                    commit.actor, commit.organisation);
-    TRY(insert.bind_blob(9, next_salt()).bind_blob(10, bytes_of(change.body_hash)).run());
-    ++next_position_;
-    return {};
+ResourceRows::Entry Writer::append_log(const Commit& commit, const Change& change, Rid rid,
+                                       Version version, Verb verb) {
+    const ResourceRows::Entry entry{
+        next_position_++,    rid,        &change, version, verb, commit.actor,
+        commit.organisation, next_salt()};
+    rows_.add_entry(entry);
+    return entry;
 }
 
-std::string_view Writer::next_salt() {
+std::array<char, log_salt_bytes> Writer::next_salt() {
     if (salt_at_ == salts_.size()) {
-        salts_ =
-            random_bytes(salt_bytes * salts_at_once);  // one call to the system for many entries
+        salts_ = random_bytes(log_salt_bytes *
+                              salts_at_once);  // one call to the system for many entries
         salt_at_ = 0;
     }
-    salt_at_ += salt_bytes;
-    return std::string_view(salts_).substr(salt_at_ - salt_bytes, salt_bytes);
+    std::array<char, log_salt_bytes> salt;
+    std::memcpy(salt.data(), salts_.data() + salt_at_, salt.size());
+    salt_at_ += salt.size();
+    return salt;
 }
 
 Result<void> Writer::change_unique_keys(Rid rid, const std::vector<std::string>& before,
@@ -397,13 +416,6 @@ Result<void> Writer::change_unique_keys(Rid rid, const std::vector<std::string>&
         TRY(database_->run("INSERT OR REPLACE INTO unique_key(key, rid) VALUES(?, ?)", key, rid));
     }
     return {};
-}
-
-Result<Resolved> Writer::resolve(Rows& rows) {
-    return resolve_rows(
-        std::move(rows),
-        [this](const Identity& identity) { return directory_.resolve(*database_, identity); },
-        [this](Name param) { return text_field(param); });
 }
 
 int Writer::text_field(Name param) {
@@ -421,6 +433,7 @@ Result<void> Writer::touch(Rid rid) {
 
 Result<void> Writer::flush() {
     TRY(directory_.flush(*database_));
+    TRY(rows_.flush(*database_, at_));
     TRY(index_.flush(*database_));
     touched_.clear();
     return {};
@@ -463,7 +476,10 @@ Result<void> Writer::reindex(Rid rid, Version version, std::span<const Name> par
     TRY(touch(rid));
     ResolvedRows old;
     if (auto found = TRY(forward_rows(rid))) old = std::move(*found);
-    Resolved fresh = TRY(resolve(rows));
+    Resolved fresh = TRY(resolve_rows(
+        std::move(rows),
+        [this](const Identity& identity) { return directory_.resolve(*database_, identity); },
+        [this](Name param) { return text_field(param); }));
     const std::vector<std::string> keys_before = old.unique_keys;
     std::vector<int> fields;
     for (const Name param : old.texts) {

@@ -17,6 +17,7 @@
 #include "store/sqlite/forward.hpp"
 #include "store/sqlite/index_writer.hpp"
 #include "store/sqlite/resolve.hpp"
+#include "store/sqlite/resource_rows.hpp"
 #include "store/store.hpp"
 
 namespace meridian::store::sqlite {
@@ -82,10 +83,11 @@ class Writer {
     Writer(std::unique_ptr<Database> database, Dictionary& names);
     Result<void> load();
     Result<void> write_all(std::span<const std::shared_ptr<Task>> group);
-    Result<void> write_task(Task& task);
+    Result<void> write_task(Task& task, Directory::Mention* mentions);
     Result<void> finish_transaction();
     void fail_group(std::span<const std::shared_ptr<Task>> group, const Error& error);
 
+    /// Finds all identities that the group mentions, in the order in which apply will ask for them.
     Result<void> prefetch(std::span<const std::shared_ptr<Task>> group);
     Result<Verdict> verify(const Commit& commit);
     Result<Verdict> verify_versions(const Commit& commit);
@@ -93,28 +95,32 @@ class Writer {
     Result<Verdict> verify_expectations(const Commit& commit);
     bool unchanged_since(const Plan& plan, Position seen) const;
 
-    Result<Receipt> apply(Commit& commit);
-    Result<Written> apply_write(const Commit& commit, Change& change);
+    /// `mentions`: those of the commit's changes, as prefetch found them.
+    Result<Receipt> apply(Commit& commit, Directory::Mention* mentions);
+    Result<Written> apply_write(const Commit& commit, Change& change, Directory::Mention* mentions);
     Result<Written> apply_remove(const Commit& commit, const Change& change);
     Result<Before> before(const Identity& identity);
+    Result<Before> before(Rid rid);
     Result<void> keep_history(const Before& before);
     Result<std::optional<ResolvedRows>> forward_rows(Rid rid);
-    Result<void> append_log(const Commit& commit, const Change& change, Rid rid, Version version,
-                            Verb verb);
+    /// Appends the next entry of the log.
+    ResourceRows::Entry append_log(const Commit& commit, const Change& change, Rid rid,
+                                   Version version, Verb verb);
     Result<void> change_unique_keys(Rid rid, const std::vector<std::string>& before,
                                     const std::vector<std::string>& after);
-    Result<Resolved> resolve(Rows& rows);
     int text_field(Name param);
     /// Rows of this resource wait in the index writer: they must be in the tables before they can
     /// be replaced.
     Result<void> touch(Rid rid);
     Result<void> flush();
-    std::string_view next_salt();
+    std::array<char, log_salt_bytes> next_salt();
 
     std::unique_ptr<Database> database_;
     Dictionary& names_;
     Directory directory_;
+    ResourceRows rows_;
     IndexWriter index_;
+    std::vector<Directory::Mention> mentions_;  ///< of the group in work
     std::unordered_set<Rid> touched_;
     std::unordered_map<Name, std::int64_t> count_changes_;
     std::unordered_map<Name, Position> last_change_;
