@@ -3,6 +3,9 @@
 
 #include <arpa/inet.h>
 
+#include <atomic>
+
+#include "base/limits.hpp"
 #include "base/log.hpp"
 #include "base/metrics.hpp"
 #include "net/server.hpp"
@@ -110,8 +113,12 @@ struct Application::Parts {
     std::unique_ptr<rest::Subscriptions> subscriptions;
     std::unique_ptr<Pages> pages;
     std::unique_ptr<net::Server> http;
+    /// The address, and with it the base of absolute references, is known only when the server
+    /// listens: until the parts have it, nothing is asked of them.
+    std::atomic<bool> is_started{false};
 
     net::Response handle(const net::Request& request) {
+        if (!is_started.load(std::memory_order_acquire)) return starting();
         const std::string_view path = request.path();
         const std::string& base = service->options().base_path;
         if (path == base || path.starts_with(base + "/")) return service->handle(request);
@@ -125,7 +132,15 @@ struct Application::Parts {
     /// What the I/O thread answers itself.
     std::optional<net::Response> answer_at_once(const net::Request& request) {
         if (request.path() == "/healthz") return net::Response::text(200, "ok\n");
+        if (!is_started.load(std::memory_order_acquire)) return starting();
         return service->answer_at_once(request);
+    }
+
+    static net::Response starting() {
+        net::Response response =
+            rest::Service::error_response(503, "the server is starting: try again in a moment");
+        response.headers.set("Retry-After", std::to_string(limits::http_retry_after_seconds));
+        return response;
     }
 
     /// Ready means: a snapshot can be taken and the log grows when asked.
@@ -188,7 +203,8 @@ Result<std::unique_ptr<Application>> Application::start(const ApplicationOptions
     http.at_once = [all](const net::Request& request) { return all->answer_at_once(request); };
     http.error_response = rest::Service::error_response;
     http.on_answer = count_answer;
-    http.websocket = [all](const net::Request& request) {
+    http.websocket = [all](const net::Request& request) -> const net::WebSocketHandler* {
+        if (!all->is_started.load(std::memory_order_acquire)) return nullptr;
         return all->subscriptions->websocket(request);
     };
     parts->http = TRY(net::Server::start(std::move(http)));
@@ -198,7 +214,8 @@ Result<std::unique_ptr<Application>> Application::start(const ApplicationOptions
                     parts->http->port(), service.base_path);
     if (options.base_url.empty()) TRY(parts->repository->set_base_url(own_url));
     TRY(parts->subscriptions->start(options.base_url.empty() ? own_url : options.base_url));
-    parts->imports->start();
+    parts->is_started.store(true, std::memory_order_release);
+    parts->imports->start();  // may fetch from this very server
     log::info("serving", {{"address", options.address},
                           {"port", static_cast<int>(parts->http->port())},
                           {"data", options.data_folder}});
