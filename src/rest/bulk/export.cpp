@@ -245,9 +245,13 @@ class Export {
             auto snapshot = TRY(repository_.store().snapshot());
             const auto batch = TRY(snapshot->history(scope));
             for (const store::Stored& stored : batch) {
-                if (!stored.deleted() || !stored.current) continue;
+                if (!stored.deleted()) continue;
                 const std::string_view type = parameters_->type_text(stored.type);
                 if (std::find(types.begin(), types.end(), type) == types.end()) continue;
+                // One that has come back since is among the output.
+                const auto next =
+                    TRY(snapshot->find_version({stored.type, stored.id}, stored.version + 1));
+                if (next && next->position <= result_.position) continue;
                 TRY(writer.write(fmt::format(
                     R"({{"resourceType":"Bundle","type":"transaction","entry":[{{"request":{{"method":"DELETE","url":"{}/{}"}}}}]}})",
                     type, stored.id)));
@@ -289,7 +293,8 @@ Result<std::vector<std::string>> export_types(fhir::Repository& repository,
                 return fail(Category::incorrect,
                             fmt::format("\"{}\" is no FHIR R4 resource type", type.substr(0, 60)),
                             "_type");
-            if (fits_scope(type)) types.push_back(type);
+            const bool is_new = std::find(types.begin(), types.end(), type) == types.end();
+            if (is_new && fits_scope(type)) types.push_back(type);
         }
     }
     if (request.types.empty()) {
