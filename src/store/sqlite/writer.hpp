@@ -25,8 +25,16 @@ namespace meridian::store::sqlite {
 class Writer;
 
 /// Where the threads of tasks that came at about the same time wait together.
-struct Round {
-    std::atomic<int> answers{0};
+class Round {
+ public:
+    /// What `wait` is to be given, read before looking whether there is anything to wait for.
+    int seen() const { return answers_.load(std::memory_order_acquire); }
+    /// Blocks until wake_all is called after `seen` was read; may return for nothing.
+    void wait(int seen);
+    void wake_all();
+
+ private:
+    std::atomic<int> answers_{0};
 };
 
 /// What waits for the committer: a commit, or another small piece of work on the writing
