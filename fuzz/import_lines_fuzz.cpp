@@ -18,12 +18,15 @@ Outcome cut(std::string_view bytes, std::size_t size) {
     constexpr std::size_t bytes_max = 1u << 20;  // a bomb goes on for ever, the fuzzer does not
     Outcome outcome;
     std::size_t total = 0;
-    meridian::rest::Lines lines([&](std::string line, std::int64_t) -> meridian::Result<void> {
-        total += line.size() + 1;
-        outcome.lines.push_back(std::move(line));
-        if (total > bytes_max) return meridian::fail(meridian::Category::too_large, "enough");
-        return {};
-    });
+    meridian::rest::Lines lines(
+        [&](std::string line, std::int64_t) -> meridian::Result<void> {
+            total += line.size() + 1;
+            outcome.lines.push_back(std::move(line));
+            if (total > bytes_max) return meridian::fail(meridian::Category::too_large, "enough");
+            return {};
+        },
+        [](std::string_view, std::int64_t, const meridian::Error& reason)
+            -> meridian::Result<void> { return std::unexpected(reason); });
     meridian::Result<void> result;
     while (!bytes.empty() && result) {
         result = lines.put(bytes.substr(0, size));

@@ -102,7 +102,7 @@ TEST_F(Limits, ValueSetsThatImportOneAnotherTooDeeplyAreRefused) {
         << answer->body.substr(0, 300);
 }
 
-TEST(CommandLimits, ALineThatIsTooLongEndsAnImportWithASentence) {
+TEST(CommandLimits, ALineThatIsTooLongIsRejectedAndTheOthersAreLoaded) {
     const std::string folder = make_temporary_folder();
     {
         std::ofstream file(folder + "/p.ndjson");
@@ -110,14 +110,23 @@ TEST(CommandLimits, ALineThatIsTooLongEndsAnImportWithASentence) {
         const std::string piece(1 << 20, 'x');
         for (std::size_t size = 0; size <= limits::resource_bytes_max; size += piece.size())
             file << piece;
+        file << '\n' << R"({"resourceType":"Patient","id":"b"})" << '\n';
     }
     std::string output;
     EXPECT_EQ(run_program({"import", "--data", folder + "/data", folder + "/p.ndjson"}, &output),
               1);
-    EXPECT_NE(output.find(fmt::format("p.ndjson: a line is longer than {} bytes",
+    EXPECT_NE(output.find("2 resources loaded, 1 rejected"), std::string::npos)
+        << output.substr(0, 1'000);
+    EXPECT_NE(output.find(fmt::format("p.ndjson:2: the line is longer than {} bytes",
                                       limits::resource_bytes_max)),
               std::string::npos)
         << output.substr(0, 1'000);
+    std::ifstream rejects(folder + "/data/import-rejects.ndjson");
+    const std::string told((std::istreambuf_iterator<char>(rejects)),
+                           std::istreambuf_iterator<char>());
+    EXPECT_NE(told.find(R"("line":2,"reason":"the line is longer than)"), std::string::npos)
+        << told.substr(0, 1'000);
+    EXPECT_LT(told.size(), 2 * limits::rejected_text_bytes_max);
     std::filesystem::remove_all(folder);
 }
 

@@ -10,6 +10,7 @@
 #include "fhir/terminology/terminology.hpp"
 #include "fhir/validate/profile.hpp"
 #include "fhir/validate/validator.hpp"
+#include "rest/answer.hpp"
 #include "server/line_reader.hpp"
 
 namespace meridian::cli {
@@ -32,18 +33,64 @@ Result<JsonDocument> read_resource(const std::string& path) {
     return document;
 }
 
-const char* word(Severity severity) {
-    switch (severity) {
-        case Severity::fatal:
-            return "fatal";
-        case Severity::error:
-            return "error";
-        case Severity::warning:
-            return "warning";
-        case Severity::information:
-            return "information";
+/// Messages of the FHIRPath engine name line and column themselves.
+template <class T>
+Result<T> without_place(Result<T> result) {
+    if (!result) result.error().where = "expression";
+    return result;
+}
+
+/// Judges resources and tells each finding in a line of its own.
+class Judge {
+ public:
+    Judge() : validator_(std::make_shared<const fhir::terminology::Terminology>(nullptr)) {}
+
+    /// `place` is the file, with the line where the file has several resources.
+    void take(const std::string& place, const Result<JsonDocument>& document) {
+        std::vector<Issue> issues;
+        if (document) {
+            validator_.validate(document->root(), {}, issues);
+        } else {
+            const Error& error = document.error();
+            issues.push_back({Severity::fatal, "structure", error.message,
+                              error.where == place ? std::string() : error.where});
+        }
+        for (const Issue& issue : issues) {
+            std::printf("%s: %s: %s%s%s\n", place.c_str(), rest::text_of(issue.severity),
+                        issue.path.c_str(), issue.path.empty() ? "" : ": ", issue.message.c_str());
+        }
+        if (fhir::has_errors(issues)) code_ = failed;
+        if (issues.empty()) std::printf("%s: valid\n", place.c_str());
     }
-    return "error";
+
+    /// A resource a line.
+    void take_lines(const std::string& path) {
+        auto file = server::TextFile::open(path);
+        if (!file) return take(path, std::unexpected(file.error()));
+        std::string line;
+        for (std::int64_t number = 1;; ++number) {
+            const auto read = file->line(line);
+            if (read && !*read) return;
+            const std::string place = fmt::format("{}:{}", path, number);
+            if (!read) {
+                take(place, std::unexpected(read.error()));
+                if (read.error().category != Category::too_large) return;
+            } else if (!line.empty()) {
+                take(place, JsonDocument::parse(line));
+            }
+        }
+    }
+
+    int code() const { return code_; }
+
+ private:
+    fhir::ProfileValidator validator_;
+    int code_ = done;
+};
+
+bool holds_lines(std::string_view path) {
+    if (path.ends_with(".gz")) path.remove_suffix(3);
+    return path.ends_with(".ndjson") || path.ends_with(".jsonl");
 }
 
 }  // namespace
@@ -64,13 +111,13 @@ void add_fhirpath(CLI::App& app, Action& action) {
             const JsonDocument document = TRY(read_resource(arguments->file));
             // A known type makes paths that cannot exist an error.
             const std::string_view type = document.root().string_at("resourceType");
-            const auto expression = TRY(fhir::path::Expression::compile(
+            const auto expression = TRY(without_place(fhir::path::Expression::compile(
                 arguments->expression,
-                fhir::definitions().resource(type) != nullptr ? type : std::string_view()));
+                fhir::definitions().resource(type) != nullptr ? type : std::string_view())));
             fhir::path::Evaluation evaluation;
             evaluation.resource = &document.root();
             evaluation.as_filters = false;
-            const auto items = TRY(expression.evaluate(evaluation));
+            const auto items = TRY(without_place(expression.evaluate(evaluation)));
             JsonDocument out;
             Json array = out.array();
             for (const auto& item : items) out.append(array, item.to_json(out));
@@ -84,30 +131,21 @@ void add_validate(CLI::App& app, Action& action) {
     auto files = std::make_shared<std::vector<std::string>>();
     CLI::App* command = app.add_subcommand(
         "validate", "check resources against FHIR R4; exit code 1 when one is invalid");
-    command->add_option("FILE", *files, "resources as JSON or XML; - for standard input")
+    command
+        ->add_option("FILE", *files,
+                     "resources as JSON, XML or (.ndjson) one a line; - for standard input")
         ->required();
     command->callback([files, &action] {
         action = [files]() -> Result<int> {
-            int code = done;
-            const fhir::ProfileValidator validator(
-                std::make_shared<const fhir::terminology::Terminology>(nullptr));
+            Judge judge;
             for (const std::string& path : *files) {
-                const auto document = read_resource(path);
-                std::vector<Issue> issues;
-                if (document) {
-                    validator.validate(document->root(), {}, issues);
+                if (holds_lines(path)) {
+                    judge.take_lines(path);
                 } else {
-                    issues.push_back({Severity::fatal, "structure", document.error().message, ""});
+                    judge.take(path, read_resource(path));
                 }
-                for (const Issue& issue : issues) {
-                    std::printf("%s: %s: %s%s%s\n", path.c_str(), word(issue.severity),
-                                issue.path.c_str(), issue.path.empty() ? "" : ": ",
-                                issue.message.c_str());
-                }
-                if (fhir::has_errors(issues)) code = failed;
-                if (issues.empty()) std::printf("%s: valid\n", path.c_str());
             }
-            return code;
+            return judge.code();
         };
     });
 }

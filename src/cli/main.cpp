@@ -5,6 +5,30 @@
 #include "cli/commands.hpp"
 #include "cli/exit_code.hpp"
 
+namespace {
+
+/// What is wrong with the command line, in one sentence that says where to read more.
+std::string usage_sentence(const CLI::App* app, const CLI::Error& error) {
+    std::string command = app->get_name();
+    for (const CLI::App* chosen : app->get_subcommands()) command += " " + chosen->get_name();
+    return fmt::format("meridian: {} (`{} --help` shows what it takes)\n", error.what(), command);
+}
+
+/// True, with a sentence, when the first word is no command.
+bool is_unknown_command(const CLI::App& app, int argc, char** argv) {
+    if (argc < 2 || *argv[1] == '-') return false;
+    std::string known;
+    for (const CLI::App* command : app.get_subcommands([](const CLI::App*) { return true; })) {
+        if (command->get_name() == argv[1]) return false;
+        known += (known.empty() ? "" : ", ") + command->get_name();
+    }
+    std::fprintf(stderr, "meridian: there is no command \"%.80s\"; there are: %s\n", argv[1],
+                 known.c_str());
+    return true;
+}
+
+}  // namespace
+
 int main(int argc, char** argv) {
     using namespace meridian;
     CLI::App app(
@@ -12,13 +36,15 @@ int main(int argc, char** argv) {
         "insurers",
         "meridian");
     app.require_subcommand(1);
-    app.failure_message(CLI::FailureMessage::help);
+    app.failure_message(usage_sentence);
     cli::Action action;
     for (const auto add : {cli::add_serve, cli::add_import, cli::add_export, cli::add_generate,
                            cli::add_fhirpath, cli::add_validate, cli::add_check, cli::add_backup,
-                           cli::add_restore, cli::add_reindex, cli::add_version}) {
+                           cli::add_restore, cli::add_reindex, cli::add_bench, cli::add_version}) {
         add(app, action);
     }
+    if (argc == 1) std::fputs(app.help().c_str(), stderr);
+    if (is_unknown_command(app, argc, argv)) return cli::usage;
     try {
         app.parse(argc, argv);
     } catch (const CLI::ParseError& error) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "fhir/references.hpp"
 
+#include "base/ids.hpp"
 #include "fhir/definitions/definitions.hpp"
 
 namespace meridian::fhir {
@@ -134,20 +135,43 @@ Result<void> resolve_conditional_references(
     return walker.resource(resource);
 }
 
-bool has_conditional_references(const Json& resource) {
-    // A cheap look first: most resources hold no such text at all.
-    if (resource.is_string()) return is_conditional(resource.text());
+void make_relative(JsonDocument& document, Json& resource, std::string_view base_url) {
+    while (base_url.ends_with('/')) base_url.remove_suffix(1);
+    if (base_url.empty()) return;
+    Walker walker([&](Place place, Json& node) -> Result<void> {
+        std::string_view rest = node.text();
+        if (place != Place::reference || !rest.starts_with(base_url)) return {};
+        rest.remove_prefix(base_url.size());
+        const std::size_t slash = rest.find('/', 1);
+        if (!rest.starts_with('/') || slash == std::string_view::npos) return {};
+        if (definitions().resource(rest.substr(1, slash - 1)) == nullptr ||
+            !is_fhir_id(rest.substr(slash + 1)))
+            return {};
+        node = document.string(std::string(rest.substr(1)));
+        return {};
+    });
+    (void)walker.resource(resource);  // this visitor cannot fail
+}
+
+std::string_view first_reference_to(const Json& resource,
+                                    const std::function<bool(std::string_view)>& is_meant) {
     for (const Json& item : resource.items()) {
-        if (!item.is_string() && has_conditional_references(item)) return true;
+        if (item.is_string()) continue;
+        if (const auto found = first_reference_to(item, is_meant); !found.empty()) return found;
     }
     for (const JsonMember& member : resource.members()) {
-        if (member.value.is_string()
-                ? member.key == "reference" && is_conditional(member.value.text())
-                : has_conditional_references(member.value)) {
-            return true;
+        if (member.value.is_string()) {
+            if (member.key == "reference" && is_meant(member.value.text()))
+                return member.value.text();
+        } else if (const auto found = first_reference_to(member.value, is_meant); !found.empty()) {
+            return found;
         }
     }
-    return false;
+    return {};
+}
+
+bool has_conditional_references(const Json& resource) {
+    return !first_reference_to(resource, is_conditional).empty();
 }
 
 }  // namespace meridian::fhir

@@ -27,6 +27,16 @@ Result<void> resolve_conditional_references(
     JsonDocument& document, Json& resource,
     const std::function<Result<std::string>(std::string_view)>& resolve);
 
+/// Makes each Reference.reference to a resource below `base_url`, another server's, relative:
+/// "https://a.example/fhir/Patient/7" becomes "Patient/7". One of a version stays: versions count
+/// anew where the resource is taken over.
+void make_relative(JsonDocument& document, Json& resource, std::string_view base_url);
+
+/// The first Reference.reference inside `resource` for which `is_meant` is true; empty when there
+/// is none. It points into `resource`.
+std::string_view first_reference_to(const Json& resource,
+                                    const std::function<bool(std::string_view)>& is_meant);
+
 /// True when some Reference.reference holds a '?' before any ':'.
 bool has_conditional_references(const Json& resource);
 

@@ -256,91 +256,6 @@ Result<Resource> StoreRepository::read_version(const Caller& caller, std::string
     return decode(*stored);
 }
 
-Result<Page> StoreRepository::history(const Caller& caller, const HistoryRequest& request) {
-    auto snapshot = TRY(store_.snapshot());
-    store::HistoryScope scope;
-    scope.since = request.since;
-    scope.at_or_before = request.at;
-    const std::size_t count = request.count == 0 ? limits::page_size_default : request.count;
-    scope.limit = count + 1;
-    if (!request.type.empty()) scope.type = parameters()->type_name(request.type);
-    scope.id = request.id;
-    if (!request.id.empty()) {
-        if (!TRY(find(*snapshot, caller, request.type, request.id)))
-            return no_such(request.type, request.id);
-    }
-    if (!request.cursor.empty()) {
-        const auto [end, error] = std::from_chars(
-            request.cursor.data(), request.cursor.data() + request.cursor.size(), scope.before);
-        if (error != std::errc())
-            return fail(Category::gone,
-                        "this page link is not valid any more: start the history again");
-    }
-    options_.audit->record(caller, {"history", request.type, request.id, {}, true});
-
-    auto versions = TRY(snapshot->history(scope));
-    Page page;
-    page.is_history = true;
-    page.self_path = request.type + (request.id.empty() ? "" : "/" + request.id) +
-                     (request.type.empty() ? "_history" : "/_history");
-    if (request.cursor.empty()) {
-        store::HistoryScope all = scope;
-        all.limit = 0;
-        page.total = TRY(snapshot->history_count(all));
-    }
-    const bool more = versions.size() > count;
-    if (more) versions.resize(count);
-    for (const store::Stored& stored : versions) {
-        if (!caller.access->sees_everything() && !check_visible(*snapshot, caller, stored))
-            continue;
-        page.entries.push_back({TRY(decode(stored)), Page::Entry::Mode::match});
-    }
-    if (more) {
-        // A history only grows at its new end: the position below which to go on is all that a link
-        // must know.
-        QueryParameters next{{"h", request.type},
-                             {"i", request.id},
-                             {"b", std::to_string(versions.back().position)},
-                             {"c", std::to_string(count)}};
-        if (request.since) next.emplace_back("s", std::to_string(request.since->milliseconds));
-        if (request.at) next.emplace_back("a", std::to_string(request.at->milliseconds));
-        const std::string text = query_string(next);
-        const Sha256 seal = hmac_sha256(history_key_, text);
-        page.next = "h." + base64url_encode(text) + "." +
-                    base64url_encode({reinterpret_cast<const char*>(seal.data()), 16});
-    }
-    return page;
-}
-
-namespace {
-
-/// The request inside a history cursor, when its seal is right.
-std::optional<HistoryRequest> open_history_cursor(std::string_view cursor, std::string_view key) {
-    const std::size_t dot = cursor.rfind('.');
-    std::string text;
-    std::string seal;
-    if (dot < 2 || !base64url_decode(cursor.substr(2, dot - 2), text) ||
-        !base64url_decode(cursor.substr(dot + 1), seal))
-        return std::nullopt;
-    const Sha256 expected = hmac_sha256(key, text);
-    if (seal != std::string_view(reinterpret_cast<const char*>(expected.data()), 16))
-        return std::nullopt;
-    const auto parts = parse_query_string(text);
-    if (!parts) return std::nullopt;
-    HistoryRequest request;
-    for (const auto& [name, value] : *parts) {
-        if (name == "h") request.type = value;
-        if (name == "i") request.id = value;
-        if (name == "b") request.cursor = value;
-        if (name == "c") request.count = static_cast<std::size_t>(std::stoul(value));
-        if (name == "s") request.since = Instant{std::stoll(value)};
-        if (name == "a") request.at = Instant{std::stoll(value)};
-    }
-    return request;
-}
-
-}  // namespace
-
 Result<Page> StoreRepository::page_of(search::Answer answer) {
     Page page;
     page.entries.reserve(answer.entries.size());
@@ -381,7 +296,8 @@ search::RunContext StoreRepository::run_context(store::Snapshot& snapshot,
                 return std::move(TRY(decode(stored)).json);
             },
             &store_.names(),
-            base_url()};
+            base_url(),
+            options_.walk_results_max};
 }
 
 Result<Page> StoreRepository::search(const Caller& caller, std::string_view type,
@@ -413,13 +329,7 @@ Result<Page> StoreRepository::search(const Caller& caller, std::string_view type
 }
 
 Result<Page> StoreRepository::next_page(const Caller& caller, std::string_view cursor) {
-    if (cursor.starts_with("h.")) {
-        const auto request = open_history_cursor(cursor, history_key_);
-        if (!request)
-            return fail(Category::gone,
-                        "this page link is not valid any more: start the history again");
-        return history(caller, *request);
-    }
+    if (cursor.starts_with("h.")) return history_after(caller, cursor);
     auto snapshot = TRY(store_.snapshot());
     const auto registry = parameters();
     return page_of(

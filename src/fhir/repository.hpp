@@ -11,6 +11,7 @@
 
 #include "base/instant.hpp"
 #include "base/json.hpp"
+#include "base/limits.hpp"
 #include "base/result.hpp"
 #include "fhir/caller.hpp"
 #include "fhir/definitions/definitions.hpp"
@@ -112,7 +113,10 @@ struct Page {
 
 struct HistoryRequest {
     std::string type{}, id{};  ///< both empty = system
-    std::optional<Instant> since{}, at{};
+    std::optional<Instant> since{};
+    /// Only versions that were current at some time from the first to the second (_at).
+    std::optional<std::pair<Instant, Instant>> at{};
+    std::string list{};     ///< only what this List refers to (_list); empty = everything
     std::size_t count = 0;  ///< 0 = default
     std::string cursor{};
 };
@@ -129,6 +133,8 @@ class Repository {
         /// the one that the store was last served under.
         std::string base_url{};
         int zone_minutes = 0;  ///< zone of dates that have none, minutes east of UTC
+        /// Results that one sorted walk can give out; tests ask for fewer.
+        std::size_t walk_results_max = limits::page_walk_ids_max;
     };
     static Result<std::unique_ptr<Repository>> open(store::Store& store, Options options);
     virtual ~Repository() = default;

@@ -87,6 +87,7 @@ class StoreRepository final : public Repository {
  private:
     Result<void> look_for_derived_rows();
     Result<Page> page_of(search::Answer answer);
+    Result<Page> history_after(const Caller& caller, std::string_view cursor);
 
     store::Store& store_;
     Options options_;

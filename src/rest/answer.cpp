@@ -52,20 +52,6 @@ Mapping mapping_of(Category category) {
     return {500, "exception"};
 }
 
-const char* text_of(Severity severity) {
-    switch (severity) {
-        case Severity::fatal:
-            return "fatal";
-        case Severity::error:
-            return "error";
-        case Severity::warning:
-            return "warning";
-        case Severity::information:
-            return "information";
-    }
-    return "error";
-}
-
 void write_issue(const Issue& issue, std::string& out) {
     out += fmt::format(R"({{"severity":"{}","code":"{}","diagnostics":)", text_of(issue.severity),
                        issue.code);
@@ -79,6 +65,20 @@ void write_issue(const Issue& issue, std::string& out) {
 }
 
 }  // namespace
+
+const char* text_of(Severity severity) {
+    switch (severity) {
+        case Severity::fatal:
+            return "fatal";
+        case Severity::error:
+            return "error";
+        case Severity::warning:
+            return "warning";
+        case Severity::information:
+            return "information";
+    }
+    return "error";
+}
 
 int status_of(Category category) {
     return mapping_of(category).status;
@@ -119,6 +119,12 @@ Answer answer_of(const Error& error) {
     answer.status = status_of(error.category);
     answer.json = outcome_json(error);
     if (answer.status == 503) answer.headers.emplace_back("Retry-After", "2");
+    return answer;
+}
+
+Answer not_allowed(std::string message, std::string methods) {
+    Answer answer = answer_of(Error{Category::not_allowed, std::move(message), {}, nullptr});
+    answer.headers.emplace_back("Allow", std::move(methods));
     return answer;
 }
 

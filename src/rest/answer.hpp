@@ -30,6 +30,9 @@ struct Answer {
 /// The HTTP status of each category of error: the one place.
 int status_of(Category category);
 
+/// http://hl7.org/fhir/issue-severity
+const char* text_of(Severity severity);
+
 /// An OperationOutcome with one issue for the error, or with the findings that it carries.
 std::string outcome_json(const Error& error);
 std::string outcome_json(const std::vector<Issue>& issues);
@@ -38,5 +41,8 @@ std::string outcome_json(Severity severity, std::string_view code, std::string_v
 
 /// The error as an answer: status and OperationOutcome.
 Answer answer_of(const Error& error);
+
+/// 405 with the methods that are possible, as the header Allow wants them (RFC 9110 §15.5.6).
+Answer not_allowed(std::string message, std::string methods);
 
 }  // namespace meridian::rest

@@ -12,12 +12,41 @@ Result<std::span<const Json>> parameters_of(const Json& parameters) {
     return list.items();
 }
 
+namespace {
+
+bool has_resource_body(const Exchange& exchange) {
+    return exchange.has_resource ||
+           (!exchange.body.empty() && exchange.content_type != "application/x-www-form-urlencoded");
+}
+
+std::string text_of(const Json& value) {
+    if (value.is_boolean()) return value.boolean() ? "true" : "false";
+    return std::string(value.is_object() ? value.string_at("reference") : value.text());
+}
+
+}  // namespace
+
+Result<fhir::QueryParameters> query_parameters_of(const Exchange& exchange) {
+    fhir::QueryParameters parameters = exchange.parameters;
+    if (!has_resource_body(exchange)) return parameters;
+    const auto body = exchange.has_resource ? exchange.document : TRY(parse_body(exchange));
+    const Json& root = exchange.has_resource ? exchange.resource : body->root();
+    if (root.string_at("resourceType") != "Parameters")
+        return fail(Category::incorrect, "the body of this operation is a Parameters resource");
+    for (const Json& parameter : TRY(parameters_of(root))) {
+        for (const JsonMember& member : parameter.members()) {
+            if (member.key.starts_with("value"))
+                parameters.emplace_back(std::string(parameter.string_at("name")),
+                                        text_of(member.value));
+        }
+    }
+    return parameters;
+}
+
 Result<Arguments> Arguments::read(const Exchange& exchange, std::string_view body_name) {
     Arguments made;
     for (const auto& [name, value] : exchange.parameters) made.arguments_.push_back({name, value});
-    const bool is_form = exchange.content_type == "application/x-www-form-urlencoded";
-    const bool has_body = exchange.has_resource || (!exchange.body.empty() && !is_form);
-    if (!has_body) return made;
+    if (!has_resource_body(exchange)) return made;
     made.document_ = exchange.has_resource ? exchange.document : TRY(parse_body(exchange));
     const Json& root = exchange.has_resource ? exchange.resource : made.document_->root();
     if (root.string_at("resourceType") != "Parameters") {
@@ -32,8 +61,7 @@ Result<Arguments> Arguments::read(const Exchange& exchange, std::string_view bod
             if (member.key == "resource") argument.resource = member.value;
             if (!member.key.starts_with("value")) continue;
             argument.value = member.value;
-            argument.text = member.value.is_boolean() ? (member.value.boolean() ? "true" : "false")
-                                                      : std::string(member.value.text());
+            argument.text = member.value.is_object() ? std::string() : text_of(member.value);
         }
         made.arguments_.push_back(std::move(argument));
     }

@@ -18,6 +18,10 @@ namespace meridian::rest {
 /// Errors: `incorrect` when that is no list.
 Result<std::span<const Json>> parameters_of(const Json& parameters);
 
+/// The parameters of an operation that takes them as a search does: of the query string, a form,
+/// and a Parameters body. Errors: `incorrect` for another body.
+Result<fhir::QueryParameters> query_parameters_of(const Exchange& exchange);
+
 /// The in-parameters of an operation, from a query string, a form, or a Parameters resource:
 /// https://hl7.org/fhir/R4/operations.html
 class Arguments {

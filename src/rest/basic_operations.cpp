@@ -10,10 +10,6 @@ namespace meridian::rest {
 
 namespace {
 
-bool reads(const Exchange& exchange) {
-    return exchange.method == net::Method::get || exchange.method == net::Method::head;
-}
-
 /// The parameter called `name` of a Parameters body, or null.
 const Json* parameter_in(const Json& parameters, std::string_view name) {
     for (const Json& parameter : parameters["parameter"].items()) {
@@ -204,22 +200,9 @@ Result<Answer> change_meta(Service& service, const Exchange& exchange, bool add)
     return answer;
 }
 
-/// Patient, Encounter and Group $everything. POST gives the parameters as a Parameters resource.
+/// Patient, Encounter and Group $everything.
 Result<Answer> everything(Service& service, const Exchange& exchange) {
-    fhir::QueryParameters parameters = exchange.parameters;
-    if (!reads(exchange) &&
-        (exchange.has_resource || (!exchange.body.empty() &&
-                                   exchange.content_type != "application/x-www-form-urlencoded"))) {
-        const auto body = exchange.has_resource ? exchange.document : TRY(parse_body(exchange));
-        const Json& root = exchange.has_resource ? exchange.resource : body->root();
-        for (const Json& parameter : TRY(parameters_of(root))) {
-            for (const JsonMember& member : parameter.members()) {
-                if (member.key.starts_with("value"))
-                    parameters.emplace_back(std::string(parameter.string_at("name")),
-                                            std::string(member.value.text()));
-            }
-        }
-    }
+    const fhir::QueryParameters parameters = TRY(query_parameters_of(exchange));
     fhir::SearchOptions options;
     options.base_url = exchange.base_url;
     options.lenient = exchange.lenient;
@@ -285,18 +268,26 @@ void add_basic_operations(Service& service) {
                            .on_system = true,
                            .on_instance = true,
                            .definition = base + "Resource-graphql",
+                           .is_offered = false,
                            .run = not_here_yet});
     service.add_operation({.name = "match",
                            .on_type = true,
                            .types = {"Patient"},
                            .definition = base + "Patient-match",
+                           .is_offered = false,
                            .run = not_here_yet});
-    for (const char* name : {"viewdefinition-run", "viewdefinition-export", "sqlquery-run"}) {
+    // The names moved from draft to draft; a ViewDefinition's own are the service's to refuse.
+    for (const char* name : {"viewdefinition-run", "viewdefinition-export", "sqlquery-run",
+                             "sqlquery-export", "sql-run", "sql-export"}) {
         service.add_operation(
             {.name = name,
              .on_system = true,
+             .on_type = true,
+             .on_instance = true,
+             .types = {"Library"},
              .definition =
                  fmt::format("http://hl7.org/fhir/uv/sql-on-fhir/OperationDefinition/{}", name),
+             .is_offered = false,
              .run = not_here_yet});
     }
 }

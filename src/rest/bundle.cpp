@@ -3,6 +3,7 @@
 #include "base/query_string.hpp"
 #include "fhir/bundle/transaction.hpp"
 #include "fhir/format/subset.hpp"
+#include "fhir/references.hpp"
 #include "rest/service.hpp"
 
 namespace meridian::rest {
@@ -149,17 +150,50 @@ Result<Exchange> entry_exchange(const Exchange& outer,
     return exchange;
 }
 
+/// The fullUrls of what a batch creates: no other entry may refer to them, because nothing says
+/// that it exists when that one is processed (FHIR R4 §3.1.0.11.1).
+fhir::FullUrls created_in(std::span<const Json> entries) {
+    fhir::FullUrls created;
+    for (const Json& entry : entries) {
+        const std::string_view full_url = entry.string_at("fullUrl");
+        if (entry["request"].string_at("method") == "POST" || full_url.starts_with("urn:"))
+            created.emplace(full_url, full_url);
+    }
+    created.erase("");
+    return created;
+}
+
+/// Errors: `incorrect` when the entry's resource refers to another entry of the batch.
+Result<void> check_independent(const Json& entry, const fhir::FullUrls& created,
+                               const std::string& where) {
+    const Json* resource = entry.find("resource");
+    if (resource == nullptr || created.empty()) return {};
+    const std::string_view found =
+        fhir::first_reference_to(*resource, [&](std::string_view reference) {
+            return reference != entry.string_at("fullUrl") &&
+                   created.contains(std::string(reference.substr(0, reference.find('#'))));
+        });
+    if (found.empty()) return {};
+    return fail(Category::incorrect,
+                fmt::format("\"{}\" is another entry of this batch, whose entries are independent: "
+                            "send a transaction",
+                            found.substr(0, 200)),
+                where);
+}
+
 /// FHIR R4 §3.1.0.11.1: entries of a batch are independent; each has its own status.
 Result<Answer> process_batch(Service& service, const Exchange& exchange,
                              const std::shared_ptr<JsonDocument>& document) {
     std::vector<Answer> answers;
     const auto entries = TRY(fhir::bundle_entries(document->root()));
+    const fhir::FullUrls created = created_in(entries);
     for (std::size_t i = 0; i < entries.size(); ++i) {
         const std::string where = fmt::format("Bundle.entry[{}]", i);
         auto answer = [&]() -> Result<Answer> {
             const fhir::EntryRequest request =
                 TRY(fhir::parse_entry_request(entries[i], exchange.base_url, where));
             const Exchange inner = TRY(entry_exchange(exchange, document, entries[i], request));
+            TRY(check_independent(entries[i], created, where));
             // PATCH with a JSON Patch comes as a Binary; the bundle room knows how to take it out.
             if (inner.method == net::Method::patch) {
                 fhir::Transaction transaction;

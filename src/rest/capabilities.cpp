@@ -69,8 +69,32 @@ void write_search_parameter(const fhir::search::Parameter& parameter, std::strin
     out += '}';
 }
 
+/// What a search for each type can bring back by _revinclude: the parameters that lead to it.
+/// Those that lead to most types are left out, Provenance's apart: named for each of them, they
+/// would be most of the statement.
+using BackReferences = std::map<std::string, std::vector<std::string>, std::less<>>;
+
+BackReferences back_references_of(const fhir::search::Parameters& parameters) {
+    BackReferences all;
+    const auto types = fhir::definitions().resources();
+    for (const fhir::Type* source : types) {
+        for (const fhir::search::Parameter* parameter : parameters.list(source->name)) {
+            if (parameter->kind != fhir::SearchType::reference) continue;
+            const std::string name = fmt::format("{}:{}", source->name, parameter->code);
+            if (!parameter->targets.empty() && parameter->targets.size() < types.size() / 2) {
+                for (const std::string& target : parameter->targets) all[target].push_back(name);
+            } else if (source->name == "Provenance") {
+                for (const fhir::Type* target : types)
+                    all[std::string(target->name)].push_back(name);
+            }
+        }
+    }
+    return all;
+}
+
 void write_resource(Service& service, const fhir::search::Parameters& parameters,
-                    std::string_view type, std::string& out) {
+                    const BackReferences& back_references, std::string_view type,
+                    std::string& out) {
     static constexpr std::string_view interactions[] = {
         "read",         "vread",  "update",     "patch", "delete", "history-instance",
         "history-type", "create", "search-type"};
@@ -86,12 +110,9 @@ void write_resource(Service& service, const fhir::search::Parameters& parameters
         if (parameter->kind == fhir::SearchType::reference)
             out += fmt::format(R"("{}:{}")", type, parameter->code);
     });
-    write_list(
-        "searchRevInclude", parameters.list("Provenance"), out,
-        [&](const fhir::search::Parameter* parameter) {
-            if (parameter->kind == fhir::SearchType::reference && parameter->can_lead_to(type))
-                out += fmt::format(R"("Provenance:{}")", parameter->code);
-        });
+    if (const auto found = back_references.find(type); found != back_references.end())
+        write_list("searchRevInclude", found->second, out,
+                   [&](const std::string& name) { out += fmt::format(R"("{}")", name); });
     write_list("searchParam", list, out, [&](const fhir::search::Parameter* parameter) {
         write_search_parameter(*parameter, out);
     });
@@ -99,7 +120,8 @@ void write_resource(Service& service, const fhir::search::Parameters& parameters
         const bool fits = operation.types.empty() ||
                           std::find(operation.types.begin(), operation.types.end(), type) !=
                               operation.types.end();
-        if (fits && (operation.on_type || operation.on_instance)) write_operation(operation, out);
+        if (fits && operation.is_offered && (operation.on_type || operation.on_instance))
+            write_operation(operation, out);
     });
     if (const auto added = service.capabilities().find(fmt::format("resource.{}", type));
         added != service.capabilities().end())
@@ -118,15 +140,16 @@ std::string statement(Service& service, const Exchange& exchange) {
         service.options().software_version);
     write_string(exchange.base_url, out);
     out += R"(},"rest":[{"mode":"server")";
+    const BackReferences back_references = back_references_of(*parameters);
     write_list("resource", fhir::definitions().resources(), out, [&](const fhir::Type* type) {
-        write_resource(service, *parameters, type->name, out);
+        write_resource(service, *parameters, back_references, type->name, out);
     });
     static constexpr std::string_view system[] = {"transaction", "batch", "history-system",
                                                   "search-system"};
     write_list("interaction", system, out,
                [&](std::string_view code) { out += fmt::format(R"({{"code":"{}"}})", code); });
     write_list("operation", service.operations(), out, [&](const Operation& operation) {
-        if (operation.on_system) write_operation(operation, out);
+        if (operation.on_system && operation.is_offered) write_operation(operation, out);
     });
     static constexpr std::string_view compartments[] = {"Patient", "Encounter", "Practitioner",
                                                         "RelatedPerson", "Device"};
@@ -141,12 +164,25 @@ std::string statement(Service& service, const Exchange& exchange) {
     return out;
 }
 
+/// The tag changes exactly when the content does.
+Answer tagged(std::string json, const Exchange& exchange) {
+    Answer answer;
+    const std::string tag = fmt::format("W/\"{}\"", to_hex(sha256(json)).substr(0, 16));
+    if (exchange.if_none_match == tag) {
+        answer.status = 304;
+    } else {
+        answer.json = std::move(json);
+    }
+    answer.headers.emplace_back("ETag", tag);
+    return answer;
+}
+
 }  // namespace
 
 Result<Answer> capabilities(Service& service, const Exchange& exchange) {
     if (exchange.method != net::Method::get && exchange.method != net::Method::head &&
         exchange.method != net::Method::options) {
-        return fail(Category::not_allowed, "the capability statement is read with GET");
+        return not_allowed("the capability statement is read with GET", "GET, HEAD, OPTIONS");
     }
     std::string mode = "full";
     for (const auto& [name, value] : exchange.parameters) {
@@ -155,7 +191,7 @@ Result<Answer> capabilities(Service& service, const Exchange& exchange) {
     if (mode == "terminology") {
         for (const Operation& operation : service.operations()) {
             if (operation.name == "terminology-capabilities")
-                return operation.run(service, exchange);
+                return tagged(std::move(TRY(operation.run(service, exchange)).json), exchange);
         }
     }
     if (mode != "full" && mode != "normative" && mode != "terminology") {
@@ -164,16 +200,7 @@ Result<Answer> capabilities(Service& service, const Exchange& exchange) {
                                 mode.substr(0, 40)),
                     "mode");
     }
-    Answer answer;
-    answer.json = statement(service, exchange);
-    // The tag changes exactly when the content does.
-    const std::string tag = fmt::format("W/\"{}\"", to_hex(sha256(answer.json)).substr(0, 16));
-    if (exchange.if_none_match == tag) {
-        answer.status = 304;
-        answer.json.clear();
-    }
-    answer.headers.emplace_back("ETag", tag);
-    return answer;
+    return tagged(statement(service, exchange), exchange);
 }
 
 }  // namespace meridian::rest

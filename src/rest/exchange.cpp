@@ -22,6 +22,27 @@ std::optional<Format> format_named(std::string_view name) {
     return std::nullopt;
 }
 
+/// True when the client names a format of FHIR: in Accept or as _format.
+bool names_fhir_format(const net::Request& request) {
+    const auto parameters = request.parameters();
+    if (parameters && std::any_of(parameters->begin(), parameters->end(),
+                                  [](const auto& one) { return one.first == "_format"; }))
+        return true;
+    const auto accepted = net::parse_accept(request.headers.joined("Accept"));
+    return std::any_of(accepted.begin(), accepted.end(), [](const net::MediaType& type) {
+        return type.quality > 0 && format_named(type.type).has_value();
+    });
+}
+
+/// True for Binary/id and Binary/id/_history/version, read by a client that wants its content:
+/// https://hl7.org/fhir/R4/binary.html#rest
+bool asks_for_content(const net::Request& request, const std::vector<std::string>& path) {
+    if (request.method != net::Method::get && request.method != net::Method::head) return false;
+    if (path.size() != 2 && path.size() != 4) return false;
+    return path[0] == "Binary" && !path[1].starts_with('_') && !path[1].starts_with('$') &&
+           !names_fhir_format(request);
+}
+
 Result<void> check_version(const net::MediaType& type) {
     const std::string_view version = type.parameter("fhirversion");
     if (version.empty() || version == "4.0" || version == "4.0.1") return {};
@@ -90,6 +111,13 @@ void take_preferences(const net::Request& request, Exchange& exchange) {
 
 }  // namespace
 
+const std::string* Exchange::parameter(std::string_view name) const {
+    for (const auto& [key, value] : parameters) {
+        if (key == name) return &value;
+    }
+    return nullptr;
+}
+
 Result<Exchange> make_exchange(const net::Request& request, std::string_view base_path,
                                std::string base_url) {
     Exchange exchange;
@@ -97,7 +125,6 @@ Result<Exchange> make_exchange(const net::Request& request, std::string_view bas
     exchange.method = request.method;
     exchange.base_url = std::move(base_url);
     exchange.peer = request.peer;
-    exchange.format = TRY(accepted_format(request));
     exchange.path = TRY(request.segments());
     // The base path's own segments are not ours.
     std::size_t skip = 0;
@@ -106,6 +133,8 @@ Result<Exchange> make_exchange(const net::Request& request, std::string_view bas
         exchange.path.begin(),
         exchange.path.begin() + static_cast<std::ptrdiff_t>(std::min(skip, exchange.path.size())));
     if (!exchange.path.empty() && exchange.path.back().empty()) exchange.path.pop_back();
+    exchange.wants_content = asks_for_content(request, exchange.path);
+    if (!exchange.wants_content) exchange.format = TRY(accepted_format(request));
     exchange.parameters = TRY(request.parameters());
     exchange.body = request.body;
     exchange.content_type = request.content_type();
@@ -122,6 +151,10 @@ Result<Exchange> make_exchange(const net::Request& request, std::string_view bas
     exchange.caller.actor = "Device/anonymous";
     exchange.caller.request_id = request.id;
     return exchange;
+}
+
+bool is_fhir_media_type(std::string_view name) {
+    return format_named(name).has_value();
 }
 
 Result<std::shared_ptr<JsonDocument>> parse_body(const Exchange& exchange) {

@@ -29,6 +29,7 @@ struct Exchange {
     bool lenient = false;          ///< Prefer: handling=lenient
     bool respond_async = false;    ///< Prefer: respond-async
     Format format = Format::json;  ///< of the answer
+    bool wants_content = false;    ///< a Binary as what it holds, not as a resource
     bool pretty = false;
     /// The resource of a batch entry, already parsed; null for HTTP.
     std::shared_ptr<JsonDocument> document{};
@@ -37,12 +38,18 @@ struct Exchange {
     bool is_batch_entry = false;
     std::string peer{};
     const net::Request* request = nullptr;  ///< null for a batch entry
+
+    /// The first value of a parameter, or null.
+    const std::string* parameter(std::string_view name) const;
 };
 
 /// Reads format, preferences, conditions and parameters of an HTTP request below `base_path`
 /// ("/fhir"). Errors: `unacceptable`, `unsupported_media`, `incorrect`.
 Result<Exchange> make_exchange(const net::Request& request, std::string_view base_path,
                                std::string base_url);
+
+/// True for the media types of FHIR's JSON and XML.
+bool is_fhir_media_type(std::string_view name);
 
 /// The body as a resource tree, JSON or XML by its content type. Errors: `incorrect` with the
 /// place, `unsupported_media`.

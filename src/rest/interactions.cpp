@@ -15,9 +15,18 @@ Result<std::string> shown(std::string json, const Exchange& exchange) {
     std::vector<std::string> elements;
     for (const auto& [name, value] : exchange.parameters) {
         if (name == "_summary") {
+            bool is_known = false;
             if (value == "true") summary = fhir::Page::Summary::on;
             if (value == "text") summary = fhir::Page::Summary::text;
             if (value == "data") summary = fhir::Page::Summary::data;
+            for (const char* known : {"true", "text", "data", "count", "false", ""})
+                is_known = is_known || value == known;
+            if (!is_known)
+                return fail(Category::incorrect,
+                            fmt::format("_summary takes true, text, data, count or false, not "
+                                        "\"{}\"",
+                                        value.substr(0, 40)),
+                            "_summary");
         } else if (name == "_elements") {
             std::size_t begin = 0;
             while (begin <= value.size()) {
@@ -59,6 +68,12 @@ Result<Answer> answer_of_resource(fhir::Resource resource, const Exchange& excha
         answer.status = 304;
         return answer;
     }
+    if (exchange.wants_content) {
+        Answer content = TRY(binary_content(resource.json));
+        content.version = answer.version;
+        content.last_modified = answer.last_modified;
+        return content;
+    }
     answer.json = TRY(shown(std::move(resource.json), exchange));
     return answer;
 }
@@ -85,7 +100,10 @@ Result<fhir::Operation> write_operation(const Exchange& exchange, std::string_vi
         operation.document = exchange.document;
         operation.resource = exchange.resource;
     } else {
-        operation.document = TRY(parse_body(exchange));
+        const bool is_content =
+            type == "Binary" && !exchange.content_type.empty() && exchange.request != nullptr &&
+            !is_fhir_media_type(exchange.content_type) && exchange.method != net::Method::patch;
+        operation.document = TRY(is_content ? binary_of(exchange, id) : parse_body(exchange));
         operation.resource = operation.document->root();
     }
     return operation;
@@ -169,34 +187,63 @@ Result<Answer> read_version(Service& service, const Exchange& exchange, std::str
         TRY(service.repository().read_version(exchange.caller, type, id, number)), exchange);
 }
 
+namespace {
+
+/// Reads one parameter of a history; false when it is none of them.
+Result<bool> take_history_parameter(const std::string& name, const std::string& value,
+                                    fhir::HistoryRequest& request) {
+    if (name == "_count") {
+        const auto [end, error] =
+            std::from_chars(value.data(), value.data() + value.size(), request.count);
+        if (error != std::errc() || end != value.data() + value.size())
+            return fail(Category::incorrect, "_count is a whole number", "_count");
+    } else if (name == "_since") {
+        request.since = TRY(parse_date(value)).lower();
+    } else if (name == "_at") {
+        const PartialDate at = TRY(parse_date(value));
+        request.at = {at.lower(), Instant{at.upper().milliseconds - 1}};
+    } else if (name == "_list") {
+        if (value.starts_with('$'))
+            return fail(Category::unsupported,
+                        "a history follows a List by its id, not by its function", "_list");
+        request.list = value.starts_with("List/") ? value.substr(5) : value;
+    } else {
+        return false;
+    }
+    return true;
+}
+
+}  // namespace
+
 Result<Answer> history(Service& service, const Exchange& exchange, std::string_view type,
                        std::string_view id) {
     if (exchange.method != net::Method::get && exchange.method != net::Method::head)
-        return fail(Category::not_allowed, "history is read with GET");
+        return not_allowed("history is read with GET", "GET, HEAD");
     fhir::HistoryRequest request;
     request.type = type;
     request.id = id;
+    request.count = limits::page_size_default;
+    fhir::QueryParameters used;
     for (const auto& [name, value] : exchange.parameters) {
-        if (name == "_count") {
-            const auto [end, error] =
-                std::from_chars(value.data(), value.data() + value.size(), request.count);
-            if (error != std::errc() || end != value.data() + value.size())
-                return fail(Category::incorrect, "_count is a whole number", "_count");
-            request.count = std::clamp<std::size_t>(request.count, 1, limits::page_size_max);
-        } else if (name == "_since") {
-            request.since = TRY(parse_date(value)).lower();
-        } else if (name == "_at") {
-            request.at = TRY(parse_date(value)).upper();
+        if (value.empty()) continue;
+        if (TRY(take_history_parameter(name, value, request))) {
+            used.emplace_back(name, value);
         } else if (!exchange.lenient) {
-            return fail(
-                Category::incorrect,
-                fmt::format(
-                    "history does not know the parameter \"{}\": expected _count, _since or _at",
-                    name.substr(0, 40)),
-                name);
+            return fail(Category::incorrect,
+                        fmt::format("history does not know the parameter \"{}\": expected _count, "
+                                    "_since, _at or _list",
+                                    name.substr(0, 40)),
+                        name);
         }
     }
-    const fhir::Page page = TRY(service.repository().history(exchange.caller, request));
+    const bool is_count_only = request.count == 0;
+    request.count = std::clamp<std::size_t>(request.count, 1, limits::page_size_max);
+    fhir::Page page = TRY(service.repository().history(exchange.caller, request));
+    page.self = query_string(used);
+    if (is_count_only) {
+        page.entries.clear();
+        page.next.clear();
+    }
     Answer answer;
     answer.json = bundle_json(page, exchange.base_url);
     return answer;

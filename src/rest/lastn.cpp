@@ -3,6 +3,7 @@
 // (https://hl7.org/fhir/R4/observation-operation-lastn.html).
 #include "base/json.hpp"
 #include "base/limits.hpp"
+#include "rest/arguments.hpp"
 #include "rest/basic_operations.hpp"
 
 namespace meridian::rest {
@@ -54,7 +55,7 @@ Result<Answer> last_n(Service& service, const Exchange& exchange) {
     std::size_t max = 1;
     bool has_subject = false;
     fhir::QueryParameters query;
-    for (const auto& [name, value] : exchange.parameters) {
+    for (const auto& [name, value] : TRY(query_parameters_of(exchange))) {
         if (name == "max") {
             max = TRY(read_max(value));
             continue;
@@ -66,7 +67,8 @@ Result<Answer> last_n(Service& service, const Exchange& exchange) {
         return fail(Category::incorrect, "$lastn needs a subject: patient=ID or subject=Type/ID",
                     "patient");
     query.emplace_back("_sort", "-date");
-    query.emplace_back("_count", std::to_string(limits::page_size_max));
+    const std::size_t seen_max = service.options().everything_resources_max;
+    query.emplace_back("_count", std::to_string(std::min(limits::page_size_max, seen_max)));
     fhir::SearchOptions options;
     options.base_url = exchange.base_url;
     options.lenient = exchange.lenient;
@@ -85,7 +87,7 @@ Result<Answer> last_n(Service& service, const Exchange& exchange) {
         }
         seen += found.entries.size();
         if (found.next.empty()) break;
-        if (seen >= limits::everything_resources_max)
+        if (seen >= seen_max)
             return fail(Category::too_large,
                         "the subject has too many observations for $lastn: narrow it by code, "
                         "category or date");

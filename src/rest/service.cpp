@@ -79,22 +79,23 @@ bool reads(net::Method method) {
     return method == net::Method::get || method == net::Method::head;
 }
 
-std::unexpected<Error> no_method(const Exchange& exchange, std::string_view allowed) {
-    return fail(Category::not_allowed, fmt::format("{} is not possible here; allowed: {}",
-                                                   net::name_of(exchange.method), allowed));
+Answer no_method(const Exchange& exchange, std::string allowed) {
+    const std::string_view method = exchange.request != nullptr
+                                        ? std::string_view(exchange.request->method_text)
+                                        : net::name_of(exchange.method);
+    std::string message =
+        fmt::format("{} is not possible here; allowed: {}", method.substr(0, 40), allowed);
+    return not_allowed(std::move(message), std::move(allowed));
 }
 
 Result<void> check_type(std::string_view type) {
     if (fhir::definitions().resource(type) != nullptr) return {};
+    if (type == "ViewDefinition")
+        return fail(Category::unsupported,
+                    "SQL on FHIR is not offered by this version of the server; "
+                    "docs/conformance.md lists what is");
     return fail(Category::not_found,
                 fmt::format("\"{}\" is no FHIR R4 resource type", type.substr(0, 60)));
-}
-
-const std::string* parameter(const Exchange& exchange, std::string_view name) {
-    for (const auto& [key, value] : exchange.parameters) {
-        if (key == name) return &value;
-    }
-    return nullptr;
 }
 
 }  // namespace
@@ -124,7 +125,8 @@ std::optional<net::Response> Service::answer_at_once(const net::Request& request
     if (request.method != net::Method::get || !is_plain_read(request.target, options_.base_path))
         return std::nullopt;
     const auto exchange = make_exchange(request, options_.base_path, base_of(request));
-    if (!exchange || exchange->format != Format::json) return std::nullopt;
+    if (!exchange || exchange->format != Format::json || exchange->wants_content)
+        return std::nullopt;
     auto found = repository_.read_at_once(exchange->caller, exchange->path[0], exchange->path[1]);
     if (found && !*found) return std::nullopt;
     auto answer = found ? answer_of_resource(**std::move(found), *exchange)
@@ -147,7 +149,7 @@ net::Response Service::handle(const net::Request& request) {
 }
 
 Result<Answer> Service::dispatch(const Exchange& exchange) {
-    if (const std::string* cursor = parameter(exchange, "_cursor"))
+    if (const std::string* cursor = exchange.parameter("_cursor"))
         return next_page(*this, exchange, *cursor);
     switch (exchange.path.size()) {
         case 0:
@@ -165,7 +167,7 @@ Result<Answer> Service::dispatch_system(const Exchange& exchange) {
     if (reads(exchange.method)) return search(*this, exchange, "");
     if (exchange.method == net::Method::post) return process_bundle(*this, exchange);
     if (exchange.method == net::Method::options) return rest::capabilities(*this, exchange);
-    return no_method(exchange, "GET, POST");
+    return no_method(exchange, "GET, HEAD, POST, OPTIONS");
 }
 
 Result<Answer> Service::dispatch_type(const Exchange& exchange) {
@@ -188,7 +190,7 @@ Result<Answer> Service::dispatch_type(const Exchange& exchange) {
         case net::Method::delete_:
             return remove(*this, exchange, first, "");
         default:
-            return no_method(exchange, "GET, POST, PUT, PATCH, DELETE");
+            return no_method(exchange, "GET, HEAD, POST, PUT, PATCH, DELETE");
     }
 }
 
@@ -213,7 +215,7 @@ Result<Answer> Service::dispatch_instance(const Exchange& exchange) {
         case net::Method::delete_:
             return remove(*this, exchange, type, id);
         default:
-            return no_method(exchange, "GET, PUT, PATCH, DELETE");
+            return no_method(exchange, "GET, HEAD, PUT, PATCH, DELETE");
     }
 }
 
@@ -226,8 +228,10 @@ Result<Answer> Service::dispatch_below_instance(const Exchange& exchange) {
         return run_operation(third.substr(1), type, true, exchange);
     if (third == "_history") {
         if (exchange.path.size() == 3) return history(*this, exchange, type, id);
-        if (exchange.path.size() == 4 && reads(exchange.method))
+        if (exchange.path.size() == 4) {
+            if (!reads(exchange.method)) return no_method(exchange, "GET, HEAD");
             return read_version(*this, exchange, type, id, exchange.path[3]);
+        }
     }
     const bool is_compartment = fhir::definitions().compartment(type) != nullptr &&
                                 (third == "*" || fhir::definitions().resource(third) != nullptr);

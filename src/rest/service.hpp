@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/limits.hpp"
 #include "fhir/repository.hpp"
 #include "net/http.hpp"
 #include "rest/answer.hpp"
@@ -27,6 +28,7 @@ struct Operation {
     std::string
         definition{};  ///< canonical of its OperationDefinition, for the capability statement
     bool changes_state = false;  ///< GET is refused
+    bool is_offered = true;      ///< false: known, answers 501, and /metadata does not name it
     std::function<Result<Answer>(Service&, const Exchange&)> run{};
 };
 
@@ -34,6 +36,8 @@ struct ServiceOptions {
     std::string base_path = "/fhir";
     std::string base_url{};  ///< fixed public base; empty = http://HOST of the request + base_path
     std::string software_version = "0.1.0";
+    /// Observations that one $lastn looks through; tests ask for fewer.
+    std::size_t everything_resources_max = limits::everything_resources_max;
 };
 
 /// Dispatches requests below the FHIR base to interactions and operations. Thread-safe after
@@ -101,6 +105,13 @@ Result<Answer> remove(Service& service, const Exchange& exchange, std::string_vi
                       std::string_view id);
 /// The page behind a cursor.
 Result<Answer> next_page(Service& service, const Exchange& exchange, std::string_view cursor);
+
+// --- Binary as what it holds (binary.cpp) ---
+/// The content of a Binary with its own media type. Errors: `unprocessable` for data that is not
+/// base64.
+Result<Answer> binary_content(std::string_view json);
+/// A body of any media type as a Binary resource. Errors: `incorrect` without a body.
+Result<std::shared_ptr<JsonDocument>> binary_of(const Exchange& exchange, std::string_view id);
 
 // --- bundles (bundle.cpp) ---
 /// POST to the base: batch and transaction.

@@ -9,8 +9,7 @@
 namespace meridian::rest {
 
 /// ValueSet/$expand, $validate-code (ValueSet, CodeSystem), CodeSystem/$lookup, $subsumes,
-/// ConceptMap/$translate; $closure answers 501. Source:
-/// https://hl7.org/fhir/R4/terminology-service.html
+/// ConceptMap/$translate and $closure. Source: https://hl7.org/fhir/R4/terminology-service.html
 void add_terminology_operations(Service& service,
                                 std::shared_ptr<const fhir::terminology::Terminology> terminology);
 

@@ -2,6 +2,7 @@
 #include "server/describe.hpp"
 
 #include "base/hash.hpp"
+#include "base/markup.hpp"
 
 namespace meridian::server {
 
@@ -74,13 +75,13 @@ std::string describe(const Json& resource, Language) {
     const std::string title = title_of(resource);
     const std::string date = first_date(resource);
     std::string out =
-        escaped(title.empty() ? fmt::format("{}/{}", resource.string_at("resourceType"),
-                                            resource.string_at("id"))
-                              : title);
+        escaped_markup(title.empty() ? fmt::format("{}/{}", resource.string_at("resourceType"),
+                                                   resource.string_at("id"))
+                                     : title);
     if (const Json& quantity = resource["valueQuantity"]; quantity.is_object())
-        out += fmt::format(" <b>{}</b> {}", escaped(quantity["value"].text()),
-                           escaped(quantity.string_at("unit")));
-    if (!date.empty()) out += fmt::format(" <span class=soft>{}</span>", escaped(date));
+        out += fmt::format(" <b>{}</b> {}", escaped_markup(quantity["value"].text()),
+                           escaped_markup(quantity.string_at("unit")));
+    if (!date.empty()) out += fmt::format(" <span class=soft>{}</span>", escaped_markup(date));
     return out;
 }
 
@@ -93,7 +94,7 @@ std::string gender_text(const Json& patient, Language language) {
 
 std::string identifier_text(const Json& resource) {
     const auto identifiers = resource["identifier"].items();
-    return identifiers.empty() ? std::string() : escaped(identifiers[0].string_at("value"));
+    return identifiers.empty() ? std::string() : escaped_markup(identifiers[0].string_at("value"));
 }
 
 std::string document_text(const Json& resource) {
@@ -108,7 +109,7 @@ std::string document_text(const Json& resource) {
 }
 
 std::string linked_json(const Json& resource) {
-    const std::string text = escaped(to_text(resource, true));
+    const std::string text = escaped_markup(to_text(resource, true));
     constexpr std::string_view key = "&quot;reference&quot;: &quot;";
     std::string out;
     std::size_t done = 0;

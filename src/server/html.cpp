@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/html.hpp"
 
+#include "base/markup.hpp"
 #include "base/query_string.hpp"
 
 namespace meridian::server {
@@ -51,33 +52,6 @@ std::string with_language(std::string_view address, std::string_view language) {
 
 }  // namespace
 
-std::string escaped(std::string_view text) {
-    std::string out;
-    out.reserve(text.size());
-    for (const char c : text) {
-        switch (c) {
-            case '&':
-                out += "&amp;";
-                break;
-            case '<':
-                out += "&lt;";
-                break;
-            case '>':
-                out += "&gt;";
-                break;
-            case '"':
-                out += "&quot;";
-                break;
-            case '\'':
-                out += "&#39;";
-                break;
-            default:
-                out += c;
-        }
-    }
-    return out;
-}
-
 std::string page(Language language, std::string_view title, std::string_view body,
                  std::string_view query, std::string_view address) {
     const bool chinese = language == Language::chinese;
@@ -85,13 +59,13 @@ std::string page(Language language, std::string_view title, std::string_view bod
     out.reserve(body.size() + 8192);
     out += fmt::format(
         R"(<!doctype html><html lang="{}"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1"><title>{}</title><style>{}</style></head><body>)",
-        chinese ? "zh-CN" : "en", escaped(title), style);
+        chinese ? "zh-CN" : "en", escaped_markup(title), style);
     out += fmt::format(
         R"(<header><a class="brand" href="/">{}<span>{}</span></a><form class="search" action="/search" role="search"><input type="search" name="q" aria-label="{}" placeholder="{}" value="{}"><button>{}</button></form><a href="{}" hreflang="{}">{}</a></header><main>)",
         emblem, say(language, "子午 Meridian", "Meridian"), say(language, "查找", "Search"),
         say(language, "姓名、证件号、病历号、诊断…", "Name, identifier, diagnosis…"),
-        escaped(query), say(language, "查找", "Search"),
-        escaped(with_language(address, chinese ? "en" : "zh")), chinese ? "en" : "zh",
+        escaped_markup(query), say(language, "查找", "Search"),
+        escaped_markup(with_language(address, chinese ? "en" : "zh")), chinese ? "en" : "zh",
         chinese ? "English" : "中文");
     out += body;
     out += fmt::format(

@@ -9,9 +9,6 @@ namespace meridian::server {
 /// The two languages of every page.
 enum class Language : unsigned char { chinese, english };
 
-/// `text` with the five characters that HTML gives a meaning replaced.
-std::string escaped(std::string_view text);
-
 /// One text in the page's language.
 inline std::string_view say(Language language, std::string_view chinese, std::string_view english) {
     return language == Language::chinese ? chinese : english;

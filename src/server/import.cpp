@@ -218,9 +218,16 @@ class Import {
             line_files_.empty() ? 0 : line_files_.back().before + line_files_.back().lines;
         line_files_.push_back({&file, before});
         std::string line;
-        for (std::int64_t number = 1; TRY(text.line(line)); ++number) {
+        for (std::int64_t number = 1;; ++number) {
+            auto read = text.line(line);
+            const bool is_too_long = !read && read.error().category == Category::too_large;
+            if (!is_too_long && !TRY(std::move(read))) break;
             line_files_.back().lines = number;
             if (number <= skip || line.empty()) continue;
+            if (is_too_long) {
+                TRY(reject(file.path, number, read.error().message, line));
+                continue;
+            }
             TRY(loader.add(std::move(line), before + number));
             progress_.resources = loader.count();
             if (number % 256 == 0) TRY(tell(file, text.position()));

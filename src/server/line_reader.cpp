@@ -3,6 +3,8 @@
 
 #include <zlib.h>
 
+#include <cerrno>
+
 #include "base/limits.hpp"
 
 namespace meridian::server {
@@ -39,8 +41,12 @@ TextFile::~TextFile() = default;
 Result<TextFile> TextFile::open(const std::string& path) {
     auto source = std::make_unique<Source>();
     source->path = path;
+    errno = 0;
     source->file = gzopen(path.c_str(), "rb");
-    if (source->file == nullptr) return fail(Category::not_found, "cannot be opened", path);
+    if (source->file == nullptr)
+        return fail(Category::not_found,
+                    fmt::format("cannot be opened: {}", std::strerror(errno == 0 ? ENOMEM : errno)),
+                    path);
     gzbuffer(source->file, 1u << 18);
     return TextFile(std::move(source));
 }
@@ -48,23 +54,30 @@ Result<TextFile> TextFile::open(const std::string& path) {
 Result<bool> TextFile::line(std::string& out) {
     out.clear();
     Source& source = *source_;
+    bool is_too_long = false;
+    const auto ended = [&]() -> Result<bool> {
+        if (is_too_long)
+            return fail(Category::too_large,
+                        fmt::format("the line is longer than {} bytes", limits::resource_bytes_max),
+                        source.path);
+        if (out.ends_with('\r')) out.pop_back();
+        return true;
+    };
     while (true) {
-        if (source.begin == source.end && !TRY(source.fill())) return !out.empty();
+        if (source.begin == source.end && !TRY(source.fill()))
+            return out.empty() ? Result<bool>(false) : ended();
         const char* from = source.buffer.data() + source.begin;
         const auto* newline =
             static_cast<const char*>(std::memchr(from, '\n', source.end - source.begin));
         const std::size_t length = newline != nullptr ? static_cast<std::size_t>(newline - from)
                                                       : source.end - source.begin;
-        if (out.size() + length > limits::resource_bytes_max)
-            return fail(Category::too_large,
-                        fmt::format("a line is longer than {} bytes", limits::resource_bytes_max),
-                        source.path);
-        out.append(from, length);
-        source.begin += length + (newline != nullptr ? 1 : 0);
-        if (newline != nullptr) {
-            if (out.ends_with('\r')) out.pop_back();
-            return true;
+        if (!is_too_long && out.size() + length > limits::resource_bytes_max) {
+            is_too_long = true;
+            out = out.substr(0, limits::rejected_text_bytes_max);  // gives the memory back
         }
+        if (!is_too_long) out.append(from, length);
+        source.begin += length + (newline != nullptr ? 1 : 0);
+        if (newline != nullptr) return ended();
     }
 }
 

@@ -19,7 +19,8 @@ class TextFile {
     ~TextFile();
 
     /// The next line without its end; false at the end of the file. Errors: `too_large` for a line
-    /// above limits::resource_bytes_max, `incorrect` for damaged gzip data.
+    /// above limits::resource_bytes_max: `out` holds its start, limits::rejected_text_bytes_max of
+    /// it, and the next call gives the line behind it; `incorrect` for damaged gzip data.
     Result<bool> line(std::string& out);
     /// All that is left. Errors: as line, with limits::json_bytes_max.
     Result<std::string> rest();

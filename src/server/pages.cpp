@@ -3,6 +3,7 @@
 
 #include "base/json.hpp"
 #include "base/log.hpp"
+#include "base/markup.hpp"
 #include "base/query_string.hpp"
 #include "fhir/search/parameters.hpp"
 #include "server/describe.hpp"
@@ -142,7 +143,7 @@ class View {
         const std::string cursor = value_of(parameters_, "cursor");
         const fhir::Page page = cursor.empty() ? TRY(repository_.search(caller_, type, query, {}))
                                                : TRY(repository_.next_page(caller_, cursor));
-        std::string body = fmt::format("<h1>{}</h1>", escaped(type));
+        std::string body = fmt::format("<h1>{}</h1>", escaped_markup(type));
         body += listing(page);
         if (!page.next.empty())
             body += fmt::format(R"(<p><a href="/browse/{}?cursor={}">{} →</a></p>)", type,
@@ -159,14 +160,15 @@ class View {
                 document.text.substr(heading + 2, document.text.find('\n', heading) - heading - 2);
             body += fmt::format(
                 R"(<tr><td><a href="/docs/{0}">{1}</a></td><td class=soft>{0}</td></tr>)",
-                document.name, escaped(title));
+                document.name, escaped_markup(title));
         }
         return body + "</table>";
     }
 
     Result<std::string> document(std::string_view name) {
         for (const Document& document : documents()) {
-            if (document.name == name) return fmt::format("<pre>{}</pre>", escaped(document.text));
+            if (document.name == name)
+                return fmt::format("<pre>{}</pre>", escaped_markup(document.text));
         }
         return fail(Category::not_found,
                     std::string(say("没有这份文档。", "There is no such document.")));
@@ -181,7 +183,7 @@ class View {
         } else {
             body += fmt::format("<h1>{}</h1>", describe(document.root(), language_));
             if (const std::string text = document_text(document.root()); !text.empty())
-                body += fmt::format("<pre>{}</pre>", escaped(text));
+                body += fmt::format("<pre>{}</pre>", escaped_markup(text));
         }
         body += fmt::format(
             R"(<h2>{}</h2><p class=soft>{}/{} · {} {} · {} · <a href="/fhir/{}/{}/_history">{}</a></p><pre>{}</pre>)",
@@ -248,7 +250,7 @@ class View {
             body += fmt::format(
                 R"(<tr><td><a href="/record/Patient/{0}">{1}</a></td><td>{2}</td><td>{3}</td><td class=soft>{0}</td></tr>)",
                 entry.resource.id, describe(patient, language_), gender_text(patient, language_),
-                escaped(patient.string_at("birthDate")));
+                escaped_markup(patient.string_at("birthDate")));
         }
         return body + "</table>";
     }
@@ -266,10 +268,10 @@ class View {
             "<div class=banner><strong>{}</strong><span>{}</span><span>{} {}</span><span "
             "class=soft>{}</span>{}</div>",
             describe(patient, language_), gender_text(patient, language_), say("出生", "born"),
-            escaped(patient.string_at("birthDate")), identifier_text(patient),
+            escaped_markup(patient.string_at("birthDate")), identifier_text(patient),
             patient.find("deceasedDateTime") != nullptr
                 ? fmt::format("<span class=\"tag warn\">† {}</span>",
-                              escaped(patient.string_at("deceasedDateTime").substr(0, 10)))
+                              escaped_markup(patient.string_at("deceasedDateTime").substr(0, 10)))
                 : "");
         body += TRY(laboratory(id));
         body += "<div class=grid>";
@@ -315,8 +317,8 @@ class View {
             if (++shown > 24) break;
             body += fmt::format(
                 R"(<tr><td><a href="/record/Observation/{}">{}</a></td><td>{} <span class=soft>{}</span></td><td>{}</td><td>{}</td></tr>)",
-                one.latest_id, escaped(one.name), escaped(one.latest), escaped(one.unit),
-                escaped(one.date), sparkline(one));
+                one.latest_id, escaped_markup(one.name), escaped_markup(one.latest),
+                escaped_markup(one.unit), escaped_markup(one.date), sparkline(one));
         }
         return body + "</table>";
     }
@@ -373,7 +375,7 @@ net::Response Pages::handle(const net::Request& request) {
                                                                       : 500;
     std::string content = body ? *std::move(body)
                                : fmt::format("<h1>{}</h1><div class=empty>{}</div>", status,
-                                             escaped(body.error().message));
+                                             escaped_markup(body.error().message));
     net::Response response =
         html(status, page(view.language(), "Meridian", content, query, view.address()));
     if (parameters && !value_of(*parameters, "lang").empty()) {

@@ -2,49 +2,17 @@
 // For tests of this room: folders that vanish, and small resources without FHIR.
 #pragma once
 
-#include <gtest/gtest.h>
-#include <unistd.h>
-
-#include <filesystem>
 #include <string>
 
+#include "base/testing.hpp"
 #include "store/codec.hpp"
 #include "store/maintain.hpp"
 #include "store/open.hpp"
 
 namespace meridian::store {
 
-/// A new folder below the system's temporary one (or below $MERIDIAN_TEST_DIR), removed at the end.
-class TestFolder {
- public:
-    TestFolder() {
-        const char* base = std::getenv("MERIDIAN_TEST_DIR");
-        std::string name = (base != nullptr ? std::string(base)
-                                            : std::filesystem::temp_directory_path().string()) +
-                           "/meridian-XXXXXX";
-        path_ = ::mkdtemp(name.data());
-    }
-    ~TestFolder() {
-        std::error_code ignored;
-        std::filesystem::remove_all(path_, ignored);
-    }
-    TestFolder(const TestFolder&) = delete;
-    TestFolder& operator=(const TestFolder&) = delete;
-    const std::string& path() const { return path_; }
-
- private:
-    std::string path_;
-};
-
-/// The value of a Result, or a failed test and a crash: what follows could not run.
-template <class T>
-T must(Result<T> result) {
-    if (!result) {
-        ADD_FAILURE() << result.error().message << " [" << result.error().where << "]";
-        std::abort();
-    }
-    if constexpr (!std::is_void_v<T>) return *std::move(result);
-}
+using meridian::testing::must;
+using TestFolder = meridian::testing::Folder;
 
 inline std::unique_ptr<Store> must_open(const std::string& folder) {
     OpenOptions options;

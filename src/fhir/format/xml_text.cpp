@@ -4,6 +4,7 @@
 #include <pugixml.hpp>
 
 #include "base/limits.hpp"
+#include "base/markup.hpp"
 #include "base/utf8.hpp"
 
 namespace meridian::fhir::detail {
@@ -219,16 +220,10 @@ void append_escaped(std::string_view value, std::string& out) {
         const char c = value[at];
         switch (c) {
             case '&':
-                out += "&amp;";
-                break;
             case '<':
-                out += "&lt;";
-                break;
             case '>':
-                out += "&gt;";
-                break;
             case '"':
-                out += "&quot;";
+                out += markup_escape(c);
                 break;
             // A parser turns these into blanks when they stand in an attribute as they are (XML 1.0
             // §3.3.3).

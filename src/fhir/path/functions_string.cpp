@@ -3,6 +3,7 @@
 // (code points).
 #include "base/hash.hpp"
 #include "base/limits.hpp"
+#include "base/markup.hpp"
 #include "base/utf8.hpp"
 #include "fhir/path/evaluator.hpp"
 #include "fhir/path/regex.hpp"
@@ -169,32 +170,6 @@ Result<Collection> decode(const Call& call, std::string_view text) {
     return text_result(std::move(out));
 }
 
-std::string escaped_html(std::string_view text) {
-    std::string out;
-    for (char c : text) {
-        switch (c) {
-            case '&':
-                out += "&amp;";
-                break;
-            case '<':
-                out += "&lt;";
-                break;
-            case '>':
-                out += "&gt;";
-                break;
-            case '"':
-                out += "&quot;";
-                break;
-            case '\'':
-                out += "&#39;";
-                break;
-            default:
-                out += c;
-        }
-    }
-    return out;
-}
-
 /// The character that "amp", "#39" or "#x27" stands for; nothing for an unknown name.
 std::optional<char32_t> entity(std::string_view name) {
     constexpr std::pair<std::string_view, char32_t> names[] = {
@@ -259,7 +234,7 @@ Result<Collection> escape(const Call& call, std::string_view text) {
     if (!target) return Collection();
     bool forth = call.node.function == Function::escape;
     TRY(check_length(call, text.size() * 6));
-    if (*target == "html") return text_result(forth ? escaped_html(text) : unescaped_html(text));
+    if (*target == "html") return text_result(forth ? escaped_markup(text) : unescaped_html(text));
     if (*target == "json") return text_result(forth ? escaped_json(text) : unescaped_json(text));
     return call.wrong(fmt::format("\"{}\" is no target (expected html or json)", *target));
 }

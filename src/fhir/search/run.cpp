@@ -282,17 +282,19 @@ Result<Piece> merged(const RunContext& context, const Query& query, std::size_t 
 Result<void> fix(const RunContext& context, Walk& walk, std::size_t wanted) {
     const Query& query = *walk.query;
     while (walk.fixed.size() < wanted && !walk.is_complete) {
-        if (walk.fixed.size() >= limits::page_walk_ids_max) {
+        if (walk.fixed.size() >= context.walk_results_max) {
             return fail(
                 Category::too_large,
                 fmt::format(
                     "a sorted search gives at most {} results: narrow it, or leave _sort away",
-                    limits::page_walk_ids_max));
+                    context.walk_results_max));
         }
         // Most clients read one page only: that one is looked up alone, the later ones in larger
         // windows.
         const std::size_t limit =
-            walk.fixed.empty() ? query.count : std::max(limits::page_window_ids_max, query.count);
+            std::min(walk.fixed.empty() ? query.count
+                                        : std::max(limits::page_window_ids_max, query.count),
+                     context.walk_results_max - walk.fixed.size());
         walk.given.resize(query.types.size());
         Piece next;
         if (query.types.size() == 1) {

@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/limits.hpp"
 #include "base/result.hpp"
 #include "fhir/search/parameters.hpp"
 #include "fhir/search/query.hpp"
@@ -91,6 +92,7 @@ struct RunContext {
     std::function<Result<std::string>(const store::Stored&)> read{};
     store::Names* names = nullptr;  ///< with `read`
     std::string base_url{};         ///< this server's FHIR base, for absolute references to its own
+    std::size_t walk_results_max = limits::page_walk_ids_max;  ///< of one sorted walk
 };
 
 /// The first page of `query`.

@@ -2,13 +2,12 @@
 #include "fhir/terminology/closure.hpp"
 
 #include <gtest/gtest.h>
-#include <unistd.h>
 
-#include <filesystem>
 #include <random>
 
 #include "base/json.hpp"
 #include "base/limits.hpp"
+#include "base/testing.hpp"
 #include "store/open.hpp"
 
 namespace meridian::fhir::terminology {
@@ -41,19 +40,12 @@ class OneSystem : public Library {
 class ClosuresTest : public ::testing::Test {
  protected:
     ClosuresTest() {
-        std::string name =
-            std::filesystem::temp_directory_path().string() + "/meridian-closure-XXXXXX";
-        folder_ = ::mkdtemp(name.data());
         store::OpenOptions options;
-        options.folder = folder_;
+        options.folder = folder_.path();
         options.cache_bytes = 16 << 20;
         store_ = *store::open(options);
     }
-    ~ClosuresTest() override {
-        store_.reset();
-        std::filesystem::remove_all(folder_);
-    }
-    std::string folder_;
+    meridian::testing::Folder folder_;
     std::unique_ptr<store::Store> store_;
 };
 

@@ -10,6 +10,7 @@
 #include "fhir/search/conditional.hpp"
 #include "fhir/search/extract.hpp"
 #include "fhir/search/parameters.hpp"
+#include "fhir/search/run.hpp"
 
 namespace meridian::rest {
 
@@ -105,6 +106,11 @@ class Export {
         {
             auto snapshot = TRY(repository_.store().snapshot());
             result_.position = snapshot->position();
+            if (request_.until) {
+                const store::Position later =
+                    TRY(fhir::search::SnapshotTimeline(*snapshot).first_from(*request_.until));
+                result_.position = std::min(result_.position, later - 1);
+            }
             result_.transaction_time = now();
             TRY(choose_patients(*snapshot));
             for (const store::TypeCount& count : TRY(snapshot->counts())) {

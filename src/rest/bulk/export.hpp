@@ -19,6 +19,7 @@ struct ExportRequest {
     std::string group_id{};
     std::vector<std::string> types{};  ///< empty = all types of the scope
     std::optional<Instant> since{};
+    std::optional<Instant> until{};  ///< the state just before this time, instead of the newest
     std::vector<std::string> elements{};  ///< "id" or "Patient.id"; empty = all
     std::vector<std::string>
         type_filters{};                   ///< "Observation?code=…"; several of one type are ORed

@@ -174,13 +174,15 @@ class InputLoad {
     /// Reads the file once, from its first line on; lines that are done are skipped.
     Result<void> load() {
         Loader::Events events;
-        events.rejected = [this](std::int64_t line, const Error& reason, const std::string& text) {
+        const auto reject = [this](std::int64_t line, const Error& reason,
+                                   const std::string& text) {
             rejects_.push_back({line, told_ < limits::import_rejects_max
                                           ? outcome_line(input_, line, reason, text)
                                           : std::string()});
             ++told_;
             return Result<void>();
         };
+        events.rejected = reject;
         told_ = static_cast<std::size_t>(context_.rejects_told + input_.rejected);
         const std::int64_t resources_before = input_.resources;
         LoaderOptions options;
@@ -190,6 +192,7 @@ class InputLoad {
         options.commit_time = commit_time;
         options.only_type = input_.type;
         options.source = context_.source;
+        options.foreign_base = context_.foreign_base;
         options.id_seed = fmt::format("{} {}", context_.id, input_.url);
         options.skip_unchanged = context_.resumed;
         Loader* counter = nullptr;
@@ -204,7 +207,7 @@ class InputLoad {
             return reached(
                 last, input_.is_deletions ? input_.resources : resources_before + loader.count());
         };
-        Lines lines([&](std::string line, std::int64_t number) -> Result<void> {
+        const auto take = [&](std::string line, std::int64_t number) -> Result<void> {
             if (number <= input_.line) return {};
             last = number;
             if (input_.is_deletions) return own(remove(line, number));
@@ -212,7 +215,16 @@ class InputLoad {
             // Rejects wait for the batch they belong to; where nothing is accepted there is none.
             if (rejects_.size() >= limits::import_chunk_lines) TRY(own(settle()));
             return {};
-        });
+        };
+        const auto refuse = [&](std::string_view start, std::int64_t number,
+                                const Error& reason) -> Result<void> {
+            if (number <= input_.line) return {};
+            TRY(own(settle()));  // rejects come in the order of their lines
+            TRY(reject(number, reason, std::string(start)));
+            last = number;
+            return own(settle());
+        };
+        Lines lines(take, refuse);
         const auto fetched =
             sources_.fetch(input_.url, context_.headers, limits::import_fetch_bytes_max,
                            [&](std::string_view piece) -> Result<void> {

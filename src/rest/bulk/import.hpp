@@ -30,8 +30,9 @@ struct ImportInput {
 
 /// What all files of one import share.
 struct ImportContext {
-    std::string id;        ///< of the job: decides the ids of resources that come without one
-    std::string source{};  ///< meta.source of resources that have none
+    std::string id;              ///< of the job: decides the ids of resources that come without one
+    std::string source{};        ///< meta.source of resources that have none
+    std::string foreign_base{};  ///< the FHIR base that the resources come from, when it is known
     fhir::Caller caller{};
     FetchHeaders headers{};
     std::string folder{};           ///< for error files

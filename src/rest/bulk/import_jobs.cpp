@@ -332,6 +332,7 @@ struct ImportJobs::State {
             if (manifest.url != input.manifest_url) continue;
             context.headers = manifest.headers;
             context.source = manifest.source;
+            context.foreign_base = manifest.source;
         }
         const std::string errors = (folder_of(job.id) / ImportJob::error_file(index)).string();
         const auto on_progress = [&](const ImportInput& progress) -> Result<void> {

@@ -122,6 +122,24 @@ TEST_F(ImportJobsTest, FaultyLinesAreToldWithFileAndLine) {
                   "OperationOutcome");
 }
 
+TEST_F(ImportJobsTest, ALineThatIsTooLongIsToldAndTheOthersAreLoaded) {
+    const std::string url =
+        file("long.ndjson", basics(0, 2) + std::string(limits::resource_bytes_max + 1, 'x') +
+                                "\nnothing\n" + basics(2, 4));
+    jobs_->start();
+    const std::string id = start({{.type = "Basic", .url = url}});
+    const ImportJob job = wait(id);
+    EXPECT_EQ(job.inputs[0].failure, "");
+    EXPECT_EQ(job.inputs[0].resources, 4);
+    EXPECT_EQ(job.inputs[0].rejected, 2);
+    EXPECT_EQ(count("Basic"), 4);
+    const auto lines = errors(id);
+    ASSERT_EQ(lines.size(), 2u);
+    EXPECT_NE(lines[0].find("long.ndjson line 3: the line is longer than"), std::string::npos)
+        << lines[0];
+    EXPECT_NE(lines[1].find("long.ndjson line 4: "), std::string::npos) << lines[1];
+}
+
 TEST_F(ImportJobsTest, SourcesAreRememberedAndIdsGiven) {
     const std::string url =
         file("a.ndjson", "{\"resourceType\":\"Basic\",\"code\":{\"text\":\"x\"}}\n" +
@@ -138,6 +156,30 @@ TEST_F(ImportJobsTest, SourcesAreRememberedAndIdsGiven) {
     const auto found = must(repository_->search(fhir::Caller::system("test"), "Basic",
                                                 {{"_source", "https://other.example.org"}}, {}));
     EXPECT_EQ(found.entries.size(), 1u);
+}
+
+TEST_F(ImportJobsTest, ReferencesBelowASubmissionsBaseBecomeRelative) {
+    const std::string data = file(
+        "absolute.ndjson",
+        R"({"resourceType":"Basic","id":"here","code":{"text":"x"},"subject":{"reference":"https://a.example/fhir/Patient/7"}})"
+        "\n"
+        R"({"resourceType":"Basic","id":"there","code":{"text":"x"},"subject":{"reference":"https://b.example/fhir/Patient/7"}})"
+        "\n");
+    ImportJob job;
+    job.caller = fhir::Caller::system("test");
+    job.manifests = {
+        {.url = file("manifest.json",
+                     fmt::format(R"({{"output":[{{"type":"Basic","url":"{}"}}]}})", data)),
+         .source = "https://a.example/fhir"}};
+    jobs_->start();
+    wait(must(jobs_->add(std::move(job))));
+    EXPECT_NE(read("Basic", "here").json.find(R"("reference":"Patient/7")"), std::string::npos);
+    EXPECT_NE(read("Basic", "there").json.find("https://b.example/fhir/Patient/7"),
+              std::string::npos);
+    const fhir::Page found = must(
+        repository_->search(fhir::Caller::system("test"), "Basic", {{"subject", "Patient/7"}}, {}));
+    ASSERT_EQ(found.entries.size(), 1u);
+    EXPECT_EQ(found.entries[0].resource.id, "here");
 }
 
 TEST_F(ImportJobsTest, AFileOfRejectsOnlyIsReadToItsEnd) {

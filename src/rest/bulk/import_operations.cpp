@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "rest/bulk/import_operations.hpp"
 
-#include <fstream>
-
 #include "base/limits.hpp"
+#include "rest/bulk/files.hpp"
 #include "rest/bulk/submissions.hpp"
 
 namespace meridian::rest {
@@ -118,7 +117,7 @@ Result<std::vector<ImportInput>> inputs_of(const ImportRequest& request, std::st
 
 Result<Answer> kick_off(ImportJobs& jobs, const Exchange& exchange) {
     if (exchange.method != net::Method::post)
-        return fail(Category::not_allowed, "an import is started with POST");
+        return not_allowed("an import is started with POST", "POST");
     if (!exchange.respond_async && !exchange.lenient)
         return fail(Category::incorrect,
                     "an import runs in the background: send the header Prefer: respond-async",
@@ -186,7 +185,7 @@ std::string manifest_json(const ImportJob& job) {
 }
 
 Result<Answer> status(ImportJobs& jobs, const Exchange& exchange) {
-    const std::string* id = address_parameter(exchange, "job");
+    const std::string* id = exchange.parameter("job");
     if (id == nullptr) return fail(Category::not_found, "there is no such import", "job");
     Answer answer;
     if (exchange.method == net::Method::delete_) {
@@ -211,44 +210,14 @@ Result<Answer> status(ImportJobs& jobs, const Exchange& exchange) {
 }
 
 Result<Answer> file(ImportJobs& jobs, const Exchange& exchange) {
-    const std::string* id = address_parameter(exchange, "job");
-    const std::string* name = address_parameter(exchange, "file");
+    const std::string* id = exchange.parameter("job");
+    const std::string* name = exchange.parameter("file");
     if (id == nullptr || name == nullptr)
         return fail(Category::not_found, "there is no such file", "file");
     return file_answer(TRY(jobs.file(*id, *name)));
 }
 
 }  // namespace
-
-Result<Answer> file_answer(const std::string& path) {
-    auto stream = std::make_shared<std::ifstream>(path, std::ios::binary);
-    if (!stream->is_open()) return fail(Category::not_found, "there is no such file");
-    Answer answer;
-    answer.content_type = "application/fhir+ndjson";
-    answer.stream = [stream](std::string& chunk) -> Result<bool> {
-        chunk.resize(limits::http_chunk_bytes);
-        stream->read(chunk.data(), static_cast<std::streamsize>(chunk.size()));
-        chunk.resize(static_cast<std::size_t>(stream->gcount()));
-        return stream->good();
-    };
-    return answer;
-}
-
-const std::string* address_parameter(const Exchange& exchange, std::string_view name) {
-    for (const auto& [key, value] : exchange.parameters) {
-        if (key == name) return &value;
-    }
-    return nullptr;
-}
-
-Result<void> check_ndjson(std::string_view format, std::string_view where) {
-    if (format == "application/fhir+ndjson" || format == "application/ndjson" || format == "ndjson")
-        return {};
-    return fail(Category::incorrect,
-                fmt::format("\"{}\" is not read here: expected application/fhir+ndjson",
-                            format.substr(0, 60)),
-                std::string(where));
-}
 
 BulkImport::BulkImport() = default;
 BulkImport::~BulkImport() = default;

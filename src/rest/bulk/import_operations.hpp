@@ -33,11 +33,4 @@ class BulkImport {
     std::shared_ptr<Submissions> submissions_;
 };
 
-/// The NDJSON file at `path`, streamed in chunks.
-Result<Answer> file_answer(const std::string& path);
-/// The value of a parameter of the address, or null.
-const std::string* address_parameter(const Exchange& exchange, std::string_view name);
-/// Errors: `incorrect` for anything but the three names of NDJSON.
-Result<void> check_ndjson(std::string_view format, std::string_view where);
-
 }  // namespace meridian::rest

@@ -29,7 +29,8 @@ struct Lines::Unpacker {
     Unpacker& operator=(const Unpacker&) = delete;
 };
 
-Lines::Lines(OnLine on_line) : on_line_(std::move(on_line)) {}
+Lines::Lines(OnLine on_line, OnTooLong on_too_long)
+    : on_line_(std::move(on_line)), on_too_long_(std::move(on_too_long)) {}
 Lines::~Lines() = default;
 
 Result<void> Lines::put(std::string_view piece) {
@@ -56,11 +57,11 @@ Result<void> Lines::take(std::string_view text) {
     while (!text.empty()) {
         const std::size_t end = text.find('\n');
         const std::string_view part = text.substr(0, end);
-        if (line_.size() + part.size() > limits::resource_bytes_max) {
-            return fail(Category::too_large, fmt::format("line {} is longer than {} bytes",
-                                                         number_ + 1, limits::resource_bytes_max));
+        if (!is_too_long_ && line_.size() + part.size() > limits::resource_bytes_max) {
+            is_too_long_ = true;
+            line_ = line_.substr(0, limits::rejected_text_bytes_max);  // gives the memory back
         }
-        line_ += part;
+        if (!is_too_long_) line_ += part;
         if (end == std::string_view::npos) return {};
         TRY(end_line());
         text.remove_prefix(end + 1);
@@ -70,6 +71,14 @@ Result<void> Lines::take(std::string_view text) {
 
 Result<void> Lines::end_line() {
     ++number_;
+    if (std::exchange(is_too_long_, false)) {
+        const Error reason{
+            Category::too_large,
+            fmt::format("the line is longer than {} bytes", limits::resource_bytes_max),
+            {},
+            nullptr};
+        return on_too_long_(std::exchange(line_, {}), number_, reason);
+    }
     if (line_.ends_with('\r')) line_.pop_back();
     if (line_.find_first_not_of(" \t") == std::string::npos) {
         line_.clear();

@@ -17,13 +17,19 @@ struct Outcome {
     Result<void> result;
 };
 
+Result<void> never_too_long(std::string_view, std::int64_t number, const Error& reason) {
+    ADD_FAILURE() << "line " << number << ": " << reason.message;
+    return {};
+}
+
 /// What comes out when `bytes` go in in pieces of `size`.
 Outcome cut(std::string_view bytes, std::size_t size) {
     Outcome outcome;
-    Lines lines([&](std::string line, std::int64_t number) {
+    const auto take = [&](std::string line, std::int64_t number) {
         outcome.lines.emplace_back(number, std::move(line));
         return Result<void>();
-    });
+    };
+    Lines lines(take, never_too_long);
     while (!bytes.empty() && outcome.result) {
         outcome.result = lines.put(bytes.substr(0, size));
         bytes.remove_prefix(std::min(size, bytes.size()));
@@ -76,25 +82,53 @@ TEST(Lines, TellsOfCutAndDamagedGzip) {
     EXPECT_FALSE(cut(damaged, 5).result);
 }
 
-TEST(Lines, ALineHasABound) {
-    std::size_t got = 0;
-    Lines lines([&](std::string, std::int64_t) {
-        ++got;
-        return Result<void>();
-    });
+TEST(Lines, ALineThatIsTooLongIsToldAndTheNextOneFollows) {
+    Numbered lines, refused;
+    Lines cutter(
+        [&](std::string line, std::int64_t number) {
+            lines.emplace_back(number, std::move(line));
+            return Result<void>();
+        },
+        [&](std::string_view start, std::int64_t number, const Error& reason) {
+            refused.emplace_back(number, start);
+            EXPECT_EQ(reason.category, Category::too_large);
+            EXPECT_NE(reason.message.find(std::to_string(limits::resource_bytes_max)),
+                      std::string::npos)
+                << reason.message;
+            return Result<void>();
+        });
+    ASSERT_TRUE(cutter.put("{1}\n"));
     const std::string piece(16u << 20, 'x');
-    Result<void> result;
-    for (std::size_t sent = 0; result && sent <= limits::resource_bytes_max; sent += piece.size())
-        result = lines.put(piece);
-    ASSERT_FALSE(result);
-    EXPECT_EQ(result.error().category, Category::too_large);
-    EXPECT_EQ(got, 0u);
+    for (const char* end : {"\n{3}\n", ""}) {
+        for (std::size_t sent = 0; sent <= limits::resource_bytes_max; sent += piece.size())
+            ASSERT_TRUE(cutter.put(piece));
+        ASSERT_TRUE(cutter.put(end));
+    }
+    ASSERT_TRUE(cutter.finish());  // the last one has no end
+    EXPECT_EQ(lines, (Numbered{{1, "{1}"}, {3, "{3}"}}));
+    const std::string start(limits::rejected_text_bytes_max, 'x');
+    EXPECT_EQ(refused, (Numbered{{2, start}, {4, start}}));
+}
+
+TEST(Lines, ALineOfTheLongestLengthIsTaken) {
+    std::size_t got = 0;
+    Lines lines(
+        [&](std::string line, std::int64_t) {
+            got = line.size();
+            return Result<void>();
+        },
+        never_too_long);
+    ASSERT_TRUE(lines.put(std::string(limits::resource_bytes_max, 'x')));
+    ASSERT_TRUE(lines.put("\n"));
+    EXPECT_EQ(got, limits::resource_bytes_max);
 }
 
 TEST(Lines, AnErrorOfTheReceiverEndsIt) {
-    Lines lines([](std::string, std::int64_t number) -> Result<void> {
-        return number < 2 ? Result<void>() : fail(Category::busy, "enough");
-    });
+    Lines lines(
+        [](std::string, std::int64_t number) -> Result<void> {
+            return number < 2 ? Result<void>() : fail(Category::busy, "enough");
+        },
+        never_too_long);
     const auto result = lines.put("a\nb\nc\n");
     ASSERT_FALSE(result);
     EXPECT_EQ(result.error().message, "enough");

@@ -3,6 +3,7 @@
 
 #include "base/hash.hpp"
 #include "base/ids.hpp"
+#include "fhir/references.hpp"
 
 namespace meridian::rest {
 
@@ -46,6 +47,8 @@ Result<std::optional<store::Change>> Loader::change_of(std::int64_t number,
                     fmt::format("this is a {}; expected a {}", type, options_.only_type),
                     "resourceType");
     }
+    if (!options_.foreign_base.empty())
+        fhir::make_relative(document, resource, options_.foreign_base);
     if (!options_.source.empty()) {
         if (resource.find("meta") == nullptr) document.set(resource, "meta", document.object());
         Json* meta = resource.find_mutable("meta");

@@ -24,8 +24,9 @@ struct LoaderOptions {
     /// When set, commits are made smaller or larger, up to batch_changes, so that one takes about
     /// so long: other writers wait for at most two of them.
     std::chrono::milliseconds commit_time{0};
-    std::string only_type{};  ///< other types are refused; empty = any
-    std::string source{};     ///< meta.source of resources that have none; empty = leave it
+    std::string only_type{};     ///< other types are refused; empty = any
+    std::string source{};        ///< meta.source of resources that have none; empty = leave it
+    std::string foreign_base{};  ///< another server's base: references below it become relative
     /// Resources without an id get one that this text and their number decide, so that a second
     /// load of the same lines meets the same ids. Empty = a new id each time.
     std::string id_seed{};

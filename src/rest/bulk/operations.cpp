@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "rest/bulk/operations.hpp"
 
+#include <condition_variable>
 #include <filesystem>
 #include <fstream>
 
@@ -9,14 +10,13 @@
 #include "base/log.hpp"
 #include "base/query_string.hpp"
 #include "rest/bulk/export.hpp"
+#include "rest/bulk/files.hpp"
 
 namespace meridian::rest {
 
 namespace {
 
 namespace fs = std::filesystem;
-
-constexpr std::string_view ndjson = "application/fhir+ndjson";
 
 struct Job {
     std::string id;
@@ -25,9 +25,10 @@ struct Job {
     fhir::Caller caller;
     std::atomic<bool> cancelled{false};
     std::atomic<std::int64_t> done{0}, total{0};
-    std::mutex mutex;  ///< guards the two below
+    std::mutex mutex;  ///< guards the three below
     std::optional<Error> failure{};
-    std::string manifest{};  ///< set when finished
+    std::string manifest{};                ///< set when finished
+    std::optional<Instant> finished_at{};  ///< also of one that failed
     std::thread thread{};
 };
 
@@ -59,11 +60,15 @@ std::string manifest_json(const Job& job, const ExportResult& result) {
 struct ExportJobs::State {
     fhir::Repository& repository;
     std::string folder;
-    std::mutex mutex;
+    ExportKeeping keeping;
+    std::mutex mutex;  ///< guards the jobs and is_stopping
     std::map<std::string, std::shared_ptr<Job>> jobs;
+    bool is_stopping = false;
+    std::condition_variable changed;
+    std::thread keeper{};  ///< removes finished jobs whose time is over
 
-    State(fhir::Repository& owner, std::string where)
-        : repository(owner), folder(std::move(where)) {}
+    State(fhir::Repository& owner, std::string where, ExportKeeping keep)
+        : repository(owner), folder(std::move(where)), keeping(keep) {}
 
     fs::path folder_of(const Job& job) const { return fs::path(folder) / job.id; }
 
@@ -87,6 +92,11 @@ struct ExportJobs::State {
             auto job = std::make_shared<Job>();
             job->id = entry.path().filename().string();
             job->manifest = std::move(manifest);
+            const auto written = fs::last_write_time(entry.path() / "manifest.json", error);
+            job->finished_at =
+                Instant{std::chrono::duration_cast<std::chrono::milliseconds>(
+                            fs::file_time_type::clock::to_sys(written).time_since_epoch())
+                            .count()};
             jobs.emplace(job->id, std::move(job));
         }
     }
@@ -99,14 +109,68 @@ struct ExportJobs::State {
                                  job->total = progress.total;
                                  return !job->cancelled;
                              });
-        const std::lock_guard lock(job->mutex);
-        if (!result) {
-            job->failure = std::move(result).error();
-            log::warning("an export failed", {{"job", job->id}, {"error", job->failure->message}});
-            return;
+        {
+            const std::lock_guard lock(job->mutex);
+            if (result) {
+                job->manifest = manifest_json(*job, *result);
+                std::ofstream(folder_of(*job) / "manifest.json") << job->manifest;
+            } else {
+                job->failure = std::move(result).error();
+                log::warning("an export failed",
+                             {{"job", job->id}, {"error", job->failure->message}});
+                std::error_code error;
+                fs::remove_all(folder_of(*job), error);
+            }
+            job->finished_at = now();
         }
-        job->manifest = manifest_json(*job, *result);
-        std::ofstream(folder_of(*job) / "manifest.json") << job->manifest;
+        const std::lock_guard lock(mutex);  // else the keeper could miss it
+        changed.notify_all();
+    }
+
+    Instant end_of(Instant finished) const {
+        return {
+            finished.milliseconds +
+            std::chrono::duration_cast<std::chrono::milliseconds>(keeping.finished_life).count()};
+    }
+
+    /// Takes out the finished jobs that are too old or too many, the oldest first.
+    std::vector<std::shared_ptr<Job>> take_superfluous() {
+        std::vector<std::pair<Instant, std::shared_ptr<Job>>> finished;
+        for (const auto& [id, job] : jobs) {
+            const std::lock_guard lock(job->mutex);
+            if (job->finished_at) finished.emplace_back(*job->finished_at, job);
+        }
+        std::sort(finished.begin(), finished.end(),
+                  [](const auto& a, const auto& b) { return a.first < b.first; });
+        std::vector<std::shared_ptr<Job>> taken;
+        for (std::size_t i = 0; i < finished.size(); ++i) {
+            const bool is_kept =
+                finished.size() - i <= keeping.finished_max && now() < end_of(finished[i].first);
+            if (is_kept) break;
+            jobs.erase(finished[i].second->id);
+            taken.push_back(std::move(finished[i].second));
+        }
+        return taken;
+    }
+
+    /// The keeper's work: looks when a job has finished, and about once a second.
+    void keep() {
+        std::unique_lock lock(mutex);
+        while (!is_stopping) {
+            const auto taken = take_superfluous();
+            lock.unlock();
+            for (const auto& job : taken) remove(*job);
+            lock.lock();
+            if (!is_stopping && taken.empty()) changed.wait_for(lock, std::chrono::seconds(1));
+        }
+    }
+
+    /// Ends a job that is in the list no more, and removes its files.
+    void remove(Job& job) {
+        job.cancelled = true;
+        if (job.thread.joinable()) job.thread.join();
+        std::error_code error;
+        fs::remove_all(folder_of(job), error);
     }
 
     Result<void> forget(const std::string& id) {
@@ -118,10 +182,7 @@ struct ExportJobs::State {
             job = found->second;
             jobs.erase(found);
         }
-        job->cancelled = true;
-        if (job->thread.joinable()) job->thread.join();
-        std::error_code error;
-        fs::remove_all(folder_of(*job), error);
+        remove(*job);
         return {};
     }
 };
@@ -131,16 +192,11 @@ namespace {
 Result<void> take_parameter(std::string_view name, const std::string& value, bool lenient,
                             ExportRequest& request) {
     if (name == "_outputFormat") {
-        if (value != "application/fhir+ndjson" && value != "application/fhir ndjson" &&
-            value != "application/ndjson" && value != "ndjson") {
-            return fail(
-                Category::incorrect,
-                fmt::format("_outputFormat \"{}\" is not offered: expected application/fhir+ndjson",
-                            value.substr(0, 60)),
-                "_outputFormat");
-        }
+        return check_ndjson(value, name);
     } else if (name == "_since") {
         request.since = TRY(parse_date(value)).lower();
+    } else if (name == "_until") {
+        request.until = TRY(parse_date(value)).lower();
     } else if (name == "_type") {
         request.types.push_back(value);
     } else if (name == "_typeFilter") {
@@ -196,23 +252,22 @@ Result<ExportRequest> read_request(const Exchange& exchange) {
     return request;
 }
 
-const std::string* parameter(const Exchange& exchange, std::string_view name) {
-    for (const auto& [key, value] : exchange.parameters) {
-        if (key == name) return &value;
-    }
-    return nullptr;
-}
-
 }  // namespace
 
-ExportJobs::ExportJobs(fhir::Repository& repository, std::string folder)
-    : state_(std::make_shared<State>(repository, std::move(folder))) {
+ExportJobs::ExportJobs(fhir::Repository& repository, std::string folder, ExportKeeping keeping)
+    : state_(std::make_shared<State>(repository, std::move(folder), keeping)) {
     state_->recover();
+    state_->keeper = std::thread([state = state_.get()] { state->keep(); });
 }
 
 ExportJobs::~ExportJobs() {
-    const std::lock_guard lock(state_->mutex);
-    for (auto& [id, job] : state_->jobs) job->cancelled = true;
+    {
+        const std::lock_guard lock(state_->mutex);
+        state_->is_stopping = true;
+        for (auto& [id, job] : state_->jobs) job->cancelled = true;
+    }
+    state_->changed.notify_all();
+    state_->keeper.join();
     for (auto& [id, job] : state_->jobs) {
         if (job->thread.joinable()) job->thread.join();
     }
@@ -277,13 +332,13 @@ Result<Answer> kick_off(const std::shared_ptr<ExportJobs::State>& state, const E
         const auto running =
             std::count_if(state->jobs.begin(), state->jobs.end(), [](const auto& pair) {
                 const std::lock_guard job_lock(pair.second->mutex);
-                return pair.second->manifest.empty() && !pair.second->failure;
+                return !pair.second->finished_at;
             });
         if (running >= static_cast<std::ptrdiff_t>(limits::export_jobs_max))
             return fail(Category::busy, "too many exports are in work; try again later");
+        job->thread = std::thread([state = state.get(), job] { state->run(job); });
         state->jobs.emplace(job->id, job);
     }
-    job->thread = std::thread([state = state.get(), job] { state->run(job); });
     Answer answer;
     answer.status = 202;
     answer.headers.emplace_back(
@@ -294,9 +349,16 @@ Result<Answer> kick_off(const std::shared_ptr<ExportJobs::State>& state, const E
 }
 
 Result<std::shared_ptr<Job>> job_of(ExportJobs::State& state, const Exchange& exchange) {
-    const std::string* id = parameter(exchange, "job");
+    const std::string* id = exchange.parameter("job");
     auto job = id == nullptr ? nullptr : state.find(*id);
-    if (!job) return fail(Category::not_found, "there is no such export", "job");
+    if (!job)
+        return fail(
+            Category::not_found,
+            fmt::format("there is no such export: finished ones are kept for {} hours, "
+                        "and at most {} of them",
+                        std::chrono::ceil<std::chrono::hours>(state.keeping.finished_life).count(),
+                        state.keeping.finished_max),
+            "job");
     return job;
 }
 
@@ -323,28 +385,18 @@ Result<Answer> status(ExportJobs::State& state, const Exchange& exchange) {
         answer.headers.emplace_back("Retry-After", "1");
         return answer;
     }
+    answer.headers.emplace_back("Expires", to_http_date(state.end_of(*job->finished_at)));
     answer.json = job->manifest;
     answer.content_type = "application/json";
     return answer;
 }
 
-/// Streams one file in chunks: memory does not grow with its size.
 Result<Answer> file(ExportJobs::State& state, const Exchange& exchange) {
     const auto job = TRY(job_of(state, exchange));
-    const std::string* name = parameter(exchange, "file");
+    const std::string* name = exchange.parameter("file");
     if (name == nullptr || name->find('/') != std::string::npos || !name->ends_with(".ndjson"))
         return fail(Category::not_found, "there is no such file", "file");
-    auto stream = std::make_shared<std::ifstream>(state.folder_of(*job) / *name, std::ios::binary);
-    if (!stream->is_open()) return fail(Category::not_found, "there is no such file", "file");
-    Answer answer;
-    answer.content_type = ndjson;
-    answer.stream = [stream](std::string& chunk) -> Result<bool> {
-        chunk.resize(limits::http_chunk_bytes);
-        stream->read(chunk.data(), static_cast<std::streamsize>(chunk.size()));
-        chunk.resize(static_cast<std::size_t>(stream->gcount()));
-        return stream->good();
-    };
-    return answer;
+    return file_answer(state.folder_of(*job) / *name);
 }
 
 }  // namespace

@@ -4,7 +4,10 @@
 #include <gtest/gtest.h>
 
 #include <condition_variable>
+#include <filesystem>
+#include <fstream>
 #include <mutex>
+#include <thread>
 
 #include "base/limits.hpp"
 #include "rest/subscriptions/testing.hpp"
@@ -89,6 +92,102 @@ TEST(ExportJobs, AreBoundedAndTheNextIsToldToWait) {
         EXPECT_NE(status.body.find(R"("count":1)"), std::string::npos) << status.body;
     }
     EXPECT_EQ(ask(service, net::Method::get, "/fhir/$export").status, 202);
+}
+
+/// A server with one patient and its exports.
+class FinishedExports : public ::testing::Test {
+ protected:
+    FinishedExports()
+        : store_(subscriptions::testing::must_open(folder_.path() + "/data")),
+          repository_(must(fhir::Repository::open(*store_, {}))) {
+        subscriptions::testing::write(*repository_, R"({"resourceType":"Patient","id":"p"})");
+    }
+
+    void serve(ExportKeeping keeping) {
+        jobs_.reset();
+        service_ = std::make_unique<Service>(*repository_, ServiceOptions{});
+        jobs_ = std::make_unique<ExportJobs>(*repository_, exports(), keeping);
+        jobs_->add_operations(*service_);
+    }
+
+    std::string exports() const { return folder_.path() + "/exports"; }
+
+    /// Starts an export; the address of its status.
+    std::string start() {
+        const net::Response started = ask(*service_, net::Method::get, "/fhir/$export");
+        EXPECT_EQ(started.status, 202) << started.body;
+        const std::string address(started.headers.get("Content-Location"));
+        return address.substr(address.find("/fhir"));
+    }
+
+    /// The status at `address` when it has become `wanted`, or what it is after a minute.
+    net::Response wait_for(const std::string& address, int wanted) {
+        net::Response status;
+        for (int tries = 0; tries < 6'000; ++tries) {
+            status = ask(*service_, net::Method::get, address);
+            if (status.status == wanted) break;
+            std::this_thread::sleep_for(std::chrono::milliseconds(10));
+        }
+        EXPECT_EQ(status.status, wanted) << status.body;
+        return status;
+    }
+
+    /// Folders of exports whose files are there.
+    std::ptrdiff_t folders() const {
+        return std::distance(std::filesystem::directory_iterator(exports()),
+                             std::filesystem::directory_iterator());
+    }
+
+    Folder folder_;
+    std::unique_ptr<store::Store> store_;
+    std::unique_ptr<fhir::Repository> repository_;
+    std::unique_ptr<Service> service_;
+    std::unique_ptr<ExportJobs> jobs_;
+};
+
+TEST_F(FinishedExports, OnlySoManyAreKeptAndTheOldestGoes) {
+    serve({.finished_max = 2});
+    std::vector<std::string> addresses;
+    for (int i = 0; i < 3; ++i) {
+        addresses.push_back(start());
+        EXPECT_TRUE(wait_for(addresses.back(), 200).headers.has("Expires"));
+    }
+    const net::Response gone = wait_for(addresses[0], 404);
+    EXPECT_NE(gone.body.find("finished ones are kept for 72 hours, and at most 2 of them"),
+              std::string::npos)
+        << gone.body;
+    EXPECT_EQ(ask(*service_, net::Method::get, addresses[1]).status, 200);
+    EXPECT_EQ(ask(*service_, net::Method::get, addresses[2]).status, 200);
+    for (int tries = 0; folders() > 2 && tries < 6'000; ++tries)
+        std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    EXPECT_EQ(folders(), 2);
+}
+
+TEST_F(FinishedExports, TheyGoWithTheirFilesWhenTheirTimeIsOver) {
+    serve({.finished_life = std::chrono::hours(1)});
+    const std::string old = start(), young = start();
+    wait_for(old, 200);
+    wait_for(young, 200);
+    jobs_.reset();
+    const std::string id = old.substr(old.find("job=") + 4);
+    const auto manifest = std::filesystem::path(exports()) / id / "manifest.json";
+    std::filesystem::last_write_time(
+        manifest, std::filesystem::last_write_time(manifest) - std::chrono::minutes(61));
+    serve({.finished_life = std::chrono::hours(1)});
+    wait_for(old, 404);
+    EXPECT_EQ(ask(*service_, net::Method::get, young).status, 200);
+    for (int tries = 0; folders() > 1 && tries < 6'000; ++tries)
+        std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    EXPECT_EQ(folders(), 1);
+}
+
+TEST_F(FinishedExports, OneThatFailedLeavesNoFiles) {
+    serve({});
+    // In its place stands a file: its folder cannot be made.
+    std::ofstream(exports()) << "in the way";
+    const std::string address = start();
+    const net::Response failed = wait_for(address, 503);
+    EXPECT_NE(failed.body.find("the folder cannot be made"), std::string::npos) << failed.body;
 }
 
 }  // namespace

@@ -10,6 +10,7 @@
 #include "base/limits.hpp"
 #include "base/log.hpp"
 #include "rest/arguments.hpp"
+#include "rest/bulk/files.hpp"
 #include "rest/bulk/import_operations.hpp"
 
 namespace meridian::rest {
@@ -140,6 +141,26 @@ Result<void> take_header(const Json& parameter, SubmitRequest& request) {
     return {};
 }
 
+/// What this server cannot do for a submission, with the way round it. Files that it could not
+/// read are no matter of handling=lenient.
+Result<void> refuse_parameter(std::string_view name, bool lenient) {
+    if (name == "oauthMetadataUrl")
+        return fail(Category::unsupported,
+                    "this server asks no authorization server for a token: send the one that the "
+                    "files want as fileRequestHeader (headerName Authorization)",
+                    "oauthMetadataUrl");
+    if (name == "fileEncryptionKey")
+        return fail(Category::unsupported,
+                    "this server reads no encrypted files: offer them as they are, over https",
+                    "fileEncryptionKey");
+    if (lenient) return {};
+    const bool is_known = name == "import";
+    return fail(is_known ? Category::unsupported : Category::incorrect,
+                fmt::format("the parameter \"{}\" is not {} here", name.substr(0, 40),
+                            is_known ? "supported" : "known"),
+                std::string(name.substr(0, 40)));
+}
+
 Result<void> take_parameter(const Json& parameter, bool lenient, SubmitRequest& request) {
     const std::string_view name = parameter.string_at("name");
     if (name == "submitter") {
@@ -163,13 +184,8 @@ Result<void> take_parameter(const Json& parameter, bool lenient, SubmitRequest& 
         return check_ndjson(value_of(parameter), name);
     } else if (name == "fileRequestHeader") {
         return take_header(parameter, request);
-    } else if (name != "metadata" && !lenient) {
-        const bool is_known =
-            name == "oauthMetadataUrl" || name == "fileEncryptionKey" || name == "import";
-        return fail(is_known ? Category::unsupported : Category::incorrect,
-                    fmt::format("the parameter \"{}\" is not {} here", name.substr(0, 40),
-                                is_known ? "supported" : "known"),
-                    std::string(name.substr(0, 40)));
+    } else if (name != "metadata") {
+        return refuse_parameter(name, lenient);
     }
     return {};
 }
@@ -412,7 +428,7 @@ Result<Answer> Submissions::ask_status(const Exchange& exchange) {
 }
 
 Result<Submission> Submissions::addressed(const Exchange& exchange) {
-    const std::string* key = address_parameter(exchange, "submission");
+    const std::string* key = exchange.parameter("submission");
     const std::lock_guard lock(mutex_);
     const auto found = key == nullptr ? submissions_.end() : submissions_.find(*key);
     if (found == submissions_.end())
@@ -464,7 +480,7 @@ Result<Answer> Submissions::status(const Exchange& exchange) {
 Result<Answer> Submissions::file(const Exchange& exchange) {
     const Submission submission = TRY(addressed(exchange));
     const ImportJob job = TRY(jobs_->find(submission.job));
-    const std::string* manifest = address_parameter(exchange, "manifest");
+    const std::string* manifest = exchange.parameter("manifest");
     std::size_t index = 0;
     if (manifest == nullptr ||
         std::from_chars(manifest->data(), manifest->data() + manifest->size(), index).ec !=

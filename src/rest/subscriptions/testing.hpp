@@ -2,46 +2,17 @@
 // For tests only.
 #pragma once
 
-#include <gtest/gtest.h>
-#include <unistd.h>
-
-#include <filesystem>
+#include <memory>
 #include <string>
 
+#include "base/testing.hpp"
 #include "fhir/repository.hpp"
 #include "store/open.hpp"
 
 namespace meridian::rest::subscriptions::testing {
 
-/// A new folder that is removed at the end.
-class Folder {
- public:
-    Folder() {
-        std::string name =
-            std::filesystem::temp_directory_path().string() + "/meridian-subscriptions-XXXXXX";
-        path_ = ::mkdtemp(name.data());
-    }
-    ~Folder() {
-        std::error_code ignored;
-        std::filesystem::remove_all(path_, ignored);
-    }
-    Folder(const Folder&) = delete;
-    Folder& operator=(const Folder&) = delete;
-    const std::string& path() const { return path_; }
-
- private:
-    std::string path_;
-};
-
-/// The value of a Result, or a failed test and a crash: what follows could not run.
-template <class T>
-T must(Result<T> result) {
-    if (!result) {
-        ADD_FAILURE() << result.error().message << " [" << result.error().where << "]";
-        std::abort();
-    }
-    if constexpr (!std::is_void_v<T>) return *std::move(result);
-}
+using meridian::testing::Folder;
+using meridian::testing::must;
 
 inline std::unique_ptr<store::Store> must_open(const std::string& folder) {
     store::OpenOptions options;
