@@ -106,19 +106,33 @@ struct HasText {
 struct HasAny {
     Name param;
 };
+/// Where on the clinical access path a resource lies that refers to a patient: it is of `type`, and
+/// has a row there for that patient with one of the codes (empty = any), started within the
+/// interval. Beside a reference this is a promise of the planner and no condition: engines may use
+/// it to find sources faster, and no answer may depend on it.
+struct ChartRange {
+    Name type;
+    Name code_param = 0;  ///< whose token rows hold the codes
+    std::vector<std::int64_t> codes{};
+    std::int64_t date_from = std::numeric_limits<std::int64_t>::min();   ///< inclusive
+    std::int64_t date_below = std::numeric_limits<std::int64_t>::max();  ///< exclusive
+};
 /// A reference row of `param` leads to a resource of `target_type` that satisfies `target` (a chain
-/// hop).
+/// hop). `chart` holds for each such reference of the resources that the conditions beside this one
+/// leave.
 struct RefersTo {
     Name param;
     Name target_type;
     std::unique_ptr<Condition> target;
+    std::optional<ChartRange> chart{};
 };
 /// A resource of `source_type` that satisfies `source` has a reference row of `param` leading here
-/// (_has).
+/// (_has). `chart` holds for each such reference of the resources that satisfy `source`.
 struct ReferredBy {
     Name param;
     Name source_type;
     std::unique_ptr<Condition> source;
+    std::optional<ChartRange> chart{};
 };
 /// Clinical access path: resources of `type` with a row for this patient, one of the codes (empty =
 /// any), started within the interval.

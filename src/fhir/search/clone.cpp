@@ -26,10 +26,10 @@ struct Cloner {
         return store::NoneOf{clone_all(c.parts)};
     }
     store::Condition operator()(const store::RefersTo& c) const {
-        return store::RefersTo{c.param, c.target_type, clone_inner(c.target)};
+        return store::RefersTo{c.param, c.target_type, clone_inner(c.target), c.chart};
     }
     store::Condition operator()(const store::ReferredBy& c) const {
-        return store::ReferredBy{c.param, c.source_type, clone_inner(c.source)};
+        return store::ReferredBy{c.param, c.source_type, clone_inner(c.source), c.chart};
     }
     template <class Leaf>
     store::Condition operator()(const Leaf& leaf) const {

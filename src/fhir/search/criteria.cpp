@@ -3,6 +3,7 @@
 
 #include "base/ids.hpp"
 #include "base/limits.hpp"
+#include "fhir/search/charts.hpp"
 #include "fhir/search/contained.hpp"
 #include "fhir/search/run.hpp"
 
@@ -484,17 +485,23 @@ Result<Conditions> Criteria::contained_targets(const Parameter& reference, std::
     return refers_to_contained(parameters_, names_, reference.name, target, where);
 }
 
+namespace {
+
+std::unexpected<Error> cannot_follow(const Parameter& reference) {
+    return fail(Category::unsupported,
+                fmt::format("\"{}\" of {} names its target by a canonical URL, which cannot be "
+                            "followed here",
+                            reference.code, reference.type),
+                reference.code);
+}
+
+}  // namespace
+
 /// A canonical names its target by URL, and the URL is an identity of its own in the index: the
 /// targets are looked up first.
 Result<Condition> Criteria::follow_canonical(const Parameter& reference, std::string_view target,
                                              const Condition& where) const {
-    if (options_.canonicals == nullptr) {
-        return fail(Category::unsupported,
-                    fmt::format("\"{}\" of {} names its target by a canonical URL, which cannot be "
-                                "followed here",
-                                reference.code, reference.type),
-                    reference.code);
-    }
+    if (options_.canonicals == nullptr) return cannot_follow(reference);
     const Condition seen = visible(target, clone(where));
     return names_canonical(reference,
                            TRY(options_.canonicals->named(parameters_.type_name(target), seen)));
@@ -541,6 +548,27 @@ Result<Condition> Criteria::chain(std::string_view type, std::string_view name, 
     return any_of(std::move(any));
 }
 
+/// No row joins a canonical reference to the resource with that URL, and conformance resources are
+/// few: each is asked whether a source names it.
+Result<Condition> Criteria::has_canonical(std::string_view type, std::string_view source,
+                                          const Parameter& reference,
+                                          const Condition& where) const {
+    if (options_.canonicals == nullptr) return cannot_follow(reference);
+    const Parameter* url = parameters_.find(type, "url");
+    if (url == nullptr) return store::Nothing{};
+    store::HasId found{parameters_.type_name(type), {}};
+    for (const Canonical& canonical :
+         TRY(options_.canonicals->named(found.type, visible(type, store::HasAny{url->name})))) {
+        Conditions both;
+        both.push_back(names_canonical(reference, {canonical}));
+        both.push_back(clone(where));
+        if (TRY(options_.canonicals->any(parameters_.type_name(source), all_of(std::move(both)))))
+            found.ids.push_back(canonical.id);
+    }
+    if (found.ids.empty()) return store::Nothing{};
+    return found;
+}
+
 Result<Condition> Criteria::has(std::string_view type, std::string_view name,
                                 std::string_view value, unsigned depth) {
     std::string_view rest = name.substr(5);
@@ -556,14 +584,6 @@ Result<Condition> Criteria::has(std::string_view type, std::string_view name,
     if (parameters_.type_name(source) == 0)
         return unknown(fmt::format("\"{}\" is no resource type", source.substr(0, 60)), name);
     const Parameter* reference = TRY(reference_parameter(source, code, name));
-    if (reference->is_only_canonical()) {
-        return fail(
-            Category::unsupported,
-            fmt::format("\"{}\" of {} names its target by a canonical URL, which _has cannot "
-                        "follow",
-                        code, source),
-            std::string(name));
-    }
     if (!reference->can_lead_to(type)) {
         return fail(Category::incorrect,
                     fmt::format("\"{}\" of {} never refers to a {}; it refers to: {}", code, source,
@@ -572,7 +592,11 @@ Result<Condition> Criteria::has(std::string_view type, std::string_view name,
     }
     auto inner = std::make_unique<Condition>(
         visible(source, TRY(condition(source, rest, value, depth + 1))));
-    return store::ReferredBy{reference->name, parameters_.type_name(source), std::move(inner)};
+    if (reference->is_only_canonical()) return has_canonical(type, source, *reference, *inner);
+    std::optional<store::ChartRange> chart;
+    if (type == "Patient") chart = chart_range(parameters_, source, *reference, *inner);
+    return store::ReferredBy{reference->name, parameters_.type_name(source), std::move(inner),
+                             std::move(chart)};
 }
 
 }  // namespace meridian::fhir::search

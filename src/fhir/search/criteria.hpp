@@ -89,6 +89,9 @@ class Criteria {
                                                 const store::Condition& where) const;
     Result<store::Condition> follow_canonical(const Parameter& reference, std::string_view target,
                                               const store::Condition& where) const;
+    Result<store::Condition> has_canonical(std::string_view type, std::string_view source,
+                                           const Parameter& reference,
+                                           const store::Condition& where) const;
     Result<std::vector<std::string>> chain_targets(const Parameter& reference,
                                                    std::string_view modifier,
                                                    std::string_view rest);

@@ -4,6 +4,7 @@
 #include "base/ids.hpp"
 #include "base/limits.hpp"
 #include "base/query_string.hpp"
+#include "fhir/search/charts.hpp"
 #include "fhir/search/contained.hpp"
 #include "fhir/search/criteria.hpp"
 #include "fhir/search/pairs.hpp"
@@ -583,6 +584,7 @@ Result<TypeFilter> QueryBuilder::finish(TypePlan& plan) {
     }
     for (Condition& both : composite_conditions(parameters_, plan.type, names_, plan.criteria))
         all.push_back(std::move(both));
+    add_chart_ranges(parameters_, plan.type, plan.criteria);
     use_patient_path(plan, plan.criteria, all);
     for (Criterion& criterion : plan.criteria) {
         if (criterion.dates.empty()) {

@@ -41,15 +41,18 @@ class ConceptSource {
 struct Canonical {
     std::string url;
     std::string version;  ///< empty when the resource has none
+    std::string id{};     ///< the resource's own
 };
-/// The conformance resources that satisfy a condition, for chains over canonical references. See
-/// SnapshotCanonicals in run.hpp.
+/// The conformance resources that satisfy a condition, for chains and _has over canonical
+/// references. See SnapshotCanonicals in run.hpp.
 class CanonicalSource {
  public:
     virtual ~CanonicalSource() = default;
     /// Errors: `too_large` for more than limits::conditional_matches_max; the store's.
     virtual Result<std::vector<Canonical>> named(store::Name type,
                                                  const store::Condition& where) const = 0;
+    /// Whether any resource of `type` satisfies the condition. Errors: the store's.
+    virtual Result<bool> any(store::Name type, const store::Condition& where) const = 0;
 };
 /// Resources whose `parameter` names one of them: by "url|version", or by the url alone.
 store::Condition names_canonical(const Parameter& parameter,
@@ -84,7 +87,7 @@ struct ParseOptions {
     bool has_derived_rows = true;
     const Timeline* timeline = nullptr;  ///< null: _lastUpdated is `unsupported`
     const CanonicalSource* canonicals =
-        nullptr;  ///< null: chains over canonical references are `unsupported`
+        nullptr;  ///< null: chains and _has over canonical references are `unsupported`
 };
 
 /// One _include or _revinclude.

@@ -98,10 +98,20 @@ struct Printer {
         return fmt::format("has({})", param(c.param));
     }
     std::string operator()(const store::RefersTo& c) const {
-        return fmt::format("to({} {} {})", param(c.param), type(c.target_type), print(*c.target));
+        return fmt::format("to({} {} {}{})", param(c.param), type(c.target_type), print(*c.target),
+                           chart(c.chart));
     }
     std::string operator()(const store::ReferredBy& c) const {
-        return fmt::format("from({} {})", param(c.param), print(*c.source));
+        return fmt::format("from({} {}{})", param(c.param), print(*c.source), chart(c.chart));
+    }
+    std::string chart(const std::optional<store::ChartRange>& range) const {
+        if (!range) return {};
+        std::string text = fmt::format(" in {} {}", type(range->type), range->codes.size());
+        if (range->date_from != std::numeric_limits<std::int64_t>::min())
+            text += fmt::format(" from {}", range->date_from);
+        if (range->date_below != std::numeric_limits<std::int64_t>::max())
+            text += fmt::format(" below {}", range->date_below);
+        return text;
     }
     std::string operator()(const store::OfPatient& c) const {
         return fmt::format("chart({}{} codes {})", type(c.type), identities(c.patients),
@@ -255,13 +265,34 @@ TEST_F(SearchQuery, ChainsAndReverseChains) {
     EXPECT_EQ(planned("Observation", "subject.gender=male"),
               "to(Observation.subject Patient token(Patient.gender 1))");
     EXPECT_EQ(planned("Patient", "_has:Condition:patient:code=http://loinc.org|1-8"),
-              "from(Condition.patient token(Condition.code 1))");
+              "from(Condition.patient token(Condition.code 1) in Condition 1)");
     EXPECT_EQ(
         planned("Patient", "_has:Observation:patient:_has:Provenance:target:agent=Practitioner/1"),
         "from(Observation.patient from(Provenance.target reference(Provenance.agent "
         "Practitioner/1)))");
     EXPECT_EQ(planned("Encounter", "patient._has:Condition:patient:code=http://loinc.org|1-8"),
-              "to(Encounter.patient Patient from(Condition.patient token(Condition.code 1)))");
+              "to(Encounter.patient Patient from(Condition.patient token(Condition.code 1) in "
+              "Condition 1))");
+    // What the other criteria leave of each chart.
+    EXPECT_EQ(planned("Condition", "subject:Patient.name=x&code=http://loinc.org|1-8"),
+              "all(to(Condition.subject Patient starts(Patient.name 'x') in Condition 1) "
+              "token(Condition.code 1))");
+    EXPECT_EQ(planned("Observation", "patient.name=x&date=ge1970-01-02&date=lt1970-01-03"),
+              "all(to(Observation.patient Patient starts(Patient.name 'x') in Observation 0 below "
+              "172800000) any(date(Observation.date lo>=86400000 lo<172800000) "
+              "date(Observation.date lo<86400000 hi>172800000)))");
+    EXPECT_EQ(
+        planned("Observation", "device:Device.status=active&code=http://loinc.org|1-8"),
+        "all(to(Observation.device Device token(Device.status 1)) token(Observation.code 1))");
+    EXPECT_EQ(planned("Patient", "_has:Observation:patient:date=sa1970-01-01"),
+              "from(Observation.patient date(Observation.date lo>=86400000) in Observation 0 from "
+              "86400000)");
+    EXPECT_EQ(planned("Patient", "_has:Observation:patient:code:not=http://loinc.org|1-8"),
+              "from(Observation.patient none(token(Observation.code 1)))");
+    EXPECT_EQ(planned("Patient", "_has:Observation:patient:status=final"),
+              "from(Observation.patient token(Observation.status 1))");
+    EXPECT_EQ(planned("Device", "_has:Observation:device:code=http://loinc.org|1-8"),
+              "from(Observation.device token(Observation.code 1))");
     EXPECT_EQ(planned("Observation", "code.name=x"),
               "error: \"code\" of Observation is no reference: nothing can be chained to it");
     EXPECT_EQ(planned("Patient", "_list=42"), "from(List.item id(List 42))");

@@ -36,7 +36,7 @@ Result<std::vector<Canonical>> SnapshotCanonicals::named(store::Name type,
     const store::Matches matches = TRY(snapshot_.search(plan));
     if (matches.more) {
         return fail(Category::too_large,
-                    fmt::format("a chain over canonical references may lead to at most {} "
+                    fmt::format("a chain or _has over canonical references may lead to at most {} "
                                 "resources: ask for fewer",
                                 plan.limit));
     }
@@ -45,9 +45,18 @@ Result<std::vector<Canonical>> SnapshotCanonicals::named(store::Name type,
         const JsonDocument document = TRY(JsonDocument::parse(TRY(read_(stored))));
         const std::string_view url = document.root().string_at("url");
         if (!url.empty())
-            found.push_back({std::string(url), std::string(document.root().string_at("version"))});
+            found.push_back({std::string(url), std::string(document.root().string_at("version")),
+                             stored.id});
     }
     return found;
+}
+
+Result<bool> SnapshotCanonicals::any(store::Name type, const store::Condition& where) const {
+    store::Plan plan;
+    plan.type = type;
+    plan.where = clone(where);
+    plan.limit = 1;
+    return !TRY(snapshot_.search(plan)).rids.empty();
 }
 
 /// One client's way through a result. What was given out is fixed; what follows is looked up when

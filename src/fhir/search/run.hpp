@@ -36,6 +36,7 @@ class SnapshotCanonicals : public CanonicalSource {
         : snapshot_(snapshot), read_(std::move(read)) {}
     Result<std::vector<Canonical>> named(store::Name type,
                                          const store::Condition& where) const override;
+    Result<bool> any(store::Name type, const store::Condition& where) const override;
 
  private:
     store::Snapshot& snapshot_;

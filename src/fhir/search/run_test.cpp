@@ -606,10 +606,22 @@ TEST_F(SearchRun, CanonicalReferencesAreFollowed) {
     put_response("r5", "http://x/q|2");
     EXPECT_EQ(find("QuestionnaireResponse", "questionnaire:above=http://x/q|2.0.1"),
               (Ids{"r2", "r5"}));
-    EXPECT_EQ(find("Questionnaire", "_has:QuestionnaireResponse:questionnaire:status=completed")
-                  .front()
-                  .substr(0, 7),
-              "error: ");
+    // Backwards: who is named by a source, by its version or by the url alone.
+    EXPECT_EQ(find("Questionnaire", "_has:QuestionnaireResponse:questionnaire:_id=r1"), Ids{"q1"});
+    EXPECT_EQ(find("Questionnaire", "_has:QuestionnaireResponse:questionnaire:_id=r2"), Ids{"q2"});
+    EXPECT_EQ(find("Questionnaire", "_has:QuestionnaireResponse:questionnaire:_id=r3"),
+              (Ids{"q1", "q2"}));
+    EXPECT_EQ(find("Questionnaire", "_has:QuestionnaireResponse:questionnaire:_id=r5"), Ids{});
+    EXPECT_EQ(find("Questionnaire", "_has:QuestionnaireResponse:questionnaire:_id=r1,r2"),
+              (Ids{"q1", "q2"}));
+    EXPECT_EQ(find("Questionnaire", "version=2.0&_has:QuestionnaireResponse:questionnaire:_id=r3"),
+              Ids{"q2"});
+    EXPECT_EQ(find("Questionnaire", "_has:QuestionnaireResponse:questionnaire:_id=r1",
+                   std::make_shared<AllBut>("r1")),
+              Ids{});
+    EXPECT_EQ(find("Questionnaire", "_has:QuestionnaireResponse:questionnaire:_id=r3",
+                   std::make_shared<AllBut>("q1")),
+              Ids{"q2"});
 }
 
 TEST_F(SearchRun, FunctionalListsAreThePatientsCurrentOnes) {

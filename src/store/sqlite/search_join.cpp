@@ -52,6 +52,7 @@ void Join::widen() {
         }
         streams_.push_back(&keep(std::move(opened)));
         typed_ = typed_ || (*filter)->scan_proves_type();
+        if (!(*filter)->open_is_exact()) checks_.push_back(*filter);
         filter = filters_.erase(filter);
     }
     constexpr std::uint64_t growth = 4;
@@ -72,10 +73,9 @@ bool Join::is_on_course() {
 
 bool Join::test(Rid rid) {
     Candidate candidate(run_, rid);
-    for (Node* filter : filters_) {
-        if (!filter->test(candidate)) return false;
-    }
-    return !run_.failed();
+    const auto holds = [&](Node* condition) { return condition->test(candidate); };
+    return std::all_of(filters_.begin(), filters_.end(), holds) &&
+           std::all_of(checks_.begin(), checks_.end(), holds) && !run_.failed();
 }
 
 Rid Join::find(Rid at_least) {

@@ -52,6 +52,7 @@ class Join final : public Stream {
     std::vector<std::unique_ptr<Stream>> owned_;
     std::vector<Stream*> streams_;
     std::vector<Node*> filters_;
+    std::vector<Node*> checks_;  ///< walked, and to be tested as well
     Stream* type_stream_ = nullptr;
     bool typed_ = false;  ///< a stream other than type_stream_ proves the type
     bool started_ = false;

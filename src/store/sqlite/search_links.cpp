@@ -119,11 +119,53 @@ class ReferenceNode final : public Node {
     std::vector<Rid> targets_;
 };
 
+/// The sources of a patient on the clinical access path. Those with the wrong reference are among
+/// them.
+class Chart {
+ public:
+    Chart(Run& run, ChartRange range)
+        : range_(std::move(range)), cursor_(run, Sql::patient_range) {}
+
+    /// Nothing where too many codes are asked for to be looked up one by one.
+    static std::optional<ChartRange> usable(Run& run, const std::optional<ChartRange>& asked) {
+        if (!asked) return std::nullopt;
+        ChartRange range = *asked;
+        if (range.codes.empty()) {
+            range.codes.push_back(0);
+        } else {
+            std::sort(range.codes.begin(), range.codes.end());
+            range.codes.erase(std::unique(range.codes.begin(), range.codes.end()),
+                              range.codes.end());
+            range.codes = held(run, HasToken{range.code_param, std::move(range.codes)}).values;
+        }
+        return range.codes.size() <= limits::search_streams_max ? std::optional(range)
+                                                                : std::nullopt;
+    }
+    /// False when `visit` did not want to go on.
+    template <class Visit>
+    bool each(Rid patient, Visit visit) {
+        for (const std::int64_t code : range_.codes) {
+            cursor_.open(patient, range_.type, code, range_.date_from, range_.date_below);
+            while (cursor_.next()) {
+                if (!visit(cursor_.integer(0))) return false;
+            }
+        }
+        return true;
+    }
+
+ private:
+    ChartRange range_;
+    Cursor cursor_;
+};
+
 /// One hop of a chain.
 class RefersNode final : public Node {
  public:
-    RefersNode(Run& run, Name param, std::unique_ptr<AllNode> target)
-        : run_(run), param_(param), target_(std::move(target)) {}
+    RefersNode(Run& run, Name param, std::unique_ptr<AllNode> target,
+               const std::optional<ChartRange>& chart)
+        : run_(run), param_(param), target_(std::move(target)) {
+        if (const auto range = Chart::usable(run, chart)) chart_.emplace(run, *range);
+    }
     bool test(Candidate& candidate) override {
         return any_row(candidate, candidate.rows().references(), param_,
                        [&](auto& row) { return accepts(row.target); });
@@ -136,8 +178,9 @@ class RefersNode final : public Node {
         // Few targets: their sources lie in rid order under each of them and need not be collected.
         ReferenceNode sources(run, param_, *targets_);
         if (sources.stream_width() > 0) return sources.stream();
-        return Node::open(run, work_max);
+        return chart_ ? open_charts(allowance) : Node::open(run, work_max);
     }
+    bool open_is_exact() const override { return !opened_charts_; }
 
  protected:
     bool collect(std::vector<Rid>& out, const Allowance& allowance) override {
@@ -151,6 +194,22 @@ class RefersNode final : public Node {
     }
 
  private:
+    /// What the targets' charts hold of what is asked for. One look-up per target finds it, where
+    /// the references to a target are as many as the patient has resources of the type.
+    std::unique_ptr<Stream> open_charts(const Allowance& allowance) {
+        for (; charted_ < targets_->size(); ++charted_) {
+            if (allowance.spent()) return nullptr;
+            chart_->each((*targets_)[charted_], [&](Rid source) {
+                in_charts_.push_back(source);
+                return true;
+            });
+        }
+        if (run_.failed()) return nullptr;
+        sort_unique(in_charts_);
+        opened_charts_ = true;
+        return std::make_unique<SetStream>(in_charts_);
+    }
+
     /// Collects the targets, once. False when that takes too much; until then each target is judged
     /// by itself.
     bool find_targets(const Allowance& allowance) {
@@ -188,15 +247,25 @@ class RefersNode final : public Node {
     Rid next_target_ = 1;
     std::optional<std::vector<Rid>> targets_;
     std::unordered_map<Rid, bool> verdicts_;
+    std::optional<Chart> chart_;
+    std::size_t charted_ = 0;  ///< targets whose charts were read
+    std::vector<Rid> in_charts_;
+    bool opened_charts_ = false;
 };
 
 /// One _has: a resource that satisfies `source` refers here.
 class ReferredNode final : public Node {
  public:
-    ReferredNode(Run& run, Name param, std::unique_ptr<AllNode> source)
-        : run_(run), param_(param), source_(std::move(source)) {}
+    ReferredNode(Run& run, Name param, std::unique_ptr<AllNode> source,
+                 const std::optional<ChartRange>& chart)
+        : run_(run), param_(param), source_(std::move(source)) {
+        if (const auto range = Chart::usable(run, chart)) chart_.emplace(run, *range);
+    }
     bool test(Candidate& candidate) override {
         if (targets_) return contains(*targets_, candidate.rid());
+        if (chart_) {
+            if (const auto verdict = by_chart(candidate.rid())) return *verdict;
+        }
         // The sources of one target and the matches of the inner conditions both lie in rid order:
         // their first common rid decides, and a target's sources lie near each other, so that few
         // steps find it.
@@ -222,6 +291,29 @@ class ReferredNode final : public Node {
     }
 
  private:
+    /// Whether a source lies in the candidate's chart; nothing when that is no way to tell. Mostly
+    /// the first that lies there is one: where many do not, the chart is left alone.
+    std::optional<bool> by_chart(Rid target) {
+        bool found = false;
+        const bool saw_all = chart_->each(target, [&](Rid rid) {
+            Candidate source(run_, rid);
+            found = any_row(source, source.rows().references(), param_,
+                            [&](auto& row) { return row.target == target; }) &&
+                    source_->test(source);
+            if (found) return false;
+            constexpr std::size_t vain_tests_max = 64;
+            if (++vain_tests_ <= vain_tests_max + 4 * chart_hits_) return true;
+            is_chart_in_vain_ = true;
+            return false;
+        });
+        if (found) {
+            ++chart_hits_;
+            return true;
+        }
+        if (is_chart_in_vain_) chart_.reset();
+        return saw_all ? std::optional(false) : std::nullopt;
+    }
+
     bool find_targets(const Allowance& allowance) {
         if (targets_) return true;
         if (!join_) join_ = std::make_unique<Join>(run_, *source_);
@@ -251,6 +343,10 @@ class ReferredNode final : public Node {
     std::vector<Rid> found_;
     Rid next_source_ = 1;
     std::optional<std::vector<Rid>> targets_;
+    std::optional<Chart> chart_;
+    std::size_t chart_hits_ = 0;
+    std::size_t vain_tests_ = 0;
+    bool is_chart_in_vain_ = false;
 };
 
 class TextNode final : public Node {
@@ -483,14 +579,14 @@ std::unique_ptr<Node> prepare_link(Run& run, const RefersTo& condition, Name) {
     if (condition.target == nullptr) return never();
     auto target = prepare(run, *condition.target, condition.target_type);
     if (target->constant() == false) return never();
-    return std::make_unique<RefersNode>(run, condition.param, std::move(target));
+    return std::make_unique<RefersNode>(run, condition.param, std::move(target), condition.chart);
 }
 
 std::unique_ptr<Node> prepare_link(Run& run, const ReferredBy& condition, Name) {
     if (condition.source == nullptr) return never();
     auto source = prepare(run, *condition.source, condition.source_type);
     if (source->constant() == false) return never();
-    return std::make_unique<ReferredNode>(run, condition.param, std::move(source));
+    return std::make_unique<ReferredNode>(run, condition.param, std::move(source), condition.chart);
 }
 
 std::unique_ptr<Node> prepare_link(Run& run, const OfPatient& condition, Name type) {

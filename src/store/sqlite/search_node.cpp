@@ -56,10 +56,11 @@ class AnyNode final : public Node {
     std::size_t stream_width() const override {
         std::size_t width = 0;
         for (const auto& part : parts_) {
-            if (part->stream_width() == 0) return 0;
-            width += part->stream_width();
+            const std::size_t own = part->stream_width();
+            width += own;
+            if (own == 0 || width > limits::search_streams_max) return 0;
         }
-        return width <= limits::search_streams_max ? width : 0;
+        return width;
     }
     std::unique_ptr<Stream> stream() override {
         std::vector<std::unique_ptr<Stream>> streams;

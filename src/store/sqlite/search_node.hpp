@@ -46,6 +46,8 @@ class Node {
     /// The matches in rid order, collected when no key has them so; null when that takes more than
     /// `work_max`.
     virtual std::unique_ptr<Stream> open(Run& run, std::uint64_t work_max);
+    /// What the last open() gave are matches; otherwise each still has to be tested.
+    virtual bool open_is_exact() const { return true; }
     /// Streams give only current resources of the search's type.
     virtual bool scan_proves_type() const { return true; }
     /// test() holds only for current resources of the search's type.
@@ -116,6 +118,10 @@ std::unique_ptr<Node> prepare_link(Run& run, const InCompartment& condition, Nam
 std::unique_ptr<Node> prepare_link(Run& run, const ChangedWithin& condition, Name type);
 std::unique_ptr<Node> never();
 std::unique_ptr<Node> always();
+
+/// Those of the values that any row has, in order. A code without a system is one value for each
+/// system known, of which a parameter uses one or two: what is left can be walked.
+HasToken held(Run& run, const HasToken& condition);
 
 /// The rid of an identity; 0 when it was never mentioned.
 Rid rid_of(Run& run, const Identity& identity);

@@ -150,12 +150,20 @@ void fill_rows(Random& random, World& world, Document& document, int documents) 
     for (int i = times(2); i > 0; --i)
         rows.uris.push_back({param(uri_a), uris_known[below(random, 6)]});
     const std::int64_t main_date = chance(random, 15) ? no_date : some_day(random);
-    for (int i = times(2); i > 0; --i) {
-        const Rid patient = 1 + below(random, 10);
+    std::vector<std::int64_t> codes;
+    for (int i = below(random, 3); i > 0; --i) codes.push_back(1 + below(random, 4));
+    const auto add_patient = [&](Rid patient) {
         rows.patients.push_back({patient, 0, main_date});
-        for (int codes = below(random, 3); codes > 0; --codes)
-            rows.patients.push_back({patient, 1 + below(random, 4), main_date});
+        for (const std::int64_t code : codes) rows.patients.push_back({patient, code, main_date});
         rows.compartments.push_back(patient);
+    };
+    for (int i = times(2); i > 0; --i) add_patient(1 + below(random, 10));
+    // reference_b is a patient path and token_b the main code.
+    for (auto& row : rows.tokens) {
+        if (row.param == param(token_b)) codes.push_back(row.value);
+    }
+    for (auto& row : rows.references) {
+        if (row.param == param(reference_b)) add_patient(row.target);
     }
     for (const int field : {0, 1}) {
         if (!chance(random, 50)) continue;
@@ -506,7 +514,23 @@ struct Maker {
         return std::make_unique<Condition>(std::move(condition));
     }
 
-    static constexpr int kinds = 21;
+    /// A condition on a main code or date, and what it leaves of each chart.
+    std::pair<Condition, ChartRange> in_chart(Name type) {
+        ChartRange range{type, param_of(type, token_b)};
+        if (chance(random, 60)) {
+            range.codes.push_back(1000 + below(random, 2));
+            if (chance(random, 20)) range.codes.push_back(1002);
+            return {HasToken{range.code_param, range.codes}, range};
+        }
+        if (chance(random, 70)) range.date_from = some_day(random);
+        if (chance(random, 70)) range.date_below = some_day(random);
+        OfPatient of{type, {}, {}, range.date_from, range.date_below};
+        for (Rid patient = 1; patient <= 10; ++patient)
+            of.patients.push_back(world.identity(patient));
+        return {std::move(of), range};
+    }
+
+    static constexpr int kinds = 23;
     Condition value(Name type, int kind) {
         switch (kind) {
             case 0:
@@ -592,10 +616,31 @@ struct Maker {
                 if (chance(random, 30)) of.date_below = some_day(random);
                 return of;
             }
+            case 21: {
+                const Name source = 1 + below(random, types_end - 1);
+                auto [where, range] = in_chart(source);
+                if (chance(random, 30)) {
+                    AllOf both;
+                    both.parts.push_back(any(source, depth - 1));
+                    both.parts.push_back(std::move(where));
+                    where = std::move(both);
+                }
+                return ReferredBy{param_of(source, reference_b), source, boxed(std::move(where)),
+                                  range};
+            }
+            case 22: {
+                auto [where, range] = in_chart(type);
+                AllOf both;
+                both.parts.push_back(RefersTo{param_of(type, reference_b), patient_type,
+                                              boxed(any(patient_type, depth - 1)), range});
+                both.parts.push_back(std::move(where));
+                if (chance(random, 30)) both.parts.push_back(any(type, depth - 1));
+                return both;
+            }
             case 19:
                 return InCompartment{any_patient(),
                                      chance(random, 50) ? 0 : 1 + below(random, types_end - 1)};
-            default: {
+            default: {  // 20
                 const int from = below(random, static_cast<int>(world.next_position));
                 return ChangedWithin{from, from + below(random, 200)};
             }

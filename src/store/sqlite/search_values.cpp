@@ -127,6 +127,23 @@ class StringNode final : public Node {
         return any_row(candidate, candidate.rows().strings(), condition_.param,
                        [&](auto& row) { return matches(row.folded, row.exact); });
     }
+    /// Under each folded text the rids lie in order: a start that few texts have is walked.
+    std::size_t stream_width() const override {
+        if (condition_.match != StringMatch::starts) return 0;
+        if (!texts_) find_texts();
+        return texts_->size() <= limits::search_streams_max
+                   ? std::max<std::size_t>(texts_->size(), 1)
+                   : 0;
+    }
+    std::unique_ptr<Stream> stream() override {
+        std::vector<std::unique_ptr<Stream>> streams;
+        for (const std::string& text : *texts_) {
+            streams.push_back(
+                std::make_unique<KeyStream>(run_, Sql::string_at, condition_.param, text));
+        }
+        if (streams.size() == 1) return std::move(streams.front());
+        return std::make_unique<UnionStream>(std::move(streams));
+    }
 
  protected:
     bool collect(std::vector<Rid>& out, const Allowance& allowance) override {
@@ -143,6 +160,18 @@ class StringNode final : public Node {
     }
 
  private:
+    /// The texts that begin as asked; of many, one more than are walked side by side.
+    void find_texts() const {
+        texts_.emplace();
+        Cursor next(run_, Sql::string_up);
+        std::string from = condition_.text;
+        while (texts_->size() <= limits::search_streams_max) {
+            next.open(condition_.param, from);
+            if (!next.next() || !next.text(0).starts_with(condition_.text)) return;
+            texts_->emplace_back(next.text(0));
+            from = texts_->back() + '\0';
+        }
+    }
     bool matches(std::string_view folded, std::string_view exact) const {
         switch (condition_.match) {
             case StringMatch::starts:
@@ -159,6 +188,7 @@ class StringNode final : public Node {
 
     Run& run_;
     HasString condition_;
+    mutable std::optional<std::vector<std::string>> texts_;  ///< looked up when first asked for
 };
 
 class DateNode final : public Node {
@@ -376,8 +406,8 @@ class AnyRowNode final : public Node {
     bool is_text_;
 };
 
-/// Those of the values that any row has. A code without a system is one value for each system
-/// known, of which a parameter uses one or two: what is left can be walked.
+}  // namespace
+
 HasToken held(Run& run, const HasToken& condition) {
     if (condition.values.size() < 2 || condition.values.size() > limits::search_probes_max)
         return condition;
@@ -389,8 +419,6 @@ HasToken held(Run& run, const HasToken& condition) {
     }
     return held;
 }
-
-}  // namespace
 
 std::unique_ptr<Node> prepare_value(Run& run, const HasToken& condition) {
     const HasToken asked = held(run, condition);
