@@ -13,9 +13,11 @@ Loader::Loader(fhir::Repository& repository, fhir::Caller caller, LoaderOptions 
       caller_(std::move(caller)),
       options_(std::move(options)),
       events_(std::move(events)),
-      batch_changes_(options_.batch_changes) {
-    if (options_.commit_time.count() > 0)
-        batch_changes_ = std::min(batch_changes_, limits::load_batch_changes_min);
+      // The store has nothing to do until the first batch is ready, so that one is small; each one
+      // after it is twice as large.
+      batch_changes_(options_.commit_time.count() > 0
+                         ? std::min(options_.batch_changes, limits::load_batch_changes_min)
+                         : std::max<std::size_t>(options_.batch_changes / 8, 1)) {
     if (options_.threads == 0) options_.threads = std::max(1u, std::thread::hardware_concurrency());
 }
 
@@ -160,8 +162,11 @@ Result<void> Loader::wait_for_commit() {
 }
 
 void Loader::adjust_batch(std::chrono::steady_clock::duration taken) {
-    if (options_.commit_time.count() == 0 || committing_changes_ < limits::load_batch_changes_min)
+    if (options_.commit_time.count() == 0) {
+        batch_changes_ = std::min(batch_changes_ * 2, options_.batch_changes);
         return;
+    }
+    if (committing_changes_ < limits::load_batch_changes_min) return;
     // Halfway to what this commit says, so that one slow fsync does not decide alone.
     const double wanted = static_cast<double>(committing_changes_) *
                           std::chrono::duration<double>(options_.commit_time).count() /
