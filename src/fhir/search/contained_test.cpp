@@ -259,6 +259,25 @@ TEST_F(SearchContained, OnlySoManyAreIndexed) {
         "Medication", "status=active&_contained=true&_containedType=contained&_summary=count");
     ASSERT_TRUE(found) << found.error().message;
     EXPECT_EQ(found->total, limits::contained_indexed_max);
+
+    // The bound is the container's, whatever the types.
+    const std::size_t devices = 10;
+    many.clear();
+    for (std::size_t i = 0; i < devices; ++i)
+        many += fmt::format(R"({{"resourceType":"Device","id":"d{}","status":"inactive"}},)", i);
+    for (std::size_t i = 0; i < limits::contained_indexed_max; ++i) {
+        many += fmt::format(R"({}{{"resourceType":"Medication","id":"n{}","status":"inactive"}})",
+                            i == 0 ? "" : ",", i);
+    }
+    put(R"({"resourceType":"MedicationRequest","id":"mixed","status":"active","contained":[)" +
+        many + "]}");
+    const auto count = [&](const char* type) {
+        const auto one =
+            answer(type, "status=inactive&_contained=true&_containedType=contained&_summary=count");
+        return one ? one->total.value_or(0) : -1;
+    };
+    EXPECT_EQ(count("Device"), devices);
+    EXPECT_EQ(count("Medication"), limits::contained_indexed_max - devices);
 }
 
 }  // namespace

@@ -321,6 +321,21 @@ TEST_F(ImportJobsTest, AManifestHasBounds) {
     EXPECT_NE(done.inputs[2].failure.find("no bulk data manifest"), std::string::npos);
 }
 
+TEST_F(ImportJobsTest, AManifestWithoutEndIsLeft) {
+    const std::string url = "file://" + folder_.path() + "/files/endless.json";
+    ImportJob job;
+    job.caller = fhir::Caller::system("test");
+    job.manifests = {
+        {.url = file(
+             "endless.json",
+             fmt::format(R"({{"output":[],"link":[{{"relation":"next","url":"{}"}}]}})", url))}};
+    jobs_->start();
+    const ImportJob done = wait(must(jobs_->add(std::move(job))));
+    ASSERT_EQ(done.inputs.size(), 1u);
+    EXPECT_NE(done.inputs[0].failure.find("more than 1000 pages"), std::string::npos)
+        << done.inputs[0].failure;
+}
+
 TEST_F(ImportJobsTest, AManifestListsFilesAndDeletions) {
     must(repository_->commit_prepared(fhir::Caller::system("test"), [&] {
         std::vector<store::Change> changes;

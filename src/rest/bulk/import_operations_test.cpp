@@ -107,6 +107,23 @@ TEST_F(ImportOperations, ASubmissionHasBounds) {
     EXPECT_EQ(again.handle(request).status, 413);
 }
 
+TEST_F(ImportOperations, ASubmissionNamesOnlySoManyHeaders) {
+    add_operations();
+    const auto with_headers = [](std::size_t count) {
+        std::string body = submission("headers", "http://127.0.0.1:1/m");
+        body.resize(body.size() - 2);  // the end of the list, which has one header already
+        for (std::size_t i = 1; i < count; ++i)
+            body +=
+                R"(,{"name":"fileRequestHeader","part":[{"name":"headerName","valueString":"X"},{"name":"headerValue","valueString":"y"}]})";
+        return body + "]}";
+    };
+    const net::Response refused =
+        post("$bulk-submit", with_headers(limits::subscription_headers_max + 1));
+    EXPECT_EQ(refused.status, 400) << refused.body;
+    EXPECT_NE(refused.body.find("fileRequestHeader"), std::string::npos) << refused.body;
+    EXPECT_EQ(post("$bulk-submit", with_headers(limits::subscription_headers_max)).status, 200);
+}
+
 /// The state of a process that ended between the two steps of a completion.
 TEST_F(ImportOperations, ACompletionIsQueuedAfterARestartUnlessItsCallerWasLimited) {
     std::filesystem::create_directories(folder_.path() + "/submissions");
