@@ -20,7 +20,7 @@ void Join::start() {
     started_ = true;
     for (const auto& part : root_.parts()) {
         if (part->stream_width() == 0) {
-            filters_.push_back(part.get());
+            filters_.push_back({part.get()});
             continue;
         }
         streams_.push_back(&keep(part->stream()));
@@ -43,19 +43,41 @@ void Join::ensure_type() {
     }
 }
 
+/// What the walk is still going to cost, should matches go on to come as they did. Nothing where
+/// all matches are wanted: then nobody knows.
+std::uint64_t Join::forecast() const {
+    if (wanted_ == 0 || given_ >= wanted_) return 0;
+    return given_ == 0 ? spent_ * 2 * wanted_ : spent_ * (wanted_ - given_) / given_;
+}
+
+/// The filter's matches, when they can be had within the allowance or for less than the walk.
+std::unique_ptr<Stream> Join::open(Filter& filter) {
+    if (!filter.node->can_open() || allowance_ < filter.next_try) return nullptr;
+    const auto price = filter.node->price(allowance_);
+    if (price && *price > allowance_ && *price >= forecast()) return nullptr;
+    constexpr std::uint64_t margin = 2;
+    auto opened =
+        filter.node->open(run_, price ? std::max(allowance_, margin * *price) : allowance_);
+    // What begins anew with each try is tried less often.
+    constexpr std::uint64_t patience = 4;
+    if (opened == nullptr && !price && allowance_ < Allowance::unbounded / patience)
+        filter.next_try = patience * allowance_;
+    return opened;
+}
+
 void Join::widen() {
     for (auto filter = filters_.begin(); filter != filters_.end();) {
-        auto opened = (*filter)->can_open() ? (*filter)->open(run_, allowance_) : nullptr;
+        auto opened = open(*filter);
         if (opened == nullptr) {
             ++filter;
             continue;
         }
         streams_.push_back(&keep(std::move(opened)));
-        typed_ = typed_ || (*filter)->scan_proves_type();
-        if (!(*filter)->open_is_exact()) checks_.push_back(*filter);
+        typed_ = typed_ || filter->node->scan_proves_type();
+        if (!filter->node->open_is_exact()) checks_.push_back(filter->node);
         filter = filters_.erase(filter);
     }
-    constexpr std::uint64_t growth = 4;
+    constexpr std::uint64_t growth = 2;
     if (allowance_ < Allowance::unbounded / growth) allowance_ *= growth;
 }
 
@@ -64,7 +86,7 @@ void Join::widen() {
 bool Join::is_on_course() {
     if (given_ == 0 || given_ >= wanted_ || spent_ >= 2 * allowance_) return false;
     const auto tries = static_cast<std::uint64_t>(std::count_if(
-        filters_.begin(), filters_.end(), [](Node* filter) { return filter->can_open(); }));
+        filters_.begin(), filters_.end(), [](auto& filter) { return filter.node->can_open(); }));
     const std::uint64_t to_come = spent_ * (wanted_ - given_) / given_;
     if (to_come > tries * allowance_) return false;
     next_widening_ = spent_ + std::max(to_come, spent_ / 2) + 1;
@@ -73,9 +95,23 @@ bool Join::is_on_course() {
 
 bool Join::test(Rid rid) {
     Candidate candidate(run_, rid);
-    const auto holds = [&](Node* condition) { return condition->test(candidate); };
-    return std::all_of(filters_.begin(), filters_.end(), holds) &&
-           std::all_of(checks_.begin(), checks_.end(), holds) && !run_.failed();
+    constexpr std::uint64_t tests_per_ordering = 64;
+    if (++tested_ % tests_per_ordering == 0 && filters_.size() > 1) {
+        std::stable_sort(filters_.begin(), filters_.end(), [](const auto& a, const auto& b) {
+            return a.work_per_rejection() < b.work_per_rejection();
+        });
+    }
+    const auto passes = [&](Filter& filter) {
+        const std::uint64_t before = run_.work();
+        const bool passed = filter.node->test(candidate);
+        filter.work += run_.work() - before + 1;
+        if (!passed) ++filter.rejected;
+        return passed;
+    };
+    return std::all_of(filters_.begin(), filters_.end(), passes) &&
+           std::all_of(checks_.begin(), checks_.end(),
+                       [&](Node* check) { return check->test(candidate); }) &&
+           !run_.failed();
 }
 
 Rid Join::find(Rid at_least) {

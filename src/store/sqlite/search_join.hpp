@@ -11,10 +11,11 @@ namespace meridian::store::sqlite {
 ///
 /// Conditions whose matches lie in rid order in some key are walked together, each skipping to
 /// where the others stand; so the rarest of them sets the pace without anybody knowing which one it
-/// is. The others are tested on each candidate. Whenever the walk has cost four times as much as at
-/// the last try, each tested condition is tried as a walked one: its matches are collected within
-/// an allowance of the same size. So the whole never costs more than a small multiple of the better
-/// way, whatever the data.
+/// is. The others are tested on each candidate, those first that reject the most for their cost.
+/// Whenever the walk has cost twice as much as at the last try, each tested condition is tried as a
+/// walked one: its matches are collected within an allowance of the same size, or for a price known
+/// beforehand that is less than what the walk looks like costing. So the whole never costs more
+/// than a small multiple of the better way, whatever the data.
 class Join final : public Stream {
  public:
     /// `root` must outlive the join. `extra` is walked too when it is given; it gives current
@@ -40,8 +41,21 @@ class Join final : public Stream {
     Rid find(Rid at_least) override;
 
  private:
+    /// A condition that is tested, and how that went.
+    struct Filter {
+        Node* node;
+        std::uint64_t next_try = 0;  ///< the allowance with which it may be collected again
+        std::uint64_t work = 0;
+        std::uint64_t rejected = 0;
+        double work_per_rejection() const {
+            return static_cast<double>(work) / static_cast<double>(rejected + 1);
+        }
+    };
+
     void start();
     void widen();
+    std::unique_ptr<Stream> open(Filter& filter);
+    std::uint64_t forecast() const;
     bool is_on_course();
     void ensure_type();
     bool test(Rid rid);
@@ -51,7 +65,8 @@ class Join final : public Stream {
     AllNode& root_;
     std::vector<std::unique_ptr<Stream>> owned_;
     std::vector<Stream*> streams_;
-    std::vector<Node*> filters_;
+    std::vector<Filter> filters_;
+    std::uint64_t tested_ = 0;
     std::vector<Node*> checks_;  ///< walked, and to be tested as well
     Stream* type_stream_ = nullptr;
     bool typed_ = false;  ///< a stream other than type_stream_ proves the type

@@ -158,6 +158,9 @@ class Chart {
     Cursor cursor_;
 };
 
+/// What it costs to look one resource up and to step over what is found.
+constexpr std::uint64_t work_per_resource = Cursor::look_up_work + 2;
+
 /// One hop of a chain.
 class RefersNode final : public Node {
  public:
@@ -181,6 +184,12 @@ class RefersNode final : public Node {
         return chart_ ? open_charts(allowance) : Node::open(run, work_max);
     }
     bool open_is_exact() const override { return !opened_charts_; }
+    std::optional<std::uint64_t> price(std::uint64_t most) override {
+        if (!find_targets(Allowance(run_, most))) return Allowance::unbounded;
+        if (targets_->size() <= limits::search_streams_max) return 0;
+        if (!chart_) return std::nullopt;
+        return (targets_->size() - charted_) * work_per_resource;
+    }
 
  protected:
     bool collect(std::vector<Rid>& out, const Allowance& allowance) override {
@@ -279,6 +288,17 @@ class ReferredNode final : public Node {
     }
     int rank() const override { return 20 + source_->rank(); }
     bool can_open() const override { return source_->can_open(); }
+    /// By the condition on the sources that the fewest satisfy.
+    std::optional<std::uint64_t> price(std::uint64_t most) override {
+        if (targets_) return 0;
+        std::optional<std::uint64_t> sources;
+        for (const auto& part : source_->parts()) {
+            const auto size = part->size_within(most);
+            if (size && (!sources || *size < *sources)) sources = size;
+        }
+        if (!sources) return std::nullopt;
+        return *sources > most ? Allowance::unbounded : *sources * work_per_resource;
+    }
     // What is referred to may be of another type, deleted, or never written.
     bool scan_proves_type() const override { return false; }
     bool test_proves_type() const override { return false; }

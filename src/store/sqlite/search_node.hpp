@@ -46,6 +46,18 @@ class Node {
     /// The matches in rid order, collected when no key has them so; null when that takes more than
     /// `work_max`.
     virtual std::unique_ptr<Stream> open(Run& run, std::uint64_t work_max);
+    /// What open() would cost, as far as finding that out takes no more than about `most`:
+    /// Allowance::unbounded when it costs more than that to tell, nothing when only trying tells.
+    virtual std::optional<std::uint64_t> price(std::uint64_t most) {
+        (void)most;
+        return std::nullopt;
+    }
+    /// The number of matches, or some number above `most` when there are more; nothing when it takes
+    /// more than stepping through a key to tell.
+    virtual std::optional<std::uint64_t> size_within(std::uint64_t most) {
+        (void)most;
+        return std::nullopt;
+    }
     /// What the last open() gave are matches; otherwise each still has to be tested.
     virtual bool open_is_exact() const { return true; }
     /// Streams give only current resources of the search's type.

@@ -81,6 +81,19 @@ class TokenNode final : public Node {
         if (streams.size() == 1) return std::move(streams.front());
         return std::make_unique<UnionStream>(std::move(streams));
     }
+    std::optional<std::uint64_t> size_within(std::uint64_t most) override {
+        if (is_counted_ || counted_ > most) return counted_;
+        counted_ = 0;
+        Cursor cursor(run_, Sql::token_at);
+        for (const std::int64_t value : values_) {
+            cursor.open(param_, value, 0);
+            while (cursor.next()) {
+                if (++counted_ > most) return counted_;
+            }
+        }
+        is_counted_ = true;
+        return counted_;
+    }
 
  protected:
     bool collect(std::vector<Rid>& out, const Allowance& allowance) override {
@@ -97,6 +110,8 @@ class TokenNode final : public Node {
     Name param_;
     std::vector<std::int64_t> values_;
     std::optional<Cursor> point_;
+    std::uint64_t counted_ = 0;  ///< rows, as far as they were counted
+    bool is_counted_ = false;    ///< all were
 };
 
 class TokenRangeNode final : public Node {
