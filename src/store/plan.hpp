@@ -116,6 +116,10 @@ struct ChartRange {
     std::vector<std::int64_t> codes{};
     std::int64_t date_from = std::numeric_limits<std::int64_t>::min();   ///< inclusive
     std::int64_t date_below = std::numeric_limits<std::int64_t>::max();  ///< exclusive
+    /// Other references of the type that put a resource into a chart. A patient with no row of
+    /// these has in the chart only what refers to nobody else by the reference in question. Nothing
+    /// where a resource may have several references of that kind.
+    std::optional<std::vector<Name>> other_paths{};
 };
 /// A reference row of `param` leads to a resource of `target_type` that satisfies `target` (a chain
 /// hop). `chart` holds for each such reference of the resources that the conditions beside this one

@@ -100,7 +100,9 @@ std::optional<store::ChartRange> chart_range(const Parameters& parameters, std::
     if (!reference.in_patient_compartment) return std::nullopt;
     Bounds bounds(parameters, source);
     bounds.narrow(where);
-    return bounds.range();
+    auto range = bounds.range();
+    if (range && !reference.repeats) range->other_paths = reference.other_patient_paths;
+    return range;
 }
 
 void add_chart_ranges(const Parameters& parameters, std::string_view type,

@@ -322,6 +322,12 @@ void Parameters::State::mark_compartment_paths(TypeEntry& entry, const Type& typ
         const auto own = elements_of(*parameter);
         parameter->in_patient_compartment =
             !own.empty() && std::includes(covered.begin(), covered.end(), own.begin(), own.end());
+        if (!parameter->in_patient_compartment) continue;
+        for (const Parameter* path : entry.patient_paths) {
+            const auto elements = elements_of(*path);
+            if (!std::includes(own.begin(), own.end(), elements.begin(), elements.end()))
+                parameter->other_patient_paths.push_back(path->name);
+        }
     }
 }
 

@@ -48,9 +48,11 @@ struct Parameter {
     std::vector<Component> components{};
     bool repeats = true;  ///< one resource may have several values
     bool in_patient_compartment =
-        false;            ///< every patient it refers to has the resource in their compartment
-    bool custom = false;  ///< added at run time
-    bool ready = true;    ///< every stored resource is indexed by it; otherwise searches refuse it
+        false;  ///< every patient it refers to has the resource in their compartment
+    std::vector<store::Name>
+        other_patient_paths{};  ///< of such a reference: what else may put a resource in one
+    bool custom = false;        ///< added at run time
+    bool ready = true;  ///< every stored resource is indexed by it; otherwise searches refuse it
 
     store::Name name = 0;
     store::Name text_name = 0;        ///< "#text": displays and texts of a token

@@ -152,6 +152,16 @@ class Chart {
         }
         return true;
     }
+    /// All that lies in this patient's chart refers to the patient, and to nobody else, by the
+    /// reference in question.
+    bool is_of_one_reference(Run& run, Rid patient) const {
+        if (!range_.other_paths) return false;
+        Cursor other(run, Sql::reference_at);
+        return std::none_of(range_.other_paths->begin(), range_.other_paths->end(), [&](Name path) {
+            other.open(path, patient, 0);
+            return other.next();
+        });
+    }
 
  private:
     ChartRange range_;
@@ -223,7 +233,15 @@ class RefersNode final : public Node {
     /// by itself.
     bool find_targets(const Allowance& allowance) {
         if (targets_) return true;
-        if (!join_) join_ = std::make_unique<Join>(run_, *target_);
+        // What does not lie in rid order is collected within the join's first allowance; with one
+        // much larger it is worth beginning anew.
+        constexpr std::uint64_t larger = 4;
+        if (!join_ || allowance.left() / larger > join_allowance_) {
+            join_allowance_ = allowance.left();
+            join_ = std::make_unique<Join>(run_, *target_, nullptr, join_allowance_);
+            found_.clear();
+            next_target_ = 1;
+        }
         while (true) {
             const auto rid = join_->seek_within(next_target_, allowance.limit());
             if (!rid) return false;
@@ -252,6 +270,7 @@ class RefersNode final : public Node {
     Name param_;
     std::unique_ptr<AllNode> target_;
     std::unique_ptr<Join> join_;  ///< goes on where the last try to find all targets stopped
+    std::uint64_t join_allowance_ = 0;
     std::vector<Rid> found_;
     Rid next_target_ = 1;
     std::optional<std::vector<Rid>> targets_;
@@ -334,6 +353,34 @@ class ReferredNode final : public Node {
         return saw_all ? std::optional(false) : std::nullopt;
     }
 
+    /// Whether the source was met in the chart of a target that is known already.
+    bool is_explained(Rid source) {
+        ++sources_;
+        return explained_.erase(source) > 0;
+    }
+
+    /// The targets of a source. Where patients have many sources each, one look at the chart of
+    /// each patient saves looking at the others.
+    void read_targets(Rid rid) {
+        Candidate source(run_, rid);
+        Rid target = 0;
+        any_row(source, source.rows().references(), param_, [&](auto& row) {
+            target = row.target;
+            if (known_.insert(target).second) found_.push_back(target);
+            return false;
+        });
+        constexpr std::size_t sources_before_judging = 16;
+        constexpr std::size_t sources_worth_a_chart = 3;
+        if (!chart_ || target == 0 || sources_ < sources_before_judging ||
+            sources_ < sources_worth_a_chart * known_.size())
+            return;
+        if (!charted_.insert(target).second || !chart_->is_of_one_reference(run_, target)) return;
+        chart_->each(target, [&](Rid other) {
+            if (other > rid) explained_.insert(other);
+            return true;
+        });
+    }
+
     bool find_targets(const Allowance& allowance) {
         if (targets_) return true;
         if (!join_) join_ = std::make_unique<Join>(run_, *source_);
@@ -341,11 +388,7 @@ class ReferredNode final : public Node {
             const auto rid = join_->seek_within(next_source_, allowance.limit());
             if (!rid) return false;
             if (*rid == no_rid) break;
-            Candidate source(run_, *rid);
-            any_row(source, source.rows().references(), param_, [&](auto& row) {
-                found_.push_back(row.target);
-                return false;
-            });
+            if (!is_explained(*rid)) read_targets(*rid);
             next_source_ = *rid + 1;
         }
         if (run_.failed()) return false;
@@ -361,7 +404,11 @@ class ReferredNode final : public Node {
     std::unique_ptr<Join> sources_here_;
     std::unique_ptr<Join> join_;
     std::vector<Rid> found_;
+    std::unordered_set<Rid> known_;  ///< those found
     Rid next_source_ = 1;
+    std::size_t sources_ = 0;            ///< met so far
+    std::unordered_set<Rid> charted_;    ///< targets whose charts were read
+    std::unordered_set<Rid> explained_;  ///< sources to come whose only target is known
     std::optional<std::vector<Rid>> targets_;
     std::optional<Chart> chart_;
     std::size_t chart_hits_ = 0;

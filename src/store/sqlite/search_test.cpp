@@ -41,7 +41,8 @@ enum ParamKind : Name {
     uri_a,
     composite_a,
     text_a,
-    content_a
+    content_a,
+    reference_c
 };
 Name param_of(Name type, ParamKind kind) {
     return type * 100 + kind;
@@ -157,13 +158,15 @@ void fill_rows(Random& random, World& world, Document& document, int documents) 
         for (const std::int64_t code : codes) rows.patients.push_back({patient, code, main_date});
         rows.compartments.push_back(patient);
     };
-    for (int i = times(2); i > 0; --i) add_patient(1 + below(random, 10));
-    // reference_b is a patient path and token_b the main code.
+    // reference_b and reference_c are the patient paths, token_b is the main code.
+    for (int i = times(2); i > 0; --i)
+        rows.references.push_back({param(reference_c), 1 + below(random, 5)});
     for (auto& row : rows.tokens) {
         if (row.param == param(token_b)) codes.push_back(row.value);
     }
     for (auto& row : rows.references) {
-        if (row.param == param(reference_b)) add_patient(row.target);
+        if (row.param == param(reference_b) || row.param == param(reference_c))
+            add_patient(row.target);
     }
     for (const int field : {0, 1}) {
         if (!chance(random, 50)) continue;
@@ -625,6 +628,8 @@ struct Maker {
                     both.parts.push_back(std::move(where));
                     where = std::move(both);
                 }
+                if (chance(random, 70))
+                    range.other_paths = std::vector{param_of(source, reference_c)};
                 return ReferredBy{param_of(source, reference_b), source, boxed(std::move(where)),
                                   range};
             }
@@ -787,6 +792,24 @@ TEST(Search, EveryKindOfConditionAloneIsAsTheNaiveEvaluationSays) {
                 plan.limit = 1 + below(random, 30);
                 expect_as_naive(world, plan, i % 2 == 0 ? SearchAllowances{} : stingy);
             }
+        }
+    }
+}
+
+TEST(Search, ChartsOfManyResourcesAreAsTheNaiveEvaluationSays) {
+    for (std::uint64_t seed = 31; seed <= 34; ++seed) {
+        World world = make_world(seed, 900);
+        Random random(seed);
+        Maker maker{random, world};
+        for (int i = 0; i < 60 && !::testing::Test::HasFatalFailure(); ++i) {
+            Plan plan;
+            plan.type = patient_type;
+            AllOf both;
+            both.parts.push_back(maker.link(plan.type, 21, 1));
+            if (chance(random, 50)) both.parts.push_back(maker.value(plan.type, below(random, 8)));
+            plan.where = std::move(both);
+            plan.limit = 1 + below(random, 12);
+            expect_as_naive(world, plan, i % 2 == 0 ? SearchAllowances{} : stingy);
         }
     }
 }
