@@ -27,6 +27,8 @@ constexpr Option settings[] = {
     {"workers", Option::Kind::integer, "320", "threads that answer requests", 1, 10'000},
     {"cache-mb", Option::Kind::integer, "512", "page cache of the store", 1, 1'000'000},
     {"base-url", Option::Kind::text, "", "public FHIR base, when a proxy stands in front"},
+    {"conditional-delete-many", Option::Kind::boolean, "false",
+     "DELETE Type?search removes all that match, not only one"},
     {"import.sources", Option::Kind::list, "",
      "URL prefixes (http, https, file) that $import may fetch from"},
 };
@@ -43,6 +45,8 @@ Result<void> read_settings(const CLI::App& command, const std::string& file, std
     if (wanted("--workers")) options.workers = static_cast<unsigned>(config.integer("workers"));
     if (wanted("--cache-mb")) options.cache_megabytes = config.integer("cache-mb");
     if (wanted("--base-url")) options.base_url = config.text("base-url");
+    if (wanted("--conditional-delete-many"))
+        options.conditional_delete_many = config.boolean("conditional-delete-many");
     if (wanted("--import.sources")) options.import_sources = config.list("import.sources");
     return {};
 }
@@ -73,6 +77,8 @@ void add_serve(CLI::App& app, Action& action) {
         ->capture_default_str();
     command->add_option("--base-url", arguments->options.base_url,
                         "public FHIR base, when a proxy stands in front");
+    command->add_flag("--conditional-delete-many", arguments->options.conditional_delete_many,
+                      "DELETE Type?search removes all that match, not only one");
     command->add_option("--import.sources", arguments->options.import_sources,
                         "URL prefixes (http, https, file) that $import may fetch from; none unless "
                         "given");

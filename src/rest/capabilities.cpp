@@ -104,7 +104,9 @@ void write_resource(Service& service, const fhir::search::Parameters& parameters
                [&](std::string_view code) { out += fmt::format(R"({{"code":"{}"}})", code); });
     out +=
         R"(,"versioning":"versioned-update","readHistory":true,"updateCreate":true,"conditionalCreate":true,"conditionalRead":"full-support",)"
-        R"("conditionalUpdate":true,"conditionalDelete":"single","referencePolicy":["literal","logical","local"])";
+        R"("conditionalUpdate":true,"referencePolicy":["literal","logical","local"])";
+    out += fmt::format(R"(,"conditionalDelete":"{}")",
+                       service.options().conditional_delete_many ? "multiple" : "single");
     const auto list = parameters.list(type);
     write_list("searchInclude", list, out, [&](const fhir::search::Parameter* parameter) {
         if (parameter->kind == fhir::SearchType::reference)

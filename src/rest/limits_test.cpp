@@ -100,6 +100,46 @@ TEST(RestLimits, LastNLooksThroughSoMany) {
         << refused.body;
 }
 
+TEST(RestLimits, AConditionalDeleteOfSeveralIsCapped) {
+    const Folder folder;
+    const auto store = must_open(folder.path());
+    fhir::Repository::Options options;
+    options.conditional_delete_many = true;
+    const auto repository = must(fhir::Repository::open(*store, options));
+    const fhir::Caller caller = fhir::Caller::system("test");
+    const auto put = [&](std::size_t from, std::size_t to) {
+        std::vector<store::Change> changes;
+        for (std::size_t i = from; i < to; ++i) {
+            const JsonDocument patient = must(JsonDocument::parse(
+                fmt::format(R"({{"resourceType":"Patient","id":"p{}","active":true}})", i)));
+            changes.push_back(must(
+                repository->prepare(caller, "Patient", fmt::format("p{}", i), patient.root())));
+        }
+        must(repository->commit_prepared(caller, std::move(changes)));
+    };
+    Service service(*repository, {});
+    Exchange exchange;
+    exchange.method = net::Method::delete_;
+    exchange.path = {"Patient"};
+    exchange.parameters = {{"active", "true"}};
+    put(0, limits::conditional_matches_max + 1);
+    const auto refused = service.dispatch(exchange);
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(answer_of(refused.error()).status, 412);
+    EXPECT_NE(refused.error().message.find("more than 1000 resources: narrow it"),
+              std::string::npos)
+        << refused.error().message;
+    const auto left = [&] {
+        return must(repository->search(caller, "Patient", {{"_summary", "count"}}, {})).total;
+    };
+    EXPECT_EQ(left(), limits::conditional_matches_max + 1);
+    exchange.parameters = {{"_id", "p0"}};
+    must(service.dispatch(exchange));
+    exchange.parameters = {{"active", "true"}};
+    must(service.dispatch(exchange));
+    EXPECT_EQ(left(), 0);
+}
+
 /// Another writer who is always faster: changes the patient whenever somebody else is about to.
 class Rival : public fhir::AccessFilter {
  public:

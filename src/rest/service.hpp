@@ -36,6 +36,7 @@ struct ServiceOptions {
     std::string base_path = "/fhir";
     std::string base_url{};  ///< fixed public base; empty = http://HOST of the request + base_path
     std::string software_version = "0.1.0";
+    bool conditional_delete_many = false;  ///< as the Repository's option: for /metadata
     /// Observations that one $lastn looks through; tests ask for fewer.
     std::size_t everything_resources_max = limits::everything_resources_max;
 };

@@ -172,9 +172,11 @@ Result<std::unique_ptr<Application>> Application::start(const ApplicationOptions
     parts->store = TRY(store::open(open));
     fhir::Repository::Options repository;
     repository.validate = options.validate;
+    repository.conditional_delete_many = options.conditional_delete_many;
     repository.base_url = options.base_url;
     parts->repository = TRY(fhir::Repository::open(*parts->store, repository));
     rest::ServiceOptions service;
+    service.conditional_delete_many = options.conditional_delete_many;
     service.base_url = options.base_url;
     parts->service = std::make_unique<rest::Service>(*parts->repository, service);
     rest::add_basic_operations(*parts->service);

@@ -24,6 +24,7 @@ struct ApplicationOptions {
     std::int64_t cache_megabytes = 512;
     std::string base_url{};  ///< public FHIR base; empty = from the Host header
     bool validate = true;
+    bool conditional_delete_many = false;  ///< DELETE Type?search removes all that match (capped)
     std::vector<std::string> import_sources{};  ///< URL prefixes that $import may fetch from
 };
 
