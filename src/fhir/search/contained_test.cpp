@@ -280,5 +280,23 @@ TEST_F(SearchContained, OnlySoManyAreIndexed) {
     EXPECT_EQ(count("Medication"), limits::contained_indexed_max - devices);
 }
 
+TEST_F(SearchContained, AChainIntoTooManyIsRefused) {
+    std::string many;
+    for (std::size_t i = 0; i < limits::contained_indexed_max; ++i) {
+        many +=
+            fmt::format(R"({}{{"resourceType":"Patient","id":"p{}","name":[{{"family":"f{}"}}]}})",
+                        i == 0 ? "" : ",", i, i);
+    }
+    put(R"({"resourceType":"Observation","id":"big","status":"final","code":{"text":"x"},)"
+        R"("subject":{"reference":"#p7"},"contained":[)" +
+        many + "]}");
+    EXPECT_EQ(find("Observation", "subject:Patient.name=f7"), Ids{"big"});
+    const auto refused = answer("Observation", "subject:Patient.name=a,b,c,d,e,f,g,h,i,j,k,l");
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().category, Category::too_large);
+    EXPECT_NE(refused.error().message.find("too many contained resources"), std::string::npos)
+        << refused.error().message;
+}
+
 }  // namespace
 }  // namespace meridian::fhir::search

@@ -659,6 +659,25 @@ TEST_F(SearchRun, FunctionalListsAreThePatientsCurrentOnes) {
     EXPECT_EQ(find("AllergyIntolerance", "patient=1&_list=$current-allergies",
                    std::make_shared<AllBut>("la1")),
               Ids{"a2"});
+    EXPECT_EQ(find("Immunization", "patient=1&_list=$current-drug-allergies"), Ids{});
+    // What only another patient's list names is on no list of this one.
+    put_list("l4", "2", "current", problems, "Condition/c4");
+    EXPECT_EQ(find("Condition", "patient=1&_list=$current-problems"), Ids{"c1"});
+    // Nobody looks through a list that is hidden, or by parameters that are not allowed.
+    EXPECT_EQ(find("Condition", "_list=l1"), Ids{"c1"});
+    EXPECT_EQ(find("Condition", "_list=l1", std::make_shared<AllBut>("l1")), Ids{});
+    class NoListParameters : public AllBut {
+     public:
+        NoListParameters() : AllBut("") {}
+        Result<void> allow_parameter(std::string_view type, std::string_view) const override {
+            return type == "List" ? fail(Category::forbidden, "not by lists") : Result<void>();
+        }
+    };
+    for (const char* query : {"_list=l1", "patient=1&_list=$current-problems"}) {
+        const auto refused = answer("Condition", query, std::make_shared<NoListParameters>());
+        ASSERT_FALSE(refused) << query;
+        EXPECT_EQ(refused.error().category, Category::forbidden) << query;
+    }
 }
 
 TEST_F(SearchRun, FullTextMatchesAreScored) {
