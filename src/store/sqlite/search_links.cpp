@@ -543,18 +543,15 @@ class ChangedNode final : public Node {
                facts.position < condition_.below;
     }
     int rank() const override { return 2; }
+    /// Positions are dense: the interval tells at once what reading it would take.
+    std::optional<std::uint64_t> price(std::uint64_t) override {
+        return entries() * (is_to_the_end() ? 1 : work_per_resource);
+    }
 
  protected:
     bool collect(std::vector<Rid>& out, const Allowance& allowance) override {
-        Cursor end(run_, Sql::log_last);
-        end.open();
-        if (!end.next()) return !run_.failed();
-        const Position last = end.integer(0);
-        if (condition_.from > last) return true;
-        // Positions are dense: the interval tells at once what reading it would take.
-        const auto entries = static_cast<std::uint64_t>(std::min(condition_.below - 1, last) -
-                                                        std::max(condition_.from, Position{0}));
-        if (entries > allowance.left()) return false;
+        if (entries() > allowance.left()) return false;
+        if (condition_.from > last()) return true;
         Cursor cursor(run_, type_ == 0 ? Sql::log_range : Sql::log_type_range);
         if (type_ == 0) {
             cursor.open(condition_.from, condition_.below);
@@ -569,7 +566,7 @@ class ChangedNode final : public Node {
         }
         // The last entry of a resource is its newest version, unless later ones lie beyond the
         // interval.
-        const bool to_the_end = condition_.below > last;
+        const bool to_the_end = is_to_the_end();
         for (const auto& [rid, live] : lives) {
             if (!live) continue;
             if (to_the_end || facts_of(run_, rid).position < condition_.below) out.push_back(rid);
@@ -579,9 +576,25 @@ class ChangedNode final : public Node {
     }
 
  private:
+    Position last() {
+        if (!last_) {
+            Cursor end(run_, Sql::log_last);
+            end.open();
+            last_ = end.next() ? end.integer(0) : -1;
+        }
+        return *last_;
+    }
+    bool is_to_the_end() { return condition_.below > last(); }
+    std::uint64_t entries() {
+        const Position from = std::max(condition_.from, Position{0});
+        return static_cast<std::uint64_t>(
+            std::max(std::min(condition_.below - 1, last()) - from + 1, Position{0}));
+    }
+
     Run& run_;
     ChangedWithin condition_;
     Name type_;
+    std::optional<Position> last_;  ///< of the log
 };
 
 /// FTS5 string syntax: a word or phrase in double quotes, a double quote inside doubled; one after
