@@ -669,8 +669,9 @@ TEST_F(SearchRun, FunctionalListsAreThePatientsCurrentOnes) {
     class NoListParameters : public AllBut {
      public:
         NoListParameters() : AllBut("") {}
-        Result<void> allow_parameter(std::string_view type, std::string_view) const override {
-            return type == "List" ? fail(Category::forbidden, "not by lists") : Result<void>();
+        Result<void> allow_parameter(std::string_view type, std::string_view code) const override {
+            return type == "List" && code == "item" ? fail(Category::forbidden, "not by lists")
+                                                    : Result<void>();
         }
     };
     for (const char* query : {"_list=l1", "patient=1&_list=$current-problems"}) {
@@ -678,6 +679,19 @@ TEST_F(SearchRun, FunctionalListsAreThePatientsCurrentOnes) {
         ASSERT_FALSE(refused) << query;
         EXPECT_EQ(refused.error().category, Category::forbidden) << query;
     }
+}
+
+TEST_F(SearchRun, OnlySoManyAreSortedByRelevance) {
+    std::vector<std::string> many;
+    for (std::size_t i = 0; i <= limits::page_window_ids_max; ++i)
+        many.push_back(fmt::format(
+            R"({{"resourceType":"Condition","id":"f{}","subject":{{"reference":"Patient/1"}},"note":[{{"text":"fever"}}]}})",
+            i));
+    put_all(many);
+    const auto refused = answer("Condition", "_content=fever&_sort=_score");
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().category, Category::too_large);
+    EXPECT_EQ(refused.error().where, "_sort");
 }
 
 TEST_F(SearchRun, FullTextMatchesAreScored) {
