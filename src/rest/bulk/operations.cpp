@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "base/file.hpp"
 #include "base/ids.hpp"
 #include "base/limits.hpp"
 #include "base/log.hpp"
@@ -109,11 +110,19 @@ struct ExportJobs::State {
                                  job->total = progress.total;
                                  return !job->cancelled;
                              });
+        // The manifest makes an export a finished one, also for the next start: it is there whole
+        // or not at all.
+        std::string manifest;
+        if (result) {
+            manifest = manifest_json(*job, *result);
+            const auto kept =
+                write_file_atomically((folder_of(*job) / "manifest.json").string(), manifest);
+            if (!kept) result = std::unexpected(kept.error());
+        }
         {
             const std::lock_guard lock(job->mutex);
             if (result) {
-                job->manifest = manifest_json(*job, *result);
-                std::ofstream(folder_of(*job) / "manifest.json") << job->manifest;
+                job->manifest = std::move(manifest);
             } else {
                 job->failure = std::move(result).error();
                 log::warning("an export failed",
