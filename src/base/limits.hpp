@@ -181,7 +181,7 @@ inline constexpr std::size_t export_file_resources = 100'000;
 inline constexpr std::size_t export_finished_max =
     50;  ///< finished exports that are kept with their files; beyond them the oldest goes
 inline constexpr unsigned export_finished_seconds = 3 * 86'400;  ///< that one is kept
-inline constexpr std::size_t export_batch_resources = 1'000;  ///< versions read at a time
+inline constexpr std::size_t export_batch_resources = 1'000;     ///< versions read at a time
 inline constexpr std::size_t import_jobs_max = 16;  ///< `$import` jobs that are kept or at work
 inline constexpr std::size_t import_inputs_max = 1'000;  ///< files that one `$import` names
 inline constexpr std::size_t import_fetch_bytes_max =
@@ -193,11 +193,6 @@ inline constexpr std::size_t import_rejects_max =
     100'000;  ///< rejected lines told with their reasons; further ones are counted
 inline constexpr std::size_t rejected_text_bytes_max =
     1'024;  ///< start of a line above resource_bytes_max that its rejection tells
-inline constexpr std::size_t access_answer_bytes_max =
-    1u << 20;  ///< of an authorization server: its metadata, its token
-inline constexpr unsigned access_assertion_seconds = 240;  ///< life of a signed client assertion
-inline constexpr std::size_t encrypted_file_bytes_max =
-    512u << 20;  ///< one encrypted file: it is read whole before a byte of it is trusted
 inline constexpr std::size_t submissions_max = 1'000;  ///< `$bulk-submit` submissions that are kept
 inline constexpr std::size_t submission_manifests_max = 1'000;  ///< of one submission
 inline constexpr std::size_t manifest_bytes_max = 16u << 20;    ///< one fetched manifest
