@@ -45,6 +45,9 @@ class FuzzNames : public store::Names {
         }
         return names;
     }
+    std::size_t coding_count() const override {
+        return all(store::NameKind::system).size() + all(store::NameKind::unit).size();
+    }
     const SipKey& token_key() const override { return key_; }
 
  private:
