@@ -45,8 +45,8 @@ Result<std::vector<Canonical>> SnapshotCanonicals::named(store::Name type,
         const JsonDocument document = TRY(JsonDocument::parse(TRY(read_(stored))));
         const std::string_view url = document.root().string_at("url");
         if (!url.empty())
-            found.push_back({std::string(url), std::string(document.root().string_at("version")),
-                             stored.id});
+            found.push_back(
+                {std::string(url), std::string(document.root().string_at("version")), stored.id});
     }
     return found;
 }
@@ -300,10 +300,9 @@ Result<void> fix(const RunContext& context, Walk& walk, std::size_t wanted) {
         }
         // Most clients read one page only: that one is looked up alone, the later ones in larger
         // windows.
-        const std::size_t limit =
-            std::min(walk.fixed.empty() ? query.count
-                                        : std::max(limits::page_window_ids_max, query.count),
-                     context.walk_results_max - walk.fixed.size());
+        const std::size_t limit = std::min(
+            walk.fixed.empty() ? query.count : std::max(limits::page_window_ids_max, query.count),
+            context.walk_results_max - walk.fixed.size());
         walk.given.resize(query.types.size());
         Piece next;
         if (query.types.size() == 1) {

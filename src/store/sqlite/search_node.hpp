@@ -52,8 +52,8 @@ class Node {
         (void)most;
         return std::nullopt;
     }
-    /// The number of matches, or some number above `most` when there are more; nothing when it takes
-    /// more than stepping through a key to tell.
+    /// The number of matches, or some number above `most` when there are more; nothing when it
+    /// takes more than stepping through a key to tell.
     virtual std::optional<std::uint64_t> size_within(std::uint64_t most) {
         (void)most;
         return std::nullopt;
