@@ -202,6 +202,7 @@ Result<void> refuse_ambiguous(const RunContext& context, const Query& query) {
         // What the caller may not see makes nothing ambiguous for them.
         candidates = TRY(admitted(context.snapshot, std::move(candidates), *query.access));
         std::vector<std::string> found;
+        found.reserve(candidates.size());
         for (const auto& stored : candidates)
             found.push_back(
                 fmt::format("{}/{}", context.parameters.type_text(stored.type), stored.id));
@@ -423,6 +424,7 @@ Result<Answer> page_of(const RunContext& context, const std::shared_ptr<Walk>& w
         answer.total = walk->total;
     }
     std::vector<Rid> rids;
+    rids.reserve(piece.matches.size());
     for (const Walk::Match& match : piece.matches) rids.push_back(match.rid);
     auto matches = TRY(context.snapshot.fetch(rids));
     // The conditions held the filter of the first page; whoever asks now may see less.
@@ -444,7 +446,7 @@ Result<Answer> page_of(const RunContext& context, const std::shared_ptr<Walk>& w
 
 }  // namespace
 
-Result<Answer> run(const RunContext& context, std::shared_ptr<const Query> query) {
+Result<Answer> run(const RunContext& context, const std::shared_ptr<const Query>& query) {
     TRY(refuse_ambiguous(context, *query));
     if (query->count_only) {
         Answer answer;

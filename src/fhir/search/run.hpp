@@ -102,7 +102,7 @@ struct RunContext {
 /// limits::page_window_ids_max results, and each later window leaves out what was given before. So
 /// a whole walk gives each match once, whatever is written meanwhile. Errors: `incorrect` when an
 /// untyped reference is ambiguous; the store's errors. Blocking: reads the store.
-Result<Answer> run(const RunContext& context, std::shared_ptr<const Query> query);
+Result<Answer> run(const RunContext& context, const std::shared_ptr<const Query>& query);
 
 /// The page behind a token. `access` is the caller's filter now: matches that it no longer admits
 /// are left out. Errors: `gone` when the walk has expired, was made by another actor, or the token
