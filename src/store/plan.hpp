@@ -187,6 +187,7 @@ struct Order {
     SortKind kind;
     Name param;  ///< 0 for id, updated and patient_date
     bool descending = false;
+    std::vector<Name> also{};  ///< rows of these parameters count as those of `param` do
 };
 
 /// One question. Copyable only by moving: conditions may own sub-conditions.

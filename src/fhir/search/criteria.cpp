@@ -6,6 +6,7 @@
 #include "fhir/search/charts.hpp"
 #include "fhir/search/contained.hpp"
 #include "fhir/search/run.hpp"
+#include "fhir/search/unions.hpp"
 
 namespace meridian::fhir::search {
 
@@ -127,11 +128,13 @@ Result<Criterion> Criteria::build(std::string_view type, std::string_view name,
     }
     const Asked question{type, parameter, asked.modifier, name, depth};
     if (asked.modifier == "missing") {
-        Criterion criterion{TRY(missing(question, value))};
+        Criterion criterion{ask_parts(*parameter, TRY(missing(question, value)))};
         if (value == "true" && !is_age(*parameter)) criterion.missing = parameter;
         return criterion;
     }
-    return by_kind(question, values);
+    Criterion criterion = TRY(by_kind(question, values));
+    criterion.where = ask_parts(*parameter, std::move(criterion.where));
+    return criterion;
 }
 
 std::unexpected<Error> Criteria::no_modifier(const Asked& asked) {

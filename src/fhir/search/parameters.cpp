@@ -3,6 +3,7 @@
 
 #include "fhir/search/main_paths.hpp"
 #include "fhir/search/program.hpp"
+#include "fhir/search/unions.hpp"
 
 namespace meridian::fhir::search {
 namespace {
@@ -147,6 +148,7 @@ struct Parameters::State {
     static void add_unwritten_parameters(TypeEntry& entry);
     void add_custom_parameters(TypeEntry& entry, const Type& type) const;
     void link_components(TypeEntry& entry, const Type& type) const;
+    static void link_parts(TypeEntry& entry);
     void name_rows(TypeEntry& entry) const;
     void mark_compartment_paths(TypeEntry& entry, const Type& type) const;
     Result<std::shared_ptr<const TypeEntry>> build(const Type& type,
@@ -264,6 +266,16 @@ void Parameters::State::link_components(TypeEntry& entry, const Type& type) cons
     }
 }
 
+void Parameters::State::link_parts(TypeEntry& entry) {
+    for (const auto& whole : entry.owned) {
+        for (const std::string_view code : union_parts(entry.type, whole->code)) {
+            for (const auto& part : entry.owned) {
+                if (part->code == code) whole->parts.push_back(part.get());
+            }
+        }
+    }
+}
+
 void Parameters::State::name_rows(TypeEntry& entry) const {
     for (auto& p : entry.owned) {
         const bool has_no_rows = p->code == "_id" || p->code == "_lastUpdated" ||
@@ -343,7 +355,7 @@ Result<void> Parameters::State::compile(TypeEntry& entry, const Type& type,
         if (p->code == "_content") program.content_param = p->name;
         if (p->code == main.code) program.main_code = p.get();
         if (p->code == main.date) program.main_date = p.get();
-        if (p->name == 0) continue;
+        if (p->name == 0 || !p->parts.empty()) continue;
         const auto rank =
             std::find(entry.patient_paths.begin(), entry.patient_paths.end(), p.get());
         const int patient_rank = rank == entry.patient_paths.end()
@@ -366,6 +378,7 @@ Result<std::shared_ptr<const TypeEntry>> Parameters::State::build(
     for (auto& p : entry->owned)
         describe_values(*p, compile_routes(p->expression, type, *definitions));
     link_components(*entry, type);
+    link_parts(*entry);
     name_rows(*entry);
     for (const auto& p : entry->owned) {
         entry->list.push_back(p.get());

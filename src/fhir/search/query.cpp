@@ -415,7 +415,10 @@ Result<store::Order> QueryBuilder::order_of(const std::string& type, std::string
          {SearchType::quantity, store::SortKind::quantity},
          {SearchType::uri, store::SortKind::uri}}};
     for (const auto& [kind, sort] : kinds) {
-        if (kind == parameter->kind) return store::Order{sort, parameter->name, is_descending};
+        if (kind != parameter->kind) continue;
+        store::Order order{sort, parameter->name, is_descending};
+        for (const Parameter* part : parameter->parts) order.also.push_back(part->name);
+        return order;
     }
     return fail(Category::incorrect, fmt::format("\"{}\" has no order to sort by", code), "_sort");
 }

@@ -55,6 +55,7 @@ TEST_F(SearchRun, EveryKindOfFilterFindsWhatItShould) {
         Ids found;
     };
     const Ids all_glucose{"g0", "g1", "g2", "g3", "g4", "g5"};
+    const Ids with_pressure{"bp", "g0", "g1", "g2", "g3", "g4", "g5"};
     const std::vector<Row> table{
         {"Patient", "_id=p1", {"p1"}},
         {"Patient", "_id:not=p1", {"p2"}},
@@ -110,6 +111,20 @@ TEST_F(SearchRun, EveryKindOfFilterFindsWhatItShould) {
         {"Observation", "component-code-value-quantity=8480-6$gt130", {"bp"}},
         {"Observation", "component-code-value-quantity=8462-4$gt130", {}},
         {"Observation", "combo-code-value-quantity=8462-4$lt100", {"bp"}},
+        {"Observation", "combo-code-value-quantity=2339-0$gt94.5", {"g5"}},
+        {"Observation", "combo-code=8480-6,2339-0&date=2021", {"bp", "g1"}},
+        {"Observation", "combo-code=http://loinc.org|", with_pressure},
+        {"Observation", "combo-code:not=8480-6", all_glucose},
+        {"Observation", "combo-code:text=blood", all_glucose},
+        {"Observation", "combo-code:missing=false", with_pressure},
+        {"Observation", "combo-value-quantity:missing=true", {}},
+        {"Observation", "combo-value-concept:missing=true", with_pressure},
+        {"Observation", "combo-value-quantity=gt94", {"bp", "g4", "g5"}},
+        {"Observation", "combo-value-quantity=90|http://unitsofmeasure.org|mm[Hg]", {"bp"}},
+        {"Observation", "combo-value-quantity=0.925|http://unitsofmeasure.org|g/L", {"g2"}},
+        {"Observation", "_filter=combo-code eq 8480-6 and not (status eq final)", {}},
+        {"Observation", "_filter=combo-code eq 8480-6", {"bp"}},
+        {"Patient", "_has:Observation:patient:combo-code=8480-6", {"p1"}},
         {"Observation", "date=2021-06", {}},
         {"Observation", "date=2021", {"bp", "g1"}},
         {"Observation", "date=ap2021-06-15", {"bp", "g1"}},
@@ -147,6 +162,8 @@ TEST_F(SearchRun, SortsByAnyParameter) {
     EXPECT_EQ(find("Observation", "patient=p1&_sort=-date"), (Ids{"g4", "g2", "bp", "g0"}));
     EXPECT_EQ(find("Observation", "patient=p1&_sort=date"), (Ids{"g0", "bp", "g2", "g4"}));
     EXPECT_EQ(find("Observation", "code=2339-0&_sort=-value-quantity&_count=2"), (Ids{"g5", "g4"}));
+    EXPECT_EQ(find("Observation", "_sort=-combo-value-quantity&_count=3"), (Ids{"bp", "g5", "g4"}));
+    EXPECT_EQ(find("Observation", "_sort=combo-value-quantity&_count=2"), (Ids{"bp", "g0"}));
     EXPECT_EQ(find("Patient", "_sort=family"), (Ids{"p1", "p2"}));
     EXPECT_EQ(find("Patient", "_sort=-_id"), (Ids{"p2", "p1"}));
     EXPECT_EQ(find("Patient", "_sort=phone"), (Ids{"p1", "p2"}));   // without a phone comes last

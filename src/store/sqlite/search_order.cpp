@@ -12,12 +12,14 @@ namespace {
 template <class Walker, class Read>
 SortKey first_of(Candidate& candidate, Walker walker, const Order& order, Read read) {
     SortKey first;
-    any_row(candidate, walker, order.param, [&](auto& row) {
+    const auto see = [&](auto& row) {
         SortKey key = read(row);
         if (first.index() == 0 || (order.descending ? first < key : key < first))
             first = std::move(key);
         return false;
-    });
+    };
+    any_row(candidate, walker, order.param, see);
+    for (const Name param : order.also) any_row(candidate, walker, param, see);
     return first;
 }
 
@@ -333,6 +335,7 @@ std::unique_ptr<Walk> patient_walk(Run& run, const Order& order, const OfPatient
 std::unique_ptr<Walk> make_walk(Run& run, const Order& order, Name type,
                                 const OfPatient* of_patient) {
     const bool down = order.descending;
+    if (!order.also.empty()) return nullptr;  // no key holds the rows of several in one order
     switch (order.kind) {
         case SortKind::token:
             return std::make_unique<IntegerKeyWalk>(run, down ? Sql::token_down : Sql::token_up,
