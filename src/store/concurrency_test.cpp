@@ -251,6 +251,50 @@ TEST(Concurrency, AListenerThatWasReplacedIsCalledNoMore) {
     store->on_commit([](Position) {});
 }
 
+/// Each of ten refers to a patient of its own; some of them write nothing.
+TEST(Concurrency, ThoseBehindAStaleOrRefusedCommitOfTheirGroupKeepTheirReferences) {
+    const TestFolder folder;
+    auto store = must_open(folder.path());
+    const Name patient = store->names().intern(NameKind::type, "Patient");
+    const Name subject = store->names().intern(NameKind::parameter, "Basic.subject");
+    // The listener holds the committer up until all ten wait, so that they are one group.
+    std::atomic<bool> hold{true};
+    std::atomic<bool> holding{false};
+    store->on_commit([&](Position) {
+        holding = true;
+        while (hold) std::this_thread::yield();
+    });
+    must(store->commit(make_commit(make_change(*store, "Basic", "first", "1"))));
+    while (!holding) std::this_thread::yield();
+    const auto is_stale = [](int number) { return number == 2 || number == 6; };
+    const auto is_refused = [](int number) { return number == 4; };
+    std::vector<Rid> written(10, 0);
+    std::atomic<int> answers{0};
+    for (int number = 0; number < 10; ++number) {
+        Change change = make_change(*store, "Basic", std::to_string(number), "1");
+        change.rows.references = {{subject, {patient, fmt::format("of-{}", number)}}};
+        if (is_stale(number)) change.if_version = 9;
+        if (is_refused(number)) change.body.resize(limits::resource_bytes_max + 1);
+        store->commit_later(make_commit(std::move(change)), [&, number](Result<Receipt> receipt) {
+            if (receipt && !receipt->stale)
+                written[static_cast<std::size_t>(number)] = receipt->written[0].rid;
+            ++answers;
+        });
+    }
+    hold = false;
+    while (answers < 10) std::this_thread::yield();
+    auto snapshot = must(store->snapshot());
+    for (int number = 0; number < 10; ++number) {
+        const Rid target = must(snapshot->rid_of({patient, fmt::format("of-{}", number)}));
+        const Rid source = written[static_cast<std::size_t>(number)];
+        EXPECT_EQ(source == 0, is_stale(number) || is_refused(number)) << number;
+        if (source == 0) continue;
+        EXPECT_EQ(must(snapshot->sources(std::vector<Rid>{target}, subject, 10)),
+                  std::vector<Rid>{source})
+            << number;
+    }
+}
+
 TEST(Concurrency, AFullQueueAnswersBusy) {
     const TestFolder folder;
     auto store = must_open(folder.path());

@@ -52,7 +52,7 @@ TEST(Check, IsCleanOnASoundStoreAndCounts) {
     EXPECT_EQ(report.resources, 16);
     EXPECT_EQ(report.versions, 36);
     EXPECT_EQ(report.log_entries, 36);
-    EXPECT_EQ(report.index_rows, 16 * 7);
+    EXPECT_EQ(report.index_rows, 16 * 8);
     EXPECT_EQ(report.blobs, 1);
 }
 
@@ -100,6 +100,11 @@ TEST(Check, NamesTheFirstBadRecord) {
     EXPECT_NE(
         first_problem_after("UPDATE type_count SET resources = resources + 1").find("type_count"),
         std::string::npos);
+    EXPECT_NE(first_problem_after("DELETE FROM idx_patient_code").find("idx_patient_code"),
+              std::string::npos);
+    EXPECT_NE(first_problem_after("INSERT INTO idx_patient_code VALUES(1, 2, 3)")
+                  .find("idx_patient_code: the patient 3"),
+              std::string::npos);
     EXPECT_NE(first_problem_after("DELETE FROM resource WHERE id = '15'").find("log tells of"),
               std::string::npos);
 }
@@ -230,6 +235,45 @@ TEST(Migration, OlderStoresAreBroughtForwardStepByStep) {
         << "no step from 3";
     database.reset();
     EXPECT_EQ(open({.folder = folder.path()}).error().category, Category::unsupported);
+}
+
+std::int64_t patient_codes(const std::string& folder) {
+    auto database =
+        must(sqlite::Database::open(folder + "/record.db", {.read_only = true}));
+    return must(database->integer("SELECT count(*) FROM idx_patient_code", -1));
+}
+
+TEST(PatientCodes, EndWithTheLastResourceThatHasTheCode) {
+    const TestFolder folder;
+    auto store = must_open(folder.path());
+    must(store->commit(make_commit(make_change(*store, "Observation", "a", "1"))));
+    must(store->commit(make_commit(make_change(*store, "Observation", "b", "1"))));
+    must(store->commit(make_commit(make_change(*store, "Observation", "c", "2"))));
+    EXPECT_EQ(patient_codes(folder.path()), 2);
+    must(store->commit(make_commit(make_removal(*store, "Observation", "a"))));
+    EXPECT_EQ(patient_codes(folder.path()), 2) << "b has it";
+    must(store->commit(make_commit(make_change(*store, "Observation", "b", "2"))));
+    EXPECT_EQ(patient_codes(folder.path()), 1);
+    must(store->commit(make_commit(make_removal(*store, "Observation", "b"))));
+    must(store->commit(make_commit(make_removal(*store, "Observation", "c"))));
+    EXPECT_EQ(patient_codes(folder.path()), 0);
+    expect_clean(folder.path());
+}
+
+TEST(Migration, TheCodesOfPatientsAreTakenFromTheirCharts) {
+    const TestFolder folder;
+    {
+        auto store = must_open(folder.path());
+        fill(*store);
+    }
+    {
+        // As version 1 left it.
+        auto database = must(sqlite::Database::open(folder.path() + "/record.db", {}));
+        must(database->execute("DROP TABLE idx_patient_code; PRAGMA user_version=1;"));
+    }
+    must_open(folder.path()).reset();
+    EXPECT_EQ(patient_codes(folder.path()), 3);
+    expect_clean(folder.path());
 }
 
 TEST(Migration, AFailedStepLeavesTheVersionBefore) {

@@ -20,7 +20,8 @@ struct OpenOptions {
     std::int64_t reader_cache_bytes =
         8LL << 20;  ///< page cache of each reading connection, filled as needed
     std::int64_t mapped_bytes =
-        1LL << 30;  ///< part of the database that readers see through a memory map
+        1LL << 30;  ///< readers see the database through a memory map, of which so much may stay
+                    ///< in the process; 0 = no map
     std::shared_ptr<FileFaults> faults{};  ///< tests only
 };
 

@@ -184,8 +184,8 @@ class Store {
     virtual Result<Receipt> commit(Commit commit) = 0;
     /// Like commit, without waiting: `done` runs on a thread of the store and must be short.
     virtual void commit_later(Commit commit, std::function<void(Result<Receipt>)> done) = 0;
-    /// Calls `listener` on the committer's thread after every group with the last position. For
-    /// following views.
+    /// Calls `listener` on the committer's thread after every group with the last position, in the
+    /// place of the listener before. For following views.
     virtual void on_commit(std::function<void(Position)> listener) = 0;
 
     /// Replaces index rows of one parameter for one current version, when it is still current

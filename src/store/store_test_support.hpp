@@ -30,7 +30,8 @@ inline std::size_t stamp_place(const std::string& json) {
     return json.find(R"("meta":{)") + 8;
 }
 
-/// The rows of a test resource: its value as a token, as words and as a reference to Patient/p.
+/// The rows of a test resource: its value as a token, as words and as a reference to Patient/p, in
+/// whose chart it is the code.
 inline Rows rows_of(Names& names, const std::string& type, const std::string& value) {
     Rows rows;
     rows.tokens.push_back(
@@ -40,6 +41,7 @@ inline Rows rows_of(Names& names, const std::string& type, const std::string& va
     const Identity patient{names.intern(NameKind::type, "Patient"), "p"};
     rows.references.push_back({names.intern(NameKind::parameter, type + ".subject"), patient});
     rows.patients.push_back({patient, 0, 5});
+    rows.patients.push_back({patient, token_value(names, 0, {}, value), 5});
     rows.compartments.push_back(patient);
     rows.views.push_back({names.intern(NameKind::view, "test"), "key", value});
     return rows;

@@ -80,15 +80,20 @@ class Checker {
     Result<void> check_against_body(const Stored& stored, std::string_view packed);
     Result<void> check_counts();
     Result<void> find_stray(unsigned table);
+    Result<void> find_stray_code();
     template <class... Values>
     Result<void> expect(const Stored& stored, Table table, std::string_view sql,
                         const Values&... values) {
         ++counts_[table];
         ++report_.index_rows;
+        return expect_in(index_tables[table], stored, sql, values...);
+    }
+    template <class... Values>
+    Result<void> expect_in(const char* table, const Stored& stored, std::string_view sql,
+                           const Values&... values) {
         if (TRY(database_.integer(sql, 0, values...)) == 0) {
             problem(fmt::format("{} version {}: a row of its forward rows is missing in {}",
-                                name_of(stored.type, stored.id), stored.version,
-                                index_tables[table]));
+                                name_of(stored.type, stored.id), stored.version, table));
         }
         return {};
     }
@@ -351,6 +356,10 @@ Result<void> Checker::check_tables(const Stored& stored, const ResolvedRows& row
                    "SELECT 1 FROM idx_patient WHERE patient = ? AND type = ? AND code = ? AND date "
                    "= ? AND rid = ?",
                    row.patient, stored.type, row.code, row.date, rid));
+        if (row.code == 0) continue;
+        TRY(expect_in("idx_patient_code", stored,
+                      "SELECT 1 FROM idx_patient_code WHERE type = ? AND code = ? AND patient = ?",
+                      stored.type, row.code, row.patient));
     }
     for (const Rid each : rows.compartments) {
         TRY(expect(stored, compartment, "SELECT 1 FROM compartment WHERE patient = ? AND rid = ?",
@@ -421,6 +430,7 @@ Result<void> Checker::check_counts() {
             TRY(database_.integer(fmt::format("SELECT count(*) FROM {}", index_tables[table]), 0));
         if (rows != counts_[table]) TRY(find_stray(table));
     }
+    TRY(find_stray_code());
     const std::int64_t texts = TRY(database_.integer("SELECT count(*) FROM idx_text_docsize", 0));
     if (texts != texts_)
         problem(fmt::format("idx_text has {} rows, the forward rows name {}", texts, texts_));
@@ -456,6 +466,18 @@ Result<void> Checker::find_stray(unsigned table) {
         }
     }
     problem(fmt::format("{} has rows that no forward rows name", index_tables[table]));
+    return {};
+}
+
+Result<void> Checker::find_stray_code() {
+    auto row = TRY(database_.prepare(
+        "SELECT type, patient FROM idx_patient_code AS one WHERE NOT EXISTS (SELECT 1 FROM "
+        "idx_patient WHERE patient = one.patient AND type = one.type AND code = one.code) LIMIT 1"));
+    if (TRY(row.step())) {
+        problem(fmt::format("idx_patient_code: the patient {} has no {} with one of its codes",
+                            row.integer(1),
+                            names_.text(NameKind::type, static_cast<Name>(row.integer(0)))));
+    }
     return {};
 }
 

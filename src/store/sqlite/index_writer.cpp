@@ -154,11 +154,7 @@ Result<void> IndexWriter::flush(Database& database) {
                     "DELETE FROM idx_composite WHERE param = ? AND key = ? AND second = ? AND lo = "
                     "? AND hi = ? AND folded = ? "
                     "AND rid = ?"));
-    TRY(write_table(database, inserts_.patients, deletes_.patients,
-                    "INSERT OR FAIL INTO idx_patient(patient, type, code, date, rid) SELECT c0, "
-                    "c1, c2, c3, c4 FROM row_feed",
-                    "DELETE FROM idx_patient WHERE patient = ? AND type = ? AND code = ? AND date "
-                    "= ? AND rid = ?"));
+    TRY(flush_patients(database));
     TRY(write_table(database, inserts_.compartments, deletes_.compartments,
                     "INSERT OR FAIL INTO compartment(patient, rid) SELECT c0, c1 FROM row_feed",
                     "DELETE FROM compartment WHERE patient = ? AND rid = ?"));
@@ -166,6 +162,35 @@ Result<void> IndexWriter::flush(Database& database) {
     TRY(flush_texts(database));
     size_ = 0;
     return {};
+}
+
+/// The rows of the clinical access path, and who has which codes there.
+Result<void> IndexWriter::flush_patients(Database& database) {
+    settle(inserts_.patients, deletes_.patients);
+    const auto codes_of = [](const std::vector<Patient>& rows) {
+        std::vector<PatientCode> codes;
+        for (const auto& [patient, type, code, date, rid] : rows) {
+            const PatientCode one(type, code, patient);
+            // Rows of a patient lie beside each other by code.
+            if (code != 0 && (codes.empty() || codes.back() != one)) codes.push_back(one);
+        }
+        std::sort(codes.begin(), codes.end());
+        return codes;
+    };
+    const auto begun = codes_of(inserts_.patients), ended = codes_of(deletes_.patients);
+    TRY(write_table(database, inserts_.patients, deletes_.patients,
+                    "INSERT OR FAIL INTO idx_patient(patient, type, code, date, rid) SELECT c0, "
+                    "c1, c2, c3, c4 FROM row_feed",
+                    "DELETE FROM idx_patient WHERE patient = ? AND type = ? AND code = ? AND date "
+                    "= ? AND rid = ?"));
+    TRY(database.run_on_rows("INSERT OR IGNORE INTO idx_patient_code(type, code, patient) SELECT "
+                             "c0, c1, c2 FROM row_feed",
+                             TupleSource(begun)));
+    return run_all(database,
+                   "DELETE FROM idx_patient_code WHERE type = ?1 AND code = ?2 AND patient = ?3 AND "
+                   "NOT EXISTS (SELECT 1 FROM idx_patient WHERE patient = ?3 AND type = ?1 AND "
+                   "code = ?2)",
+                   ended);
 }
 
 Result<void> IndexWriter::flush_views(Database& database) {

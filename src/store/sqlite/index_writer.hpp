@@ -55,6 +55,7 @@ class IndexWriter {
     using Composite =
         std::tuple<Name, std::int64_t, std::int64_t, double, double, std::string, Rid>;
     using Patient = std::tuple<Rid, Name, std::int64_t, std::int64_t, Rid>;
+    using PatientCode = std::tuple<Name, std::int64_t, Rid>;
     using Compartment = std::tuple<Rid, Rid>;
     using View = std::tuple<Name, std::string, Rid>;
 
@@ -72,6 +73,7 @@ class IndexWriter {
         std::vector<Compartment> compartments;
     };
     static void spread(Rid rid, Name type, ResolvedRows& rows, Batch& batch);
+    Result<void> flush_patients(Database& database);
     Result<void> flush_views(Database& database);
     Result<void> flush_texts(Database& database);
 

@@ -39,9 +39,16 @@ Result<void> refuse_foreign(Database& database) {
 }  // namespace
 
 std::span<const Migration> migrations() {
-    // Version 1 is the first. A step is added here with every change of schema.hpp, together with a
-    // test that makes the old form.
-    static const std::vector<Migration> steps;
+    // A step is added here with every change of schema.hpp, together with a test that makes the old
+    // form.
+    static const std::vector<Migration> steps{
+        {1, [](Database& database) {
+             return database.execute(
+                 "CREATE TABLE idx_patient_code(type INTEGER, code INTEGER, patient INTEGER, "
+                 "PRIMARY KEY(type, code, patient)) WITHOUT ROWID;"
+                 "INSERT INTO idx_patient_code SELECT DISTINCT type, code, patient FROM "
+                 "idx_patient WHERE code <> 0 ORDER BY type, code, patient;");
+         }}};
     return steps;
 }
 

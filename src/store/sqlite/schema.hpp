@@ -5,7 +5,7 @@ namespace meridian::store::sqlite {
 
 /// Version of the schema below; a store with an older one is migrated forward when it is opened, a
 /// newer one is refused.
-inline constexpr int schema_version = 1;
+inline constexpr int schema_version = 2;
 
 /// The logical schema on SQLite. All keys are integers through `name` (types, parameters, systems,
 /// units) and `directory` (resources). Index rows are those of current versions only and are
@@ -56,6 +56,8 @@ CREATE TABLE idx_composite(
 CREATE TABLE idx_patient(
   patient INTEGER, type INTEGER, code INTEGER, date INTEGER, rid INTEGER,
   PRIMARY KEY(patient, type, code, date, rid)) WITHOUT ROWID;
+-- Who has rows of a type and code there: one row however many those are (docs/adr/0018).
+CREATE TABLE idx_patient_code(type INTEGER, code INTEGER, patient INTEGER, PRIMARY KEY(type, code, patient)) WITHOUT ROWID;
 CREATE TABLE compartment(patient INTEGER, rid INTEGER, PRIMARY KEY(patient, rid)) WITHOUT ROWID;
 CREATE TABLE unique_key(key TEXT PRIMARY KEY, rid INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE view_row(view INTEGER, key TEXT, rid INTEGER, value BLOB NOT NULL, PRIMARY KEY(view, key, rid)) WITHOUT ROWID;

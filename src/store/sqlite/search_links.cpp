@@ -141,6 +141,20 @@ class Chart {
         return range.codes.size() <= limits::search_streams_max ? std::optional(range)
                                                                 : std::nullopt;
     }
+    /// Number of streams that patients() joins; 0 when any code will do.
+    std::size_t width() const {
+        return range_.codes == std::vector<std::int64_t>{0} ? 0 : range_.codes.size();
+    }
+    /// Who has anything of the type with one of the codes, started when it may; only with a width.
+    std::unique_ptr<Stream> patients(Run& run) const {
+        std::vector<std::unique_ptr<Stream>> streams;
+        for (const std::int64_t code : range_.codes) {
+            streams.push_back(
+                std::make_unique<KeyStream>(run, Sql::patients_of_code, range_.type, code));
+        }
+        if (streams.size() == 1) return std::move(streams.front());
+        return std::make_unique<UnionStream>(std::move(streams));
+    }
     /// False when `visit` did not want to go on.
     template <class Visit>
     bool each(Rid patient, Visit visit) {
@@ -195,10 +209,17 @@ class RefersNode final : public Node {
     }
     bool open_is_exact() const override { return !opened_charts_; }
     std::optional<std::uint64_t> price(std::uint64_t most) override {
+        // Once the targets are known, so is the price of their charts, and a test needs no look-up:
+        // that is worth more than a first allowance. Both ways meet at some thousand of them.
+        constexpr std::uint64_t worth_of_knowing = 8'192;
+        if (chart_ && !asked_) most = std::max(most, worth_of_knowing);
+        asked_ = true;
         if (!find_targets(Allowance(run_, most))) return Allowance::unbounded;
         if (targets_->size() <= limits::search_streams_max) return 0;
         if (!chart_) return std::nullopt;
-        return (targets_->size() - charted_) * work_per_resource;
+        // Most targets do not have the code, and that is told by stepping.
+        constexpr std::uint64_t steps = 3;
+        return (targets_->size() - charted_) * (chart_->width() > 0 ? steps : work_per_resource);
     }
 
  protected:
@@ -216,9 +237,12 @@ class RefersNode final : public Node {
     /// What the targets' charts hold of what is asked for. One look-up per target finds it, where
     /// the references to a target are as many as the patient has resources of the type.
     std::unique_ptr<Stream> open_charts(const Allowance& allowance) {
+        const auto with_code = chart_->width() > 0 ? chart_->patients(run_) : nullptr;
         for (; charted_ < targets_->size(); ++charted_) {
             if (allowance.spent()) return nullptr;
-            chart_->each((*targets_)[charted_], [&](Rid source) {
+            const Rid target = (*targets_)[charted_];
+            if (with_code != nullptr && with_code->seek(target) != target) continue;
+            chart_->each(target, [&](Rid source) {
                 in_charts_.push_back(source);
                 return true;
             });
@@ -276,6 +300,7 @@ class RefersNode final : public Node {
     std::optional<std::vector<Rid>> targets_;
     std::unordered_map<Rid, bool> verdicts_;
     std::optional<Chart> chart_;
+    bool asked_ = false;       ///< for the price
     std::size_t charted_ = 0;  ///< targets whose charts were read
     std::vector<Rid> in_charts_;
     bool opened_charts_ = false;
@@ -306,6 +331,9 @@ class ReferredNode final : public Node {
         return sources_here_->seek(1) != no_rid;
     }
     int rank() const override { return 20 + source_->rank(); }
+    std::size_t stream_width() const override { return chart_ ? chart_->width() : 0; }
+    std::unique_ptr<Stream> stream() override { return chart_->patients(run_); }
+    bool stream_is_exact() const override { return false; }
     bool can_open() const override { return source_->can_open(); }
     /// By the condition on the sources that the fewest satisfy.
     std::optional<std::uint64_t> price(std::uint64_t most) override {

@@ -7,7 +7,7 @@
 namespace meridian::store::sqlite {
 
 std::unique_ptr<Stream> Node::open(Run& run, std::uint64_t work_max) {
-    if (stream_width() > 0) return stream();
+    if (stream_width() > 0 && stream_is_exact()) return stream();
     std::vector<Rid> rids;
     if (!collect(rids, Allowance(run, work_max))) return nullptr;
     sort_unique(rids);
@@ -66,6 +66,10 @@ class AnyNode final : public Node {
         std::vector<std::unique_ptr<Stream>> streams;
         for (auto& part : parts_) streams.push_back(part->stream());
         return std::make_unique<UnionStream>(std::move(streams));
+    }
+    bool stream_is_exact() const override {
+        return std::all_of(parts_.begin(), parts_.end(),
+                           [](auto& part) { return part->stream_is_exact(); });
     }
     bool can_open() const override {
         return std::all_of(parts_.begin(), parts_.end(),

@@ -41,6 +41,9 @@ class Node {
     virtual std::size_t stream_width() const { return 0; }
     /// The matches in rid order, straight from a key; only with a stream_width.
     virtual std::unique_ptr<Stream> stream() { return nullptr; }
+    /// What stream() gives are matches; otherwise all matches are among it, and each has to be
+    /// tested.
+    virtual bool stream_is_exact() const { return true; }
     /// True when open() can succeed with a large enough allowance.
     virtual bool can_open() const { return true; }
     /// The matches in rid order, collected when no key has them so; null when that takes more than

@@ -87,6 +87,9 @@ std::string_view sql_text(Sql sql) {
             return "SELECT rid, date FROM idx_patient WHERE patient=?1 AND type=?2 AND code=?3 AND "
                    "date>=?4 AND date<?5"
                    " ORDER BY date DESC";
+        case Sql::patients_of_code:
+            return "SELECT patient FROM idx_patient_code WHERE type=?1 AND code=?2 AND patient>=?3 "
+                   "ORDER BY patient";
         case Sql::compartment_of:
             return "SELECT rid FROM compartment WHERE patient=?1 AND rid>=?2 ORDER BY rid";
         case Sql::type_scan:

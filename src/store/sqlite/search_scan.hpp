@@ -53,6 +53,7 @@ enum class Sql : unsigned char {
     patient_range,
     patient_up,
     patient_down,
+    patients_of_code,
     compartment_of,
     type_scan,
     whole_scan,

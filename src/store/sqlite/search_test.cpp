@@ -217,6 +217,10 @@ void store_rows(World& world, const Document& document) {
     for (auto& r : rows.patients) {
         put(world, "INSERT OR IGNORE INTO idx_patient VALUES(?,?,?,?,?)", r.patient, document.type,
             r.code, r.date, rid);
+        if (r.code != 0) {
+            put(world, "INSERT OR IGNORE INTO idx_patient_code VALUES(?,?,?)", document.type, r.code,
+                r.patient);
+        }
     }
     for (const Rid patient : rows.compartments)
         put(world, "INSERT OR IGNORE INTO compartment VALUES(?,?)", patient, rid);
