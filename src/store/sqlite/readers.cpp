@@ -2,7 +2,9 @@
 #include "store/sqlite/readers.hpp"
 
 #include "base/limits.hpp"
+#include "store/plan_key.hpp"
 #include "store/sqlite/forward.hpp"
+#include "store/sqlite/relevance.hpp"
 #include "store/sqlite/search.hpp"
 
 namespace meridian::store::sqlite {
@@ -255,7 +257,27 @@ Result<Matches> SqliteSnapshot::search(const Plan& plan) {
     return sqlite::search(*database_, plan, names_);
 }
 Result<std::int64_t> SqliteSnapshot::count(const Plan& plan) {
-    return sqlite::count(*database_, plan, names_);
+    // A count changes only with what it looks at: then it is known by the last log entries of those
+    // types. Rows made anew by a reindex have no entry in the log, but a generation.
+    constexpr std::uint64_t worth_keeping = 500;  // steps, or rows
+    std::vector<Position> stamp;
+    std::string question;
+    if (const auto types = types_looked_at(plan)) {
+        stamp.push_back(TRY(database_->integer(
+            "SELECT value FROM setting WHERE key = 'index_generation'", 0)));
+        for (const Name type : *types) {
+            stamp.push_back(TRY(database_->integer(
+                "SELECT max(position) FROM log INDEXED BY log_type WHERE type = ?", -1, type)));
+        }
+        question = fmt::format("{} {}", plan.type, condition_key(plan.where));
+        if (const auto known = readers_.counts().find(question, stamp)) return *known;
+    }
+    SearchCost cost;
+    const std::int64_t count = TRY(sqlite::count(*database_, plan, names_, &cost));
+    const std::uint64_t effort = std::max(cost.work, static_cast<std::uint64_t>(count));
+    if (!stamp.empty() && effort >= worth_keeping)
+        readers_.counts().keep(std::move(question), std::move(stamp), count);
+    return count;
 }
 
 Result<std::vector<Rid>> SqliteSnapshot::targets(std::span<const Rid> rids, Name param,

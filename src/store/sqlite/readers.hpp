@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/result.hpp"
+#include "store/sqlite/count_cache.hpp"
 #include "store/sqlite/database.hpp"
 #include "store/sqlite/dictionary.hpp"
 #include "store/store.hpp"
@@ -27,8 +28,11 @@ class Readers {
     /// The newest version as of now. One statement is a read transaction by itself, so none is
     /// begun.
     Result<std::optional<Stored>> find(const Identity& identity);
+    /// What snapshots remember of counts.
+    CountCache& counts() { return counts_; }
 
  private:
+    CountCache counts_;
     std::string path_;
     DatabaseOptions options_;
     std::mutex mutex_;

@@ -443,6 +443,12 @@ Result<void> Writer::flush() {
 
 namespace {
 
+/// A reindex leaves no entry in the log, so what was counted before it is told by a number of its
+/// own.
+constexpr std::string_view note_index_change =
+    "INSERT INTO setting(key, value) VALUES('index_generation', 1) "
+    "ON CONFLICT(key) DO UPDATE SET value = value + 1";
+
 /// Moves the rows of `params` out of `rows`.
 void drop_params(ResolvedRows& rows, std::span<const Name> params) {
     const auto drop = [params](auto& list) {
@@ -474,6 +480,7 @@ Result<void> Writer::reindex(Rid rid, Version version, std::span<const Name> par
     const auto type = static_cast<Name>(row.integer(0));
     row.reset();
     TRY(touch(rid));
+    TRY(database_->run(note_index_change));
     ResolvedRows old;
     if (auto found = TRY(forward_rows(rid))) old = std::move(*found);
     Resolved fresh = TRY(resolve_rows(
