@@ -10,13 +10,15 @@ namespace {
 
 using Alternatives = std::set<std::string>;
 
-/// The alternatives of an expression, which differ in blanks and brackets between definitions.
+/// What an expression says of Observations: its alternatives differ in blanks and brackets between
+/// definitions, and `code` is one definition for many types.
 Alternatives alternatives(std::string_view expression) {
     Alternatives found;
     std::string one;
     for (const char c : std::string(expression) + "|") {
         if (c == '|') {
-            found.insert(std::exchange(one, {}));
+            if (one.starts_with("Observation.") || one.find('.') == std::string::npos) found.insert(one);
+            one.clear();
         } else if (c != ' ' && c != '(' && c != ')') {
             one += c;
         }
