@@ -271,7 +271,8 @@ Result<net::ClientAnswer> send(const Step& step, const Variables& variables,
     if (!has_type && !request.body.empty())
         request.headers.add("Content-Type", request.body.front() == '<' ? "application/fhir+xml"
                                                                         : "application/fhir+json");
-    net::Client client;
+    // A server under a sanitizer that works until it meets a limit takes its time.
+    net::Client client({.total_timeout = std::chrono::minutes(3)});
     return client.send(request);
 }
 
