@@ -10,7 +10,8 @@ class KeyWriter {
  public:
     std::string take() && { return std::move(out_); }
 
-    void put(const Condition& condition) {
+    // Not for what only converts to a condition, as many things do.
+    void put(const std::same_as<Condition> auto& condition) {
         put(condition.index());
         std::visit([this](const auto& kind) { fields(kind); }, condition.as_variant());
     }

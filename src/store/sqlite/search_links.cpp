@@ -217,8 +217,8 @@ class RefersNode final : public Node {
         if (!find_targets(Allowance(run_, most))) return Allowance::unbounded;
         if (targets_->size() <= limits::search_streams_max) return 0;
         if (!chart_) return std::nullopt;
-        // Most targets do not have the code, and that is told by stepping.
-        constexpr std::uint64_t steps = 3;
+        // Most targets do not have the code, and that is told by some stepping.
+        constexpr std::uint64_t steps = 6;
         return (targets_->size() - charted_) * (chart_->width() > 0 ? steps : work_per_resource);
     }
 
