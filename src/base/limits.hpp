@@ -140,7 +140,7 @@ inline constexpr std::size_t search_streams_max =
 inline constexpr std::size_t search_probes_max =
     256;  ///< values of a token condition that are looked up before the search begins
 inline constexpr std::size_t search_walk_cursors_max =
-    64;  ///< key ranges that a sorted walk merges
+    64;                                                ///< key ranges that a sorted walk merges
 inline constexpr std::size_t counts_kept_max = 4'096;  ///< answers to counts that are remembered
 inline constexpr std::size_t search_verdicts_max =
     100'000;  ///< remembered verdicts on the targets of one chain

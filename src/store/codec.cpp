@@ -4,6 +4,7 @@
 #include <zstd.h>
 
 #include "base/limits.hpp"
+#include "store/dictionaries.hpp"
 
 namespace meridian::store {
 
@@ -40,9 +41,25 @@ struct Registry {
     std::map<std::string, const Dictionary*, std::less<>> by_type;
 };
 
+/// The caller alone sees `all`, or holds its lock.
+void add(Registry& all, std::uint32_t id, std::string_view type, std::string_view bytes) {
+    auto dictionary =
+        std::make_unique<Dictionary>(Dictionary{id, std::string(bytes), nullptr, nullptr});
+    dictionary->compressor = ZSTD_createCDict(bytes.data(), bytes.size(), compression_level);
+    dictionary->decompressor = ZSTD_createDDict(bytes.data(), bytes.size());
+    all.by_id[id] = dictionary.get();
+    all.by_type.insert_or_assign(std::string(type), dictionary.get());
+    all.owned.push_back(std::move(dictionary));
+}
+
 Registry& registry() {
     // Never destroyed, like the dictionaries in it: threads may outlive the end of main.
-    static Registry& instance = *new Registry;
+    static Registry& instance = []() -> Registry& {
+        Registry& made = *new Registry;
+        for (const auto& shipped : shipped_dictionaries())
+            add(made, shipped.id, shipped.type, shipped.bytes);
+        return made;
+    }();
     return instance;
 }
 
@@ -298,13 +315,7 @@ Result<void> register_dictionary(std::uint32_t id, std::string_view type, std::s
         all.by_type.insert_or_assign(std::string(type), found->second);
         return {};
     }
-    auto dictionary =
-        std::make_unique<Dictionary>(Dictionary{id, std::string(bytes), nullptr, nullptr});
-    dictionary->compressor = ZSTD_createCDict(bytes.data(), bytes.size(), compression_level);
-    dictionary->decompressor = ZSTD_createDDict(bytes.data(), bytes.size());
-    all.by_id[id] = dictionary.get();
-    all.by_type.insert_or_assign(std::string(type), dictionary.get());
-    all.owned.push_back(std::move(dictionary));
+    add(all, id, type, bytes);
     return {};
 }
 

@@ -39,8 +39,9 @@ void compose(std::string_view json, std::size_t stamp_at, Version version, Insta
 Result<std::string> decode_stamped(std::string_view stored, Version version, Instant updated);
 
 /// Registers a zstd dictionary: bodies of `type` are encoded with it from now on, and bodies that
-/// carry `id` can be decoded. Ids are for ever: register old ones too, the one to encode with last.
-/// Errors: `incorrect` for id 0 or an id with other bytes.
+/// carry `id` can be decoded. Those that the program carries (store/dictionaries.hpp) are there
+/// from the start. Ids are for ever: register old ones too, the one to encode with last. Errors:
+/// `incorrect` for id 0 or an id with other bytes.
 Result<void> register_dictionary(std::uint32_t id, std::string_view type, std::string_view bytes);
 
 }  // namespace meridian::store

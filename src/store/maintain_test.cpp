@@ -238,8 +238,7 @@ TEST(Migration, OlderStoresAreBroughtForwardStepByStep) {
 }
 
 std::int64_t patient_codes(const std::string& folder) {
-    auto database =
-        must(sqlite::Database::open(folder + "/record.db", {.read_only = true}));
+    auto database = must(sqlite::Database::open(folder + "/record.db", {.read_only = true}));
     return must(database->integer("SELECT count(*) FROM idx_patient_code", -1));
 }
 

@@ -19,9 +19,8 @@ struct OpenOptions {
     std::int64_t cache_bytes = 512LL << 20;  ///< page cache of the writer, filled as needed
     std::int64_t reader_cache_bytes =
         8LL << 20;  ///< page cache of each reading connection, filled as needed
-    std::int64_t mapped_bytes =
-        1LL << 30;  ///< readers see the database through a memory map, of which so much may stay
-                    ///< in the process; 0 = no map
+    std::int64_t mapped_bytes = 1LL << 30;  ///< readers see the database through a memory map, of
+                                            ///< which so much may stay in the process; 0 = no map
     std::shared_ptr<FileFaults> faults{};  ///< tests only
 };
 

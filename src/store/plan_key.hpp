@@ -7,8 +7,8 @@
 
 namespace meridian::store {
 
-/// Bytes that are the same for two conditions exactly when they ask the same in the same words: what
-/// an answer can be remembered by. Valid within one process.
+/// Bytes that are the same for two conditions exactly when they ask the same in the same words:
+/// what an answer can be remembered by. Valid within one process.
 std::string condition_key(const Condition& condition);
 
 }  // namespace meridian::store

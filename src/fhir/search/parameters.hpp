@@ -47,7 +47,7 @@ struct Parameter {
         value_sets{};  ///< required bindings of `code` elements: they imply the system of a token
     std::vector<Component> components{};
     std::vector<const Parameter*>
-        parts{};  ///< it asks for what any of these asks for and has no rows of its own
+        parts{};          ///< it asks for what any of these asks for and has no rows of its own
     bool repeats = true;  ///< one resource may have several values
     bool in_patient_compartment =
         false;  ///< every patient it refers to has the resource in their compartment

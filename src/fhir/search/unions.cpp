@@ -13,11 +13,14 @@ struct Union {
 // Rows of their own would be a sixth of all index rows of a clinical store.
 constexpr std::array<Union, 6> unions{{
     {"Observation", "combo-code", {"code", "component-code"}},
-    {"Observation", "combo-code-value-concept",
+    {"Observation",
+     "combo-code-value-concept",
      {"code-value-concept", "component-code-value-concept"}},
-    {"Observation", "combo-code-value-quantity",
+    {"Observation",
+     "combo-code-value-quantity",
      {"code-value-quantity", "component-code-value-quantity"}},
-    {"Observation", "combo-data-absent-reason",
+    {"Observation",
+     "combo-data-absent-reason",
      {"data-absent-reason", "component-data-absent-reason"}},
     {"Observation", "combo-value-concept", {"value-concept", "component-value-concept"}},
     {"Observation", "combo-value-quantity", {"value-quantity", "component-value-quantity"}},
@@ -25,7 +28,7 @@ constexpr std::array<Union, 6> unions{{
 
 /// All names of a parameter that questions are put to, each in the same place for every parameter.
 std::array<store::Name, 6> places(const Parameter& parameter) {
-    return {parameter.name,         parameter.text_name,       parameter.of_type_name,
+    return {parameter.name,           parameter.text_name,       parameter.of_type_name,
             parameter.canonical_name, parameter.identifier_name, parameter.present_name};
 }
 
@@ -57,8 +60,7 @@ store::Condition ask_parts(const Parameter& whole, store::Condition condition) {
             using Plain = std::remove_cvref_t<Kind>;
             if constexpr (requires { Plain{ask_all(whole, std::move(kind.parts))}; }) {
                 return Plain{ask_all(whole, std::move(kind.parts))};
-            } else if constexpr (std::is_copy_constructible_v<Plain> &&
-                                 requires { kind.param; }) {
+            } else if constexpr (std::is_copy_constructible_v<Plain> && requires { kind.param; }) {
                 store::AnyOf any;
                 for (const Parameter* part : whole.parts) {
                     Plain asked = kind;

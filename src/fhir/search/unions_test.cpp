@@ -17,7 +17,8 @@ Alternatives alternatives(std::string_view expression) {
     std::string one;
     for (const char c : std::string(expression) + "|") {
         if (c == '|') {
-            if (one.starts_with("Observation.") || one.find('.') == std::string::npos) found.insert(one);
+            if (one.starts_with("Observation.") || one.find('.') == std::string::npos)
+                found.insert(one);
             one.clear();
         } else if (c != ' ' && c != '(' && c != ')') {
             one += c;

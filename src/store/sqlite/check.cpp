@@ -472,7 +472,8 @@ Result<void> Checker::find_stray(unsigned table) {
 Result<void> Checker::find_stray_code() {
     auto row = TRY(database_.prepare(
         "SELECT type, patient FROM idx_patient_code AS one WHERE NOT EXISTS (SELECT 1 FROM "
-        "idx_patient WHERE patient = one.patient AND type = one.type AND code = one.code) LIMIT 1"));
+        "idx_patient WHERE patient = one.patient AND type = one.type AND code = one.code) LIMIT "
+        "1"));
     if (TRY(row.step())) {
         problem(fmt::format("idx_patient_code: the patient {} has no {} with one of its codes",
                             row.integer(1),

@@ -12,9 +12,9 @@
 
 namespace meridian::store::sqlite {
 
-/// Counts that were worth some work, each with what the store was like when it was taken: a count is
-/// asked again far more often (by each page with a total, by each look at a dashboard) than what it
-/// counts is written. Thread-safe.
+/// Counts that were worth some work, each with what the store was like when it was taken: a count
+/// is asked again far more often (by each page with a total, by each look at a dashboard) than what
+/// it counts is written. Thread-safe.
 class CountCache {
  public:
     /// `stamp` tells one state of what was counted from every other. Nothing when the count is not

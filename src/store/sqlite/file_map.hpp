@@ -22,14 +22,15 @@ namespace meridian::store::sqlite {
 class FileMap {
  public:
     /// Null when the file cannot be opened or mapped: then it is read in the ordinary way.
-    /// `resident_max` bounds the bytes of mapped files that stay in the process, roughly; 0 = no map.
+    /// `resident_max` bounds the bytes of mapped files that stay in the process, roughly; 0 = no
+    /// map.
     static std::shared_ptr<FileMap> of(const std::string& path, std::int64_t resident_max);
     ~FileMap();
     FileMap(const FileMap&) = delete;
     FileMap& operator=(const FileMap&) = delete;
 
-    /// The bytes [offset, offset + size), or null when they lie beyond the end of the file. They stay
-    /// valid as long as the map.
+    /// The bytes [offset, offset + size), or null when they lie beyond the end of the file. They
+    /// stay valid as long as the map.
     void* at(std::int64_t offset, std::int64_t size);
 
  private:

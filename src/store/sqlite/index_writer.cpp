@@ -183,14 +183,16 @@ Result<void> IndexWriter::flush_patients(Database& database) {
                     "c1, c2, c3, c4 FROM row_feed",
                     "DELETE FROM idx_patient WHERE patient = ? AND type = ? AND code = ? AND date "
                     "= ? AND rid = ?"));
-    TRY(database.run_on_rows("INSERT OR IGNORE INTO idx_patient_code(type, code, patient) SELECT "
+    TRY(
+        database.run_on_rows("INSERT OR IGNORE INTO idx_patient_code(type, code, patient) SELECT "
                              "c0, c1, c2 FROM row_feed",
                              TupleSource(begun)));
-    return run_all(database,
-                   "DELETE FROM idx_patient_code WHERE type = ?1 AND code = ?2 AND patient = ?3 AND "
-                   "NOT EXISTS (SELECT 1 FROM idx_patient WHERE patient = ?3 AND type = ?1 AND "
-                   "code = ?2)",
-                   ended);
+    return run_all(
+        database,
+        "DELETE FROM idx_patient_code WHERE type = ?1 AND code = ?2 AND patient = ?3 AND "
+        "NOT EXISTS (SELECT 1 FROM idx_patient WHERE patient = ?3 AND type = ?1 AND "
+        "code = ?2)",
+        ended);
 }
 
 Result<void> IndexWriter::flush_views(Database& database) {

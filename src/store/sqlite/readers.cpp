@@ -4,6 +4,7 @@
 #include "base/limits.hpp"
 #include "store/plan_key.hpp"
 #include "store/sqlite/forward.hpp"
+#include "store/sqlite/forward_view.hpp"
 #include "store/sqlite/relevance.hpp"
 #include "store/sqlite/search.hpp"
 
@@ -263,8 +264,8 @@ Result<std::int64_t> SqliteSnapshot::count(const Plan& plan) {
     std::vector<Position> stamp;
     std::string question;
     if (const auto types = types_looked_at(plan)) {
-        stamp.push_back(TRY(database_->integer(
-            "SELECT value FROM setting WHERE key = 'index_generation'", 0)));
+        stamp.push_back(
+            TRY(database_->integer("SELECT value FROM setting WHERE key = 'index_generation'", 0)));
         for (const Name type : *types) {
             stamp.push_back(TRY(database_->integer(
                 "SELECT max(position) FROM log INDEXED BY log_type WHERE type = ?", -1, type)));
@@ -287,10 +288,12 @@ Result<std::vector<Rid>> SqliteSnapshot::targets(std::span<const Rid> rids, Name
     for (const Rid rid : rids) {
         forward.bind(1, rid);
         if (TRY(forward.step())) {
-            const ResolvedRows rows = TRY(unpack(forward.blob(0)));
-            for (const auto& row : rows.references) {
+            const ForwardView rows(forward.blob(0));
+            ReferenceWalker row = rows.references();
+            while (row.next()) {
                 if (param == 0 || row.param == param) found.push_back(row.target);
             }
+            if (rows.damaged() || row.in.damaged()) TRY(unpack(forward.blob(0)));
         }
         forward.reset();
     }

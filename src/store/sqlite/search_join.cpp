@@ -19,8 +19,7 @@ Stream& Join::keep(std::unique_ptr<Stream> stream) {
 void Join::start() {
     started_ = true;
     for (const auto& part : root_.parts()) {
-        if (part->stream_width() == 0 || !part->stream_is_exact())
-            filters_.push_back({part.get()});
+        if (part->stream_width() == 0 || !part->stream_is_exact()) filters_.push_back({part.get()});
         if (part->stream_width() == 0) continue;
         streams_.push_back(&keep(part->stream()));
         typed_ = typed_ || part->scan_proves_type();

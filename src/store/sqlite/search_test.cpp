@@ -218,8 +218,8 @@ void store_rows(World& world, const Document& document) {
         put(world, "INSERT OR IGNORE INTO idx_patient VALUES(?,?,?,?,?)", r.patient, document.type,
             r.code, r.date, rid);
         if (r.code != 0) {
-            put(world, "INSERT OR IGNORE INTO idx_patient_code VALUES(?,?,?)", document.type, r.code,
-                r.patient);
+            put(world, "INSERT OR IGNORE INTO idx_patient_code VALUES(?,?,?)", document.type,
+                r.code, r.patient);
         }
     }
     for (const Rid patient : rows.compartments)
