@@ -182,10 +182,18 @@ class Filler {
     std::mt19937_64 random_{11};
 };
 
+/// Reads a store once, so that neither region is measured with a cold page cache.
+void warm(const std::string& folder) {
+    std::ifstream file(folder + "/record.db", std::ios::binary);
+    std::vector<char> buffer(std::size_t{1} << 20);
+    while (file.read(buffer.data(), static_cast<std::streamsize>(buffer.size()))) continue;
+}
+
 /// Latencies of every query at half of the mix's maximum rate.
 Result<std::vector<load::Figures>> run_mix(Stage& stage, const std::vector<Template>& mix,
                                            std::uint64_t patients, double& maximum) {
     const Stage::Load store = TRY(stage.store(patients));
+    warm(store.folder);
     tests::ServerProcess server(store.folder);
     if (!server.is_running())
         return fail(Category::fault, "the server did not start: " + server.output());

@@ -95,6 +95,7 @@ Result<Stage::Load> Stage::store(std::uint64_t patients) {
     load.resources = std::stoll(output.substr(line == std::string::npos ? 0 : line + 1));
     std::ofstream(load.folder + ".load")
         << load.resources << ' ' << load.seconds << ' ' << load.rss_mb << '\n';
+    ::sync();  // what was just written is not being written while something else is measured
     stores_[patients] = load;
     return load;
 }
