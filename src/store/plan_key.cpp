@@ -13,7 +13,7 @@ class KeyWriter {
     // Not for what only converts to a condition, as many things do.
     void put(const std::same_as<Condition> auto& condition) {
         put(condition.index());
-        std::visit([this](const auto& kind) { fields(kind); }, condition.as_variant());
+        std::visit([this](const auto& kind) { this->fields(kind); }, condition.as_variant());
     }
 
  private:
