@@ -21,7 +21,7 @@ struct OpenOptions {
         8LL << 20;  ///< page cache of each reading connection, filled as needed
     std::int64_t mapped_bytes = 1LL << 30;  ///< readers see the database through a memory map, of
                                             ///< which so much may stay in the process; 0 = no map
-    std::shared_ptr<FileFaults> faults{};  ///< tests only
+    std::shared_ptr<FileFaults> faults{};   ///< tests only
 };
 
 /// Opens the embedded store in a folder, or makes one. An older schema is migrated forward first.
