@@ -96,6 +96,7 @@ class ReferenceNode final : public Node {
     }
     std::unique_ptr<Stream> stream() override {
         std::vector<std::unique_ptr<Stream>> streams;
+        streams.reserve(targets_.size());
         for (const Rid target : targets_) {
             streams.push_back(std::make_unique<KeyStream>(run_, Sql::reference_at, param_, target));
         }
@@ -148,6 +149,7 @@ class Chart {
     /// Who has anything of the type with one of the codes, started when it may; only with a width.
     std::unique_ptr<Stream> patients(Run& run) const {
         std::vector<std::unique_ptr<Stream>> streams;
+        streams.reserve(range_.codes.size());
         for (const std::int64_t code : range_.codes) {
             streams.push_back(
                 std::make_unique<KeyStream>(run, Sql::patients_of_code, range_.type, code));
