@@ -35,5 +35,14 @@ TEST(CountCache, ForgetsWhatWasNotAskedForLongest) {
     EXPECT_FALSE(cache.find("0", Stamp{1}));
 }
 
+TEST(CountCache, DoesNotKeepLongQuestions) {
+    CountCache cache;
+    const std::string longest(CountCache::question_bytes_max, 'q');
+    cache.keep(longest, {1}, 1);
+    cache.keep(longest + "q", {1}, 1);
+    EXPECT_TRUE(cache.find(longest, Stamp{1}));
+    EXPECT_FALSE(cache.find(longest + "q", Stamp{1}));
+}
+
 }  // namespace
 }  // namespace meridian::store::sqlite
