@@ -142,6 +142,8 @@ inline constexpr std::size_t search_probes_max =
 inline constexpr std::size_t search_walk_cursors_max =
     64;                                                ///< key ranges that a sorted walk merges
 inline constexpr std::size_t counts_kept_max = 4'096;  ///< answers to counts that are remembered
+inline constexpr std::size_t counted_question_bytes_max =
+    4'096;  ///< a question may list all codes of a value set: the count of a longer one is not kept
 inline constexpr std::size_t search_verdicts_max =
     100'000;  ///< remembered verdicts on the targets of one chain
 

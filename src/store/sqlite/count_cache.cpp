@@ -24,7 +24,7 @@ void CountCache::begin_anew_when_full() {
 }
 
 void CountCache::keep(std::string question, std::vector<Position> stamp, std::int64_t count) {
-    if (question.size() > question_bytes_max) return;
+    if (question.size() > limits::counted_question_bytes_max) return;
     const std::lock_guard lock(mutex_);
     begin_anew_when_full();
     recent_.insert_or_assign(std::move(question), Known{std::move(stamp), count});

@@ -21,9 +21,8 @@ class CountCache {
     /// known for that state.
     std::optional<std::int64_t> find(const std::string& question,
                                      const std::vector<Position>& stamp);
-    /// A question may list all codes of a value set: longer ones than this are not kept.
-    static constexpr std::size_t question_bytes_max = 4'096;
-    /// The newest that are asked stay: at most limits::counts_kept_max.
+    /// The newest that are asked stay: at most limits::counts_kept_max, and none whose question is
+    /// longer than limits::counted_question_bytes_max.
     void keep(std::string question, std::vector<Position> stamp, std::int64_t count);
 
  private:

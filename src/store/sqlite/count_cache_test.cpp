@@ -37,7 +37,7 @@ TEST(CountCache, ForgetsWhatWasNotAskedForLongest) {
 
 TEST(CountCache, DoesNotKeepLongQuestions) {
     CountCache cache;
-    const std::string longest(CountCache::question_bytes_max, 'q');
+    const std::string longest(limits::counted_question_bytes_max, 'q');
     cache.keep(longest, {1}, 1);
     cache.keep(longest + "q", {1}, 1);
     EXPECT_TRUE(cache.find(longest, Stamp{1}));
