@@ -701,7 +701,8 @@ struct Maker {
 // --- what a failure says ---
 
 std::string describe(const Condition& condition);
-std::string describe(const Conditions& parts) {
+// No overload of describe: clang would try to make one Condition of the list.
+std::string describe_parts(const Conditions& parts) {
     std::string text;
     for (const Condition& part : parts) text += (text.empty() ? "" : ", ") + describe(part);
     return text;
@@ -717,9 +718,12 @@ std::string describe_box(const Box<T>& box) {
 std::string describe(const Condition& condition) {
     return std::visit(
         []<class Kind>(const Kind& c) -> std::string {
-            if constexpr (std::is_same_v<Kind, AllOf>) return "all(" + describe(c.parts) + ")";
-            if constexpr (std::is_same_v<Kind, AnyOf>) return "any(" + describe(c.parts) + ")";
-            if constexpr (std::is_same_v<Kind, NoneOf>) return "none(" + describe(c.parts) + ")";
+            if constexpr (std::is_same_v<Kind, AllOf>)
+                return "all(" + describe_parts(c.parts) + ")";
+            if constexpr (std::is_same_v<Kind, AnyOf>)
+                return "any(" + describe_parts(c.parts) + ")";
+            if constexpr (std::is_same_v<Kind, NoneOf>)
+                return "none(" + describe_parts(c.parts) + ")";
             if constexpr (std::is_same_v<Kind, RefersTo>)
                 return fmt::format("refers[{} to {}]({})", c.param, c.target_type,
                                    describe(*c.target));
