@@ -188,7 +188,7 @@ Result<Position> rebuild(const std::string& path, const BodyReader& reader,
             return {};
         };
         const auto task = std::make_shared<Task>();
-        task->job = job;
+        task->job = [&] { return job(*writer); };
         writer->write_group({&task, 1});
         TRY(task->outcome);
         if (progress) progress(done, total);

@@ -2,13 +2,14 @@
 #include <filesystem>
 
 #include "base/limits.hpp"
+#include "store/engine/resolve.hpp"
 #include "store/maintain.hpp"
 #include "store/sqlite/blobs.hpp"
 #include "store/sqlite/database.hpp"
 #include "store/sqlite/dictionary.hpp"
 #include "store/sqlite/folder.hpp"
+#include "store/sqlite/index_writer.hpp"
 #include "store/sqlite/migrations.hpp"
-#include "store/sqlite/resolve.hpp"
 #include "store/sqlite/vfs.hpp"
 
 namespace meridian::store {

@@ -1,12 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "store/sqlite/committer.hpp"
 
-#include <linux/futex.h>
 #include <sqlite3.h>
-#include <sys/syscall.h>
-#include <unistd.h>
-
-#include <climits>
 
 #include "base/limits.hpp"
 #include "base/log.hpp"
@@ -31,20 +26,6 @@ int note_log_pages(void* pages, sqlite3*, const char*, int count) {
 
 }  // namespace
 
-// std::atomic::wait of libstdc++ gives its processor time away several times before it sleeps. With
-// hundreds of threads that wait for a disk this was a seventh of the server's work, so the system's
-// call is made directly: futex(2).
-static_assert(sizeof(std::atomic<int>) == sizeof(int));
-
-void Round::wait(int seen) {
-    syscall(SYS_futex, &answers_, FUTEX_WAIT_PRIVATE, seen, nullptr, nullptr, 0);
-}
-
-void Round::wake_all() {
-    answers_.fetch_add(1, std::memory_order_release);
-    syscall(SYS_futex, &answers_, FUTEX_WAKE_PRIVATE, INT_MAX, nullptr, nullptr, 0);
-}
-
 Committer::Committer(std::unique_ptr<Writer> writer, std::unique_ptr<Database> checkpointer,
                      unsigned checkpoint_pages)
     : writer_(std::move(writer)),
@@ -59,11 +40,7 @@ Committer::Committer(std::unique_ptr<Writer> writer, std::unique_ptr<Database> c
 }
 
 Committer::~Committer() {
-    {
-        const std::lock_guard lock(mutex_);
-        stopping_ = true;
-    }
-    waiting_.notify_all();
+    queue_.stop();
     thread_.join();
     {
         const std::lock_guard lock(checkpoint_mutex_);
@@ -85,75 +62,12 @@ Committer::~Committer() {
                               nullptr);
 }
 
-void Committer::submit(const std::shared_ptr<Task>& task) {
-    {
-        const std::lock_guard lock(mutex_);
-        task->round = round_;
-        if (!stopping_ && queue_.size() < limits::commit_queue_max) {
-            queue_.push_back(task);
-            waiting_.notify_one();
-            return;
-        }
-        task->outcome =
-            stopping_ ? fail(Category::unavailable, "the store is closing")
-                      : fail(Category::busy,
-                             "too many commits are waiting for the disk; try again in a second");
-    }
-    answer_one(*task);
-}
-
-Result<Receipt> Committer::submit_and_wait(Commit commit) {
-    if (on_own_thread())
-        return fail(Category::fault,
-                    "a commit listener called commit, which would wait for itself");
-    auto task = std::make_shared<Task>();
-    task->commit = std::move(commit);
-    return wait_for(task);
-}
-
-Result<Receipt> Committer::wait_for(const std::shared_ptr<Task>& task) {
-    // Keeping the task until the answer is there lets this thread free its rows, not the
-    // committer's.
-    submit(task);
-    while (!task->is_answered.load(std::memory_order_acquire)) {
-        const int seen = task->round->seen();
-        if (!task->is_answered.load(std::memory_order_acquire)) task->round->wait(seen);
-    }
-    return std::move(task->outcome);
-}
-
 Result<void> Committer::run_and_wait(std::function<Result<void>(Writer&)> job) {
-    if (on_own_thread())
-        return fail(Category::fault,
-                    "a commit listener called the store, which would wait for itself");
-    auto task = std::make_shared<Task>();
-    task->job = std::move(job);
-    TRY(wait_for(task));
-    return {};
+    return queue_.run_and_wait([this, job = std::move(job)] { return job(*writer_); });
 }
 
 void Committer::run_later(std::function<Result<void>(Writer&)> job) {
-    auto task = std::make_shared<Task>();
-    task->job = std::move(job);
-    task->done = [this](Result<Receipt> outcome) {
-        if (outcome) return;
-        const std::lock_guard lock(deferred_mutex_);
-        if (!deferred_) deferred_ = outcome.error();
-    };
-    {
-        std::unique_lock lock(mutex_);
-        room_.wait(lock,
-                   [this] { return stopping_ || queue_.size() < limits::commit_queue_max / 2; });
-    }
-    submit(task);
-}
-
-Result<void> Committer::take_deferred_error() {
-    const std::lock_guard lock(deferred_mutex_);
-    if (!deferred_) return {};
-    Error error = *deferred_;
-    deferred_.reset();
-    return std::unexpected(std::move(error));
+    queue_.run_later([this, job = std::move(job)] { return job(*writer_); });
 }
 
 void Committer::on_commit(std::function<void(Position)> listener) {
@@ -164,12 +78,13 @@ void Committer::on_commit(std::function<void(Position)> listener) {
 // --- the committer's thread ---
 
 void Committer::work() {
+    queue_.serve_from_this_thread();
     for (;;) {
-        std::vector<std::shared_ptr<Task>> group = gather();
+        Group group = queue_.gather();
         if (group.empty()) return;
         const Position before = writer_->last_position();
         writer_->write_group(group);
-        answer(group);
+        CommitQueue::answer(group);
         group.clear();
         if (writer_->last_position() != before) {
             const std::lock_guard lock(listener_mutex_);
@@ -177,42 +92,6 @@ void Committer::work() {
         }
         tend_log();
     }
-}
-
-std::vector<std::shared_ptr<Task>> Committer::gather() {
-    std::unique_lock lock(mutex_);
-    waiting_.wait(lock, [this] { return stopping_ || !queue_.empty(); });
-    std::vector<std::shared_ptr<Task>> group;
-    std::size_t changes = 0;
-    while (!queue_.empty()) {
-        const std::size_t more = std::max<std::size_t>(queue_.front()->commit.changes.size(), 1);
-        if (!group.empty() && changes + more > limits::commit_group_changes_max) break;
-        changes += more;
-        group.push_back(std::move(queue_.front()));
-        queue_.pop_front();
-    }
-    round_ = std::make_shared<Round>();
-    room_.notify_all();
-    return group;
-}
-
-void Committer::answer_one(Task& task) {
-    if (task.done) {
-        task.done(std::move(task.outcome));
-    } else {
-        task.is_answered.store(true, std::memory_order_release);
-    }
-}
-
-void Committer::answer(const std::vector<std::shared_ptr<Task>>& group) {
-    std::vector<std::shared_ptr<Round>> rounds;
-    for (const auto& task : group) {
-        if (rounds.empty() || rounds.back() != task->round) rounds.push_back(task->round);
-        answer_one(*task);
-    }
-    // One call to the system wakes all threads of a round. A call for each of them would take as
-    // long as half the group's writing, and those woken last would wait for those woken first.
-    for (const auto& round : rounds) round->wake_all();
 }
 
 void Committer::tend_log() {

@@ -7,44 +7,6 @@ namespace meridian::store::sqlite {
 
 namespace {
 
-/// Sorts both sides and drops repetitions and what stands on both.
-template <class Row>
-void settle(std::vector<Row>& inserts, std::vector<Row>& deletes) {
-    const auto tidy = [](std::vector<Row>& rows) {
-        std::sort(rows.begin(), rows.end());
-        rows.erase(std::unique(rows.begin(), rows.end()), rows.end());
-    };
-    tidy(inserts);
-    if (deletes.empty()) return;
-    tidy(deletes);
-    auto keep_insert = inserts.begin();
-    auto keep_delete = deletes.begin();
-    auto insert = inserts.begin();
-    auto remove = deletes.begin();
-    while (insert != inserts.end() && remove != deletes.end()) {
-        if (*insert < *remove) {
-            if (keep_insert != insert) *keep_insert = std::move(*insert);
-            ++keep_insert, ++insert;
-        } else if (*remove < *insert) {
-            if (keep_delete != remove) *keep_delete = std::move(*remove);
-            ++keep_delete, ++remove;
-        } else {
-            ++insert, ++remove;
-        }
-    }
-    // A move onto itself would empty a string: only shift when there is a gap.
-    if (keep_insert != insert)
-        keep_insert = std::move(insert, inserts.end(), keep_insert);
-    else
-        keep_insert = inserts.end();
-    if (keep_delete != remove)
-        keep_delete = std::move(remove, deletes.end(), keep_delete);
-    else
-        keep_delete = deletes.end();
-    inserts.erase(keep_insert, inserts.end());
-    deletes.erase(keep_delete, deletes.end());
-}
-
 template <class Row>
 Result<void> run_all(Database& database, std::string_view sql, const std::vector<Row>& rows) {
     if (rows.empty()) return {};
@@ -68,13 +30,6 @@ Result<void> write_table(Database& database, std::vector<Row>& inserts, std::vec
 }
 
 }  // namespace
-
-int date_span(std::int64_t lo, std::int64_t hi) {
-    // The unsigned difference is right even where a signed one would overflow (open ends are
-    // INT64_MIN and INT64_MAX).
-    const std::uint64_t length = static_cast<std::uint64_t>(hi) - static_cast<std::uint64_t>(lo);
-    return hi >= lo && length <= static_cast<std::uint64_t>(short_span_milliseconds) ? 0 : 1;
-}
 
 void IndexWriter::spread(Rid rid, Name type, ResolvedRows& rows, Batch& batch) {
     for (const auto& row : rows.tokens) batch.tokens.emplace_back(row.param, row.value, rid);

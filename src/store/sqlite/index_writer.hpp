@@ -6,26 +6,17 @@
 #include <vector>
 
 #include "base/result.hpp"
+#include "store/engine/index_rows.hpp"
+#include "store/engine/resolve.hpp"
 #include "store/rows.hpp"
 #include "store/sqlite/database.hpp"
-#include "store/sqlite/forward.hpp"
 
 namespace meridian::store::sqlite {
-
-/// Words of one full-text row, with the field that its rowid names.
-struct ResolvedText {
-    int field;  ///< 0 = _text, 1 = _content
-    std::string words;
-};
 
 /// Rowid of a full-text row.
 inline std::int64_t text_rowid(Rid rid, int field) {
     return rid * 2 + field;
 }
-/// Date rows up to this length lie in the span class 0.
-inline constexpr std::int64_t short_span_milliseconds = 32LL * 24 * 3'600 * 1'000;
-int date_span(std::int64_t lo, std::int64_t hi);
-
 /// Collects index rows of many resource versions and writes them table by table in key order:
 /// neighbouring rows then go to the same page, which is what makes a load of millions fast
 /// (docs/adr/0004). Rows are in no table before flush.

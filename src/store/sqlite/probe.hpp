@@ -3,7 +3,7 @@
 
 #include <optional>
 
-#include "store/sqlite/forward_view.hpp"
+#include "store/engine/forward_view.hpp"
 #include "store/sqlite/search_scan.hpp"
 
 namespace meridian::store::sqlite {

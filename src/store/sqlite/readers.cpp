@@ -2,10 +2,10 @@
 #include "store/sqlite/readers.hpp"
 
 #include "base/limits.hpp"
+#include "store/engine/forward.hpp"
+#include "store/engine/forward_view.hpp"
+#include "store/engine/relevance.hpp"
 #include "store/plan_key.hpp"
-#include "store/sqlite/forward.hpp"
-#include "store/sqlite/forward_view.hpp"
-#include "store/sqlite/relevance.hpp"
 #include "store/sqlite/search.hpp"
 
 namespace meridian::store::sqlite {

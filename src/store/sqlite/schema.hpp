@@ -36,7 +36,7 @@ CREATE TABLE log(
   salt BLOB NOT NULL, body_hash BLOB NOT NULL);
 CREATE INDEX log_type ON log(type, position);
 
--- What a current version contributed to the tables below, packed (store/sqlite/forward.hpp): read to remove old rows, to sort,
+-- What a current version contributed to the tables below, packed (store/engine/forward.hpp): read to remove old rows, to sort,
 -- and to test one candidate against any condition with a single look-up.
 CREATE TABLE forward(rid INTEGER PRIMARY KEY, rows BLOB NOT NULL);
 

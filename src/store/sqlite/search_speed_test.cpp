@@ -7,7 +7,7 @@
 
 #include <random>
 
-#include "store/sqlite/forward.hpp"
+#include "store/engine/forward.hpp"
 #include "store/sqlite/index_writer.hpp"
 #include "store/sqlite/schema.hpp"
 #include "store/sqlite/search.hpp"

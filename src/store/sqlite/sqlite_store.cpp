@@ -98,7 +98,7 @@ Result<Committer*> SqliteStore::writing() {
 
 Result<Receipt> SqliteStore::commit(Commit commit) {
     Committer* committer = TRY(writing());
-    return committer->submit_and_wait(std::move(commit));
+    return committer->queue().submit_and_wait(std::move(commit));
 }
 
 void SqliteStore::commit_later(Commit commit, std::function<void(Result<Receipt>)> done) {
@@ -110,7 +110,7 @@ void SqliteStore::commit_later(Commit commit, std::function<void(Result<Receipt>
     auto task = std::make_shared<Task>();
     task->commit = std::move(commit);
     task->done = std::move(done);
-    (*committer)->submit(task);
+    (*committer)->queue().submit(task);
 }
 
 void SqliteStore::on_commit(std::function<void(Position)> listener) {
@@ -120,7 +120,7 @@ void SqliteStore::on_commit(std::function<void(Position)> listener) {
 Result<void> SqliteStore::reindex(Rid rid, Version version, std::span<const Name> params,
                                   Rows rows) {
     Committer* committer = TRY(writing());
-    TRY(committer->take_deferred_error());
+    TRY(committer->queue().take_deferred_error());
     committer->run_later([rid, version, params = std::vector<Name>(params.begin(), params.end()),
                           rows = std::make_shared<Rows>(std::move(rows))](Writer& writer) {
         return writer.reindex(rid, version, params, std::move(*rows));
@@ -141,7 +141,7 @@ Result<void> SqliteStore::save_cursor(std::string_view view, Position next) {
         return writer.database().run("INSERT OR REPLACE INTO cursor(view, next) VALUES(?, ?)", view,
                                      next);
     }));
-    return committer->take_deferred_error();
+    return committer->queue().take_deferred_error();
 }
 
 Result<std::optional<std::string>> SqliteStore::setting(std::string_view key) {
@@ -165,7 +165,7 @@ Result<void> SqliteStore::save_setting(std::string_view key, std::string_view va
             writer.database().prepare("INSERT OR REPLACE INTO setting(key, value) VALUES(?, ?)"));
         return insert.bind_text(1, key).bind_blob(2, value).run();
     }));
-    return committer->take_deferred_error();
+    return committer->queue().take_deferred_error();
 }
 
 Result<Sha256> SqliteStore::put_blob(std::string_view data) {

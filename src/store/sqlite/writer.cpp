@@ -4,7 +4,7 @@
 #include "base/hash.hpp"
 #include "base/limits.hpp"
 #include "base/log.hpp"
-#include "store/sqlite/relevance.hpp"
+#include "store/engine/relevance.hpp"
 #include "store/sqlite/search.hpp"
 
 namespace meridian::store::sqlite {
@@ -96,7 +96,7 @@ Result<void> Writer::write_all(std::span<const std::shared_ptr<Task>> group) {
 Result<void> Writer::write_task(Task& task, Directory::Mention* mentions) {
     if (task.job) {
         TRY(flush());  // a job may read any table
-        TRY(task.job(*this));
+        TRY(task.job());
         task.outcome = Receipt{};
         return {};
     }
@@ -449,26 +449,6 @@ constexpr std::string_view note_index_change =
     "INSERT INTO setting(key, value) VALUES('index_generation', 1) "
     "ON CONFLICT(key) DO UPDATE SET value = value + 1";
 
-/// Moves the rows of `params` out of `rows`.
-void drop_params(ResolvedRows& rows, std::span<const Name> params) {
-    const auto drop = [params](auto& list) {
-        std::erase_if(list, [params](const auto& row) {
-            return std::find(params.begin(), params.end(), row.param) != params.end();
-        });
-    };
-    drop(rows.tokens), drop(rows.strings), drop(rows.dates), drop(rows.numbers),
-        drop(rows.quantities), drop(rows.references);
-    drop(rows.uris), drop(rows.composites);
-    std::erase_if(rows.texts, [params](Name param) {
-        return std::find(params.begin(), params.end(), param) != params.end();
-    });
-}
-
-template <class Row>
-void append(std::vector<Row>& to, std::vector<Row>& from) {
-    to.insert(to.end(), std::make_move_iterator(from.begin()), std::make_move_iterator(from.end()));
-}
-
 }  // namespace
 
 Result<void> Writer::reindex(Rid rid, Version version, std::span<const Name> params, Rows rows) {
@@ -497,14 +477,7 @@ Result<void> Writer::reindex(Rid rid, Version version, std::span<const Name> par
     if (params.empty()) {
         merged = std::move(fresh.rows);
     } else {
-        merged = old;
-        drop_params(merged, params);
-        append(merged.tokens, fresh.rows.tokens), append(merged.strings, fresh.rows.strings);
-        append(merged.dates, fresh.rows.dates), append(merged.numbers, fresh.rows.numbers);
-        append(merged.quantities, fresh.rows.quantities),
-            append(merged.references, fresh.rows.references);
-        append(merged.uris, fresh.rows.uris), append(merged.composites, fresh.rows.composites);
-        append(merged.texts, fresh.rows.texts);
+        merged = with_params_replaced(old, params, std::move(fresh.rows));
         old.views.clear();  // they stay, and their values are not known here
     }
     const std::string packed = pack(merged);

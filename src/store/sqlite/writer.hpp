@@ -11,43 +11,17 @@
 #include <vector>
 
 #include "base/result.hpp"
+#include "store/engine/commit_queue.hpp"
+#include "store/engine/forward.hpp"
+#include "store/engine/resolve.hpp"
 #include "store/sqlite/database.hpp"
 #include "store/sqlite/dictionary.hpp"
 #include "store/sqlite/directory.hpp"
-#include "store/sqlite/forward.hpp"
 #include "store/sqlite/index_writer.hpp"
-#include "store/sqlite/resolve.hpp"
 #include "store/sqlite/resource_rows.hpp"
 #include "store/store.hpp"
 
 namespace meridian::store::sqlite {
-
-class Writer;
-
-/// Where the threads of tasks that came at about the same time wait together.
-class Round {
- public:
-    /// What `wait` is to be given, read before looking whether there is anything to wait for.
-    int seen() const { return answers_.load(std::memory_order_acquire); }
-    /// Blocks until wake_all is called after `seen` was read; may return for nothing.
-    void wait(int seen);
-    void wake_all();
-
- private:
-    std::atomic<int> answers_{0};
-};
-
-/// What waits for the committer: a commit, or another small piece of work on the writing
-/// connection.
-struct Task {
-    Commit commit;
-    /// Called with the outcome; without it, somebody waits for is_answered on the round.
-    std::function<void(Result<Receipt>)> done{};
-    std::shared_ptr<Round> round{};
-    std::atomic<bool> is_answered{false};
-    std::function<Result<void>(Writer&)> job{};  ///< instead of the commit
-    Result<Receipt> outcome{};
-};
 
 /// Writes groups of commits, each group in one SQLite transaction with one fsync. Belongs to the
 /// committer's thread.

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "store/sqlite/resolve.hpp"
+#include "store/engine/resolve.hpp"
 
 #include <cmath>
 
-namespace meridian::store::sqlite {
+namespace meridian::store {
 
 namespace {
 
 template <class Row>
 void drop_not_numbers(std::vector<Row>& rows) {
-    // SQLite stores NaN as NULL, which no key column takes; a row that compares with nothing finds
-    // nothing either.
+    // A row that compares with nothing finds nothing, and no key of an index takes it: SQLite
+    // stores NaN as NULL.
     std::erase_if(rows, [](const Row& row) { return std::isnan(row.lo) || std::isnan(row.hi); });
 }
 
@@ -30,7 +30,37 @@ void take_texts(std::vector<TextRow>& rows, const std::function<int(Name)>& text
     }
 }
 
+/// Drops the rows of `params`.
+void drop_params(ResolvedRows& rows, std::span<const Name> params) {
+    const auto is_dropped = [params](Name param) {
+        return std::find(params.begin(), params.end(), param) != params.end();
+    };
+    const auto drop = [&](auto& list) {
+        std::erase_if(list, [&](const auto& row) { return is_dropped(row.param); });
+    };
+    drop(rows.tokens), drop(rows.strings), drop(rows.dates), drop(rows.numbers);
+    drop(rows.quantities), drop(rows.references), drop(rows.uris), drop(rows.composites);
+    std::erase_if(rows.texts, is_dropped);
+}
+
+template <class Row>
+void append(std::vector<Row>& to, std::vector<Row>& from) {
+    to.insert(to.end(), std::make_move_iterator(from.begin()), std::make_move_iterator(from.end()));
+}
+
 }  // namespace
+
+ResolvedRows with_params_replaced(const ResolvedRows& old, std::span<const Name> params,
+                                  ResolvedRows fresh) {
+    ResolvedRows merged = old;
+    drop_params(merged, params);
+    append(merged.tokens, fresh.tokens), append(merged.strings, fresh.strings);
+    append(merged.dates, fresh.dates), append(merged.numbers, fresh.numbers);
+    append(merged.quantities, fresh.quantities), append(merged.references, fresh.references);
+    append(merged.uris, fresh.uris), append(merged.composites, fresh.composites);
+    append(merged.texts, fresh.texts);
+    return merged;
+}
 
 int text_field_of(const Names& names, Name param) {
     return names.text(NameKind::parameter, param).ends_with("_content") ? 1 : 0;
@@ -65,4 +95,4 @@ Result<Resolved> resolve_rows(Rows rows, const std::function<Result<Rid>(const I
     return out;
 }
 
-}  // namespace meridian::store::sqlite
+}  // namespace meridian::store

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "store/sqlite/forward.hpp"
+#include "store/engine/forward.hpp"
 
 #include <gtest/gtest.h>
 #include <rapidcheck/gtest.h>
 
-#include "store/sqlite/forward_view.hpp"
+#include "store/engine/forward_view.hpp"
 
-namespace meridian::store::sqlite {
+namespace meridian::store {
 namespace {
 
 // Values from a small set make repetitions and equal columns likely, the full range makes every
@@ -199,4 +199,4 @@ TEST(Forward, AnOrdinaryResourceIsSmall) {
 }
 
 }  // namespace
-}  // namespace meridian::store::sqlite
+}  // namespace meridian::store

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "store/sqlite/relevance.hpp"
+#include "store/engine/relevance.hpp"
 
-namespace meridian::store::sqlite {
+namespace meridian::store {
 
 namespace {
 
@@ -48,4 +48,4 @@ std::optional<std::vector<Name>> types_looked_at(const Plan& plan) {
     return std::move(collector.types);
 }
 
-}  // namespace meridian::store::sqlite
+}  // namespace meridian::store

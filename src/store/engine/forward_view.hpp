@@ -15,7 +15,7 @@
 /// Layout: a format byte, then sections in ascending kind. A section is its kind (one byte), its
 /// length (varint) and its rows, sorted by all their columns and without repetition (compartments
 /// keep the order they were given in). Rows of a section are coded against the row before.
-namespace meridian::store::sqlite {
+namespace meridian::store {
 
 inline constexpr unsigned char forward_format = 1;
 
@@ -328,4 +328,4 @@ class ForwardView {
     bool damaged_ = false;
 };
 
-}  // namespace meridian::store::sqlite
+}  // namespace meridian::store

@@ -8,7 +8,7 @@
 #include "base/result.hpp"
 #include "store/rows.hpp"
 
-namespace meridian::store::sqlite {
+namespace meridian::store {
 
 struct ResolvedReference {
     Name param;
@@ -38,11 +38,11 @@ struct ResolvedRows {
     std::vector<std::string> unique_keys;
 };
 
-/// The packed form that stands in `forward.rows` (layout: store/sqlite/forward_view.hpp). Each kind
+/// The packed form that stands in `forward.rows` (layout: store/engine/forward_view.hpp). Each kind
 /// of row is taken as a set: the same rows in any order, or some of them twice, give the same
 /// bytes. Compartments keep their order, views lose their value.
 std::string pack(const ResolvedRows& rows);
 /// Errors: `fault` when the bytes are damaged.
 Result<ResolvedRows> unpack(std::string_view bytes);
 
-}  // namespace meridian::store::sqlite
+}  // namespace meridian::store

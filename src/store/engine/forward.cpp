@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "store/sqlite/forward.hpp"
+#include "store/engine/forward.hpp"
 
-#include "store/sqlite/forward_view.hpp"
+#include "store/engine/forward_view.hpp"
 
-namespace meridian::store::sqlite {
+namespace meridian::store {
 
 namespace {
 
@@ -281,4 +281,4 @@ Result<ResolvedRows> unpack(std::string_view bytes) {
     return rows;
 }
 
-}  // namespace meridian::store::sqlite
+}  // namespace meridian::store
