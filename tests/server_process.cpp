@@ -6,12 +6,15 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <thread>
+
+#include "store/postgres/test_cluster.hpp"
 
 namespace meridian::tests {
 
@@ -51,6 +54,15 @@ std::string make_temporary_folder() {
     return mkdtemp(name.data()) != nullptr ? name : std::string();
 }
 
+std::vector<std::string> place_of(const std::string& folder) {
+    std::vector<std::string> words{"--data", folder};
+    if (store::postgres::tests_use_postgres()) {
+        auto& cluster = store::postgres::TestCluster::instance();
+        words.insert(words.end(), {"--store", cluster.database_for(folder)});
+    }
+    return words;
+}
+
 ServerProcess::ServerProcess(std::string folder, std::vector<std::string> further_arguments)
     : folder_(std::move(folder)) {
     if (folder_.empty()) {
@@ -59,7 +71,11 @@ ServerProcess::ServerProcess(std::string folder, std::vector<std::string> furthe
     }
     const std::string log = folder_ + "/server.log";
     std::filesystem::remove(log);
-    std::vector<std::string> arguments{"serve", "--data", folder_, "--listen", "127.0.0.1:0"};
+    std::vector<std::string> arguments{"serve", "--listen", "127.0.0.1:0"};
+    const bool is_placed = std::find(further_arguments.begin(), further_arguments.end(),
+                                     "--store") != further_arguments.end();
+    const auto place = is_placed ? std::vector<std::string>{"--data", folder_} : place_of(folder_);
+    arguments.insert(arguments.end(), place.begin(), place.end());
     arguments.insert(arguments.end(), further_arguments.begin(), further_arguments.end());
     process_ = start(arguments, log);
     // The program says where it listens; a slow machine under sanitizers may need a while for it.

@@ -41,6 +41,10 @@ class ServerProcess {
     std::uint16_t port_ = 0;
 };
 
+/// The options that say where the record kept in `folder` lies: there, or in a PostgreSQL database
+/// of the tests as well.
+std::vector<std::string> place_of(const std::string& folder);
+
 /// A new empty folder below the system's temporary one.
 std::string make_temporary_folder();
 

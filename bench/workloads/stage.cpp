@@ -84,7 +84,10 @@ Result<Stage::Load> Stage::store(std::uint64_t patients) {
     const auto begun = std::chrono::steady_clock::now();
     rusage before{}, after{};
     getrusage(RUSAGE_CHILDREN, &before);
-    const int code = tests::run_program({"import", "--data", load.folder, files}, &output);
+    std::vector<std::string> arguments{"import", files};
+    const auto place = tests::place_of(load.folder);
+    arguments.insert(arguments.end(), place.begin(), place.end());
+    const int code = tests::run_program(arguments, &output);
     getrusage(RUSAGE_CHILDREN, &after);
     load.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count();
     load.rss_mb = static_cast<double>(after.ru_maxrss) / 1024;

@@ -147,6 +147,18 @@ inline constexpr std::size_t counted_question_bytes_max =
 inline constexpr std::size_t search_verdicts_max =
     100'000;  ///< remembered verdicts on the targets of one chain
 
+// --- store on PostgreSQL ---
+inline constexpr unsigned database_connect_seconds = 3;   ///< for each host of the URL
+inline constexpr std::size_t database_connections_max =
+    40;  ///< that one server reads by at the same time
+inline constexpr unsigned database_connection_wait_seconds =
+    5;  ///< for one of them; after these unavailable
+inline constexpr unsigned database_silence_seconds = 60;  ///< after these a connection is given up
+inline constexpr std::size_t database_key_bytes_max =
+    400;  ///< of a text in a key; longer ones are cut and told apart by their hash
+inline constexpr unsigned database_retries_max =
+    8;  ///< of a group that met another server's in the database
+
 // --- following views ---
 inline constexpr std::size_t follow_batch_entries =
     1'000;  ///< log entries handed to a view at a time

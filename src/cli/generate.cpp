@@ -6,6 +6,7 @@
 
 #include "cli/commands.hpp"
 #include "cli/exit_code.hpp"
+#include "cli/place.hpp"
 #include "cli/progress.hpp"
 #include "generate/region.hpp"
 #include "generate/write.hpp"
@@ -44,10 +45,11 @@ class RecordSink final : public generate::Sink {
     std::int64_t number_ = 0;
 };
 
-Result<int> generate_into_record(const generate::RegionOptions& options,
-                                 const std::string& folder) {
+Result<int> generate_into_record(const generate::RegionOptions& options, const std::string& folder,
+                                 const std::string& database) {
     server::RecordOptions record_options;
     record_options.data_folder = folder;
+    record_options.database = database;
     record_options.bulk = true;
     const server::OpenRecord record = TRY(server::open_record(record_options));
     std::ofstream truth(std::filesystem::path(folder) / "truth.ndjson");
@@ -72,7 +74,7 @@ Result<int> generate_into_record(const generate::RegionOptions& options,
 void add_generate(CLI::App& app, Action& action) {
     struct Arguments {
         generate::RegionOptions options;
-        std::string out, data;
+        std::string out, data, database;
     };
     auto arguments = std::make_shared<Arguments>();
     CLI::App* command = app.add_subcommand(
@@ -84,13 +86,14 @@ void add_generate(CLI::App& app, Action& action) {
     command->add_option("--seed", arguments->options.seed, "seed")->capture_default_str();
     auto* out = command->add_option("--out", arguments->out,
                                     "folder for NDJSON files, one per type, and truth.ndjson");
-    auto* data =
-        command->add_option("--data", arguments->data, "folder of a store to load the region into");
+    auto* data = add_place(*command, arguments->data, arguments->database,
+                           "folder of a store to load the region into");
     out->excludes(data);
     command->callback([arguments, &action] {
         action = [arguments]() -> Result<int> {
             if (!arguments->data.empty())
-                return generate_into_record(arguments->options, arguments->data);
+                return generate_into_record(arguments->options, arguments->data,
+                                            arguments->database);
             if (arguments->out.empty())
                 return fail(Category::incorrect,
                             "tell where to: --out FOLDER for files or --data FOLDER for a store");

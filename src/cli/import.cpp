@@ -7,6 +7,7 @@
 
 #include "cli/commands.hpp"
 #include "cli/exit_code.hpp"
+#include "cli/place.hpp"
 #include "cli/progress.hpp"
 #include "rest/bulk/export.hpp"
 #include "server/application.hpp"
@@ -21,9 +22,8 @@ void add_import(CLI::App& app, Action& action) {
     auto arguments = std::make_shared<Arguments>();
     CLI::App* command = app.add_subcommand(
         "import", "load bundles, NDJSON and XML (also .gz) from files and folders");
-    command
-        ->add_option("--data", arguments->record.data_folder,
-                     "folder of the store; made when it is not there")
+    add_place(*command, arguments->record.data_folder, arguments->record.database,
+              "folder of the store; made when it is not there")
         ->required();
     command->add_option("--rejects", arguments->import.rejects_file,
                         "file for what is rejected and why (default: DATA/import-rejects.ndjson)");
@@ -75,7 +75,7 @@ void add_export(CLI::App& app, Action& action) {
     arguments->record.create = false;
     CLI::App* command =
         app.add_subcommand("export", "write the record as NDJSON files, one consistent state");
-    command->add_option("--data", arguments->record.data_folder, "folder of the store")->required();
+    add_place(*command, arguments->record.data_folder, arguments->record.database)->required();
     command->add_option("--out", arguments->out, "folder for the files; made when it is not there")
         ->required();
     command->add_option("--type", arguments->request.types,

@@ -4,6 +4,7 @@
 
 #include "cli/commands.hpp"
 #include "cli/exit_code.hpp"
+#include "store/open.hpp"
 
 namespace {
 
@@ -55,5 +56,6 @@ int main(int argc, char** argv) {
     const Error& error = result.error();
     std::fprintf(stderr, "meridian: %s%s\n",
                  error.where.empty() ? "" : (error.where + ": ").c_str(), error.message.c_str());
-    return cli::exit_code_of(error.category);
+    // A database that cannot be used is a wrong --store, whatever is wrong with it.
+    return error.where == store::database_option ? cli::usage : cli::exit_code_of(error.category);
 }

@@ -7,6 +7,7 @@
 
 #include "cli/commands.hpp"
 #include "cli/exit_code.hpp"
+#include "cli/place.hpp"
 #include "cli/progress.hpp"
 #include "fhir/body_reader.hpp"
 #include "server/application.hpp"
@@ -126,7 +127,7 @@ void add_reindex(CLI::App& app, Action& action) {
     arguments->record.create = false;
     CLI::App* command = app.add_subcommand(
         "reindex", "extract index rows anew; goes on where it was when interrupted");
-    command->add_option("--data", arguments->record.data_folder, "folder of the store")->required();
+    add_place(*command, arguments->record.data_folder, arguments->record.database)->required();
     command->add_option("--base-url", arguments->record.base_url,
                         "public FHIR base whose references are the record's own (default: the one "
                         "it was last served under)");

@@ -7,6 +7,7 @@
 #include "base/log.hpp"
 #include "cli/commands.hpp"
 #include "cli/exit_code.hpp"
+#include "cli/place.hpp"
 #include "server/application.hpp"
 
 namespace meridian::cli {
@@ -61,9 +62,8 @@ void add_serve(CLI::App& app, Action& action) {
     };
     auto arguments = std::make_shared<Arguments>();
     CLI::App* command = app.add_subcommand("serve", "serve the record over HTTP");
-    command
-        ->add_option("--data", arguments->options.data_folder,
-                     "folder of the store; made when it is not there")
+    add_place(*command, arguments->options.data_folder, arguments->options.database,
+              "folder of the store; made when it is not there")
         ->required();
     command
         ->add_option("--listen", arguments->listen,

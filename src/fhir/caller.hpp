@@ -97,6 +97,14 @@ class FollowingView {
  public:
     virtual ~FollowingView() = default;
     virtual std::string_view name() const = 0;
+    /// Called before the first entries, and again whenever this server takes the view over from
+    /// another: what it keeps in memory is to be as it was before the entry at `next`.
+    virtual Result<void> begin(store::Snapshot& snapshot, store::Position next) {
+        (void)snapshot, (void)next;
+        return {};
+    }
+    /// Another server follows the view now.
+    virtual void end() {}
     /// Handles entries in order. The cursor moves behind the last of them when this succeeds; on an
     /// error it is tried again.
     virtual Result<void> follow(store::Snapshot& snapshot,

@@ -85,6 +85,14 @@ bool Followers::advance(Follower& follower) {
         follower.failures = 0;
         return *more;
     }
+    // Another server may have moved it on since.
+    follower.has_cursor = false;
+    if (more.error().category == Category::busy) {
+        if (std::exchange(follower.has_begun, false)) follower.view->end();
+        follower.not_before = std::chrono::steady_clock::now() +
+                              std::chrono::milliseconds(limits::follow_pause_milliseconds);
+        return false;
+    }
     ++follower.failures;
     const unsigned exponent = std::min(follower.failures, 8u);
     follower.not_before =
@@ -98,6 +106,13 @@ Result<bool> Followers::follow_batch(Follower& follower) {
     store::Position next = follower.next;
     if (!follower.has_cursor) next = TRY(store_.cursor(follower.view->name()));
     auto snapshot = TRY(store_.snapshot());
+    // Where the cursor was moved by somebody else, what the view remembers is out of date.
+    if (!follower.has_begun || next != follower.next) {
+        TRY(follower.view->begin(*snapshot, next));
+        const std::lock_guard lock(mutex_);
+        follower.has_begun = true;
+        follower.next = next;
+    }
     const auto entries = TRY(snapshot->log(next, limits::follow_batch_entries));
     if (!entries.empty()) {
         TRY(follower.view->follow(*snapshot, entries));

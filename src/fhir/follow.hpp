@@ -34,6 +34,7 @@ class Followers {
         std::shared_ptr<FollowingView> view;
         store::Position next = 0;
         bool has_cursor = false;
+        bool has_begun = false;
         unsigned failures = 0;
         std::chrono::steady_clock::time_point not_before{};
     };

@@ -88,6 +88,7 @@ Result<OpenRecord> open_record(const RecordOptions& options) {
     OpenRecord record;
     store::OpenOptions open;
     open.folder = options.data_folder;
+    open.database = options.database;
     open.create = options.create;
     open.bulk = options.bulk;
     if (options.bulk) {
@@ -168,6 +169,7 @@ Result<std::unique_ptr<Application>> Application::start(const ApplicationOptions
     auto parts = std::make_unique<Parts>();
     store::OpenOptions open;
     open.folder = options.data_folder;
+    open.database = options.database;
     open.cache_bytes = options.cache_megabytes << 20;
     parts->store = TRY(store::open(open));
     fhir::Repository::Options repository;

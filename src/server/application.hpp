@@ -18,6 +18,7 @@ inline constexpr unsigned default_workers = 320;
 
 struct ApplicationOptions {
     std::string data_folder;
+    std::string database{};  ///< postgres://… when the record does not lie in the folder
     std::string address = "127.0.0.1";
     std::uint16_t port = 8080;  ///< 0 = any free one
     unsigned workers = default_workers;
@@ -60,6 +61,7 @@ struct OpenRecord {
 };
 struct RecordOptions {
     std::string data_folder;
+    std::string database{};  ///< postgres://… when the record does not lie in the folder
     bool create = true;
     bool bulk = false;
     bool validate = true;

@@ -11,8 +11,13 @@
 
 namespace meridian::store {
 
+/// Where the errors of a database that cannot be opened say that the fault lies.
+inline constexpr const char* database_option = "--store";
+
 struct OpenOptions {
-    std::string folder;      ///< holds record.db, blobs/ and the lock file
+    std::string folder;  ///< holds record.db, blobs/ and the lock file
+    /// postgres://… when the record lies in a PostgreSQL database; the folder keeps the blobs then.
+    std::string database{};
     bool create = true;      ///< make the folder and an empty store when there is none
     bool read_only = false;  ///< beside a server that writes; commit answers `unavailable`
     bool bulk = false;       ///< for loads: longer write-ahead log, fewer checkpoints
@@ -24,13 +29,15 @@ struct OpenOptions {
     std::shared_ptr<FileFaults> faults{};   ///< tests only
 };
 
-/// Opens the embedded store in a folder, or makes one. An older schema is migrated forward first.
+/// Opens the store in a folder or a database, or makes one. An older schema is migrated forward
+/// first.
 ///
 /// Errors: `unavailable` when another process has it open for writing or the disk fails;
 /// `not_found` when there is no store and `create` is false; `unsupported` for a schema newer than
 /// this program; `fault` for a damaged file. Blocking: file I/O; after a crash as long as the
-/// recovery of the write-ahead log takes. The store must outlive its snapshots. Destroying it waits
-/// for all queued commits.
+/// recovery of the write-ahead log takes. What is wrong with a database says so at
+/// `database_option`, whatever its category. The store must outlive its snapshots. Destroying it
+/// waits for all queued commits.
 Result<std::unique_ptr<Store>> open(OpenOptions options);
 
 }  // namespace meridian::store

@@ -194,6 +194,8 @@ class Store {
                                  Rows rows) = 0;
 
     /// Cursor of a following view: the next position to read, saved with what the view wrote.
+    /// Where several servers share a store, one at a time follows a view: the others' calls answer
+    /// `busy`, until that one has been silent for ten seconds.
     virtual Result<Position> cursor(std::string_view view) = 0;
     virtual Result<void> save_cursor(std::string_view view, Position next) = 0;
     /// Small durable settings of the server itself (never patient data).

@@ -7,7 +7,7 @@
 #include "base/testing.hpp"
 #include "store/codec.hpp"
 #include "store/maintain.hpp"
-#include "store/open.hpp"
+#include "store/testing.hpp"
 
 namespace meridian::store {
 
@@ -18,7 +18,7 @@ inline std::unique_ptr<Store> must_open(const std::string& folder) {
     OpenOptions options;
     options.folder = folder;
     options.cache_bytes = 16 << 20;
-    return must(open(options));
+    return must(open_for_test(options));
 }
 
 inline std::string plain_json(const std::string& type, const std::string& id,
@@ -63,6 +63,7 @@ inline BodyReader test_reader() {
 }
 
 inline void expect_clean(const std::string& folder) {
+    if (postgres::tests_use_postgres()) return;
     const CheckReport report = must(check(folder, test_reader()));
     EXPECT_EQ(report.problems, 0) << report.first_problem;
 }

@@ -8,7 +8,7 @@
 #include "fhir/search/extract.hpp"
 #include "fhir/search/run.hpp"
 #include "fhir/search/test_support.hpp"
-#include "store/open.hpp"
+#include "store/testing.hpp"
 
 /// For tests of search: whole searches on the embedded store in a folder of its own.
 namespace meridian::fhir::search::testing {
@@ -52,7 +52,7 @@ class StoreFixture : public ::testing::Test {
     void SetUp() override {
         folder_ = std::filesystem::temp_directory_path() /
                   fmt::format("meridian_search_{}_{}", getpid(), counter_++);
-        auto opened = store::open({.folder = folder_.string()});
+        auto opened = store::open_for_test({.folder = folder_.string()});
         ASSERT_TRUE(opened.has_value()) << opened.error().message;
         store_ = *std::move(opened);
         parameters_ = Parameters::make(definitions(), store_->names());

@@ -8,7 +8,7 @@
 #include "base/json.hpp"
 #include "base/limits.hpp"
 #include "base/testing.hpp"
-#include "store/open.hpp"
+#include "store/testing.hpp"
 
 namespace meridian::fhir::terminology {
 namespace {
@@ -43,7 +43,7 @@ class ClosuresTest : public ::testing::Test {
         store::OpenOptions options;
         options.folder = folder_.path();
         options.cache_bytes = 16 << 20;
-        store_ = *store::open(options);
+        store_ = *store::open_for_test(options);
     }
     meridian::testing::Folder folder_;
     std::unique_ptr<store::Store> store_;

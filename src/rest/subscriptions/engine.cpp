@@ -22,6 +22,10 @@ class View final : public fhir::FollowingView {
                         std::span<const store::LogEntry> entries) override {
         return engine_->follow(snapshot, entries);
     }
+    Result<void> begin(store::Snapshot& snapshot, store::Position next) override {
+        return engine_->begin(snapshot, next);
+    }
+    void end() override { engine_->end(); }
 
  private:
     std::shared_ptr<Engine> engine_;
@@ -54,7 +58,6 @@ Engine::~Engine() {
 
 Result<void> Engine::start(std::string base_url) {
     base_url_ = std::move(base_url);
-    TRY(load());
     for (unsigned i = 0; i < std::max(1u, options_.delivery_threads); ++i)
         threads_.emplace_back([this] { deliver_all(); });
     return {};
@@ -74,17 +77,16 @@ void Engine::stop() {
 
 /// The subscriptions as they were where the log was left: what happened to them since, the log
 /// tells again.
-Result<void> Engine::load() {
-    const store::Position cursor = TRY(repository_.store().cursor(view_name));
-    auto snapshot = TRY(repository_.store().snapshot());
+Result<void> Engine::begin(store::Snapshot& snapshot, store::Position next) {
+    end();
     const store::Name type = repository_.parameters()->type_name("Subscription");
     store::Rid after = 0;
     while (true) {
-        const auto page = TRY(snapshot->walk(type, cursor - 1, after, limits::page_size_max));
+        const auto page = TRY(snapshot.walk(type, next - 1, after, limits::page_size_max));
         if (page.empty()) return {};
         for (const store::Stored& stored : page) {
             after = stored.rid;
-            TRY(apply(*snapshot, stored));
+            TRY(apply(snapshot, stored));
         }
     }
 }
@@ -107,6 +109,11 @@ Result<fhir::Caller> Engine::owner_of(store::Snapshot& snapshot, const store::St
         break;
     }
     return owner;
+}
+
+void Engine::end() {
+    const std::lock_guard lock(mutex_);
+    while (!subscriptions_.empty()) forget(std::string(subscriptions_.begin()->first));
 }
 
 Result<void> Engine::apply(store::Snapshot& snapshot, const store::Stored& stored) {
@@ -142,11 +149,11 @@ Result<void> Engine::apply(store::Snapshot& snapshot, const store::Stored& store
         made->delivered = made->numbers.last_number();
     if (const auto kept = TRY(repository_.store().setting(delivered_key(stored.id))))
         std::from_chars(kept->data(), kept->data() + kept->size(), made->delivered);
-    install(std::move(made));
+    install(made);
     return {};
 }
 
-void Engine::install(SubscriptionPointer made) {
+void Engine::install(const SubscriptionPointer& made) {
     const std::lock_guard lock(mutex_);
     const auto known = subscriptions_.find(made->id);
     if (known != subscriptions_.end()) {

@@ -67,6 +67,12 @@ class Engine {
     /// Errors: the store's.
     Result<void> apply(store::Snapshot& snapshot, const store::Stored& stored);
 
+    /// Takes the subscriptions as they were before the log entry at `next`, in the place of all
+    /// that it knows. Errors: the store's.
+    Result<void> begin(store::Snapshot& snapshot, store::Position next);
+    /// Another server looks after the subscriptions now.
+    void end();
+
     // --- follow.cpp ---
     Result<void> follow(store::Snapshot& snapshot, std::span<const store::LogEntry> entries);
 
@@ -110,9 +116,8 @@ class Engine {
     net::WebSocketHandler websocket_handler{};
 
  private:
-    Result<void> load();
     /// Puts a subscription in the place of its older version, if there is one.
-    void install(SubscriptionPointer made);
+    void install(const SubscriptionPointer& made);
     Result<fhir::Caller> owner_of(store::Snapshot& snapshot, const store::Stored& stored);
     void forget(const std::string& id);                                ///< needs the lock
     void schedule(Subscription& subscription, Clock::time_point due);  ///< needs the lock

@@ -7,7 +7,7 @@
 
 #include "base/testing.hpp"
 #include "fhir/repository.hpp"
-#include "store/open.hpp"
+#include "store/testing.hpp"
 
 namespace meridian::rest::subscriptions::testing {
 
@@ -18,7 +18,7 @@ inline std::unique_ptr<store::Store> must_open(const std::string& folder) {
     store::OpenOptions options;
     options.folder = folder;
     options.cache_bytes = 16 << 20;
-    return must(store::open(options));
+    return must(store::open_for_test(options));
 }
 
 /// Writes a resource under its own id.

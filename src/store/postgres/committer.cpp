@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "store/postgres/committer.hpp"
+
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "base/limits.hpp"
+#include "base/log.hpp"
+
+namespace meridian::store::postgres {
+
+namespace {
+
+/// How long an idle server leaves the sequencer's office unwatched.
+constexpr std::chrono::milliseconds tend_pause{500};
+/// Notices may be lost with a connection: so often it is looked without one.
+constexpr std::chrono::milliseconds look_pause{1'000};
+constexpr std::chrono::milliseconds reconnect_pause{300};
+
+void wake(int descriptor) {
+    const std::uint64_t one = 1;
+    if (::write(descriptor, &one, sizeof one) < 0) {
+        // The counter is full: then it is awake already.
+    }
+}
+
+void set_positions(const Group& group, Position base, Instant at) {
+    for (const auto& task : group) {
+        if (!task->outcome || task->outcome->written.empty()) continue;
+        task->outcome->position += base;
+        task->outcome->at = at;
+        for (auto& written : task->outcome->written) {
+            if (written.position >= 0) written.position += base;
+        }
+    }
+}
+
+}  // namespace
+
+Committer::Committer(std::unique_ptr<Writer> writer, Connection::Options listening,
+                     std::int64_t server)
+    : writer_(std::move(writer)),
+      listening_(std::move(listening)),
+      server_(server),
+      wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
+    listening_thread_ = std::thread([this] { listen(); });
+    writing_thread_ = std::thread([this] { write(); });
+}
+
+Committer::~Committer() {
+    queue_.stop();
+    writing_thread_.join();
+    stopping_ = true;
+    wake(wake_);
+    listening_thread_.join();
+    ::close(wake_);
+}
+
+void Committer::run_later(std::function<Result<void>(Writer&)> job,
+                          std::vector<Identity> mentions) {
+    queue_.run_later([this, job = std::move(job)] { return job(*writer_); }, std::move(mentions));
+}
+
+void Committer::on_commit(std::function<void(Position)> listener) {
+    const std::lock_guard lock(listener_mutex_);
+    listener_ = std::move(listener);
+}
+
+void Committer::announce(Position last) {
+    const std::lock_guard lock(listener_mutex_);
+    if (last <= announced_) return;
+    announced_ = last;
+    listener_(last);
+}
+
+// --- the writing thread ---
+
+void Committer::write() {
+    queue_.serve_from_this_thread();
+    auto tended = std::chrono::steady_clock::time_point{};
+    for (;;) {
+        const auto time = std::chrono::steady_clock::now();
+        const bool is_due = time - tended >= tend_pause;
+        auto group = queue_.gather_within(is_due ? std::chrono::milliseconds(0) : tend_pause);
+        if (group && group->empty()) break;
+        if (group) {
+            const Writer::Written written = writer_->write_group(*group);
+            hand_on(std::move(*group), written);
+        }
+        // Nobody waits for a group of his own here, so also when a nudge has ended the wait.
+        if (!group || is_due) {
+            tended = std::chrono::steady_clock::now();
+            settle_doubts();
+            // What fails here fails again in the next group, which says so.
+            if (const auto last = writer_->tend(); last && *last >= 0) {
+                announce(*last);
+                wake(wake_);
+            }
+        }
+    }
+    while (!doubts_.empty()) {
+        settle_doubts();
+        if (!doubts_.empty()) std::this_thread::sleep_for(reconnect_pause);
+    }
+    if (const auto last = writer_->tend(); last && *last >= 0) announce(*last);
+}
+
+void Committer::hand_on(Group group, const Writer::Written& written) {
+    const auto time = std::chrono::steady_clock::now();
+    if (!written.doubt.empty()) {
+        log::warning("a connection was lost during a commit; what became of it is asked", {});
+        doubts_.push_back({std::move(group), written, time});
+        return;
+    }
+    if (written.batch != 0 && !written.has_positions) {
+        const std::lock_guard lock(waiting_mutex_);
+        waiting_[written.batch] = {std::move(group), time};
+        wake(wake_);
+        return;
+    }
+    CommitQueue::answer(group);
+    if (written.last >= 0) announce(written.last);
+}
+
+void Committer::settle_doubts() {
+    for (Doubt& doubt : std::exchange(doubts_, {})) {
+        const auto committed = writer_->was_committed(doubt.written);
+        const bool is_known = committed && *committed;
+        const auto waited = std::chrono::steady_clock::now() - doubt.since;
+        if (is_known && **committed) {
+            doubt.written.doubt.clear();
+            hand_on(std::move(doubt.group), doubt.written);
+            continue;
+        }
+        if (!is_known && waited < std::chrono::seconds(limits::database_silence_seconds)) {
+            doubts_.push_back(std::move(doubt));
+            continue;
+        }
+        const Error error{
+            Category::unavailable,
+            is_known ? "the database went away before this was written; write it again"
+                     : "the database went away during this commit, and whether it was written is "
+                       "not known; read before you write it again"};
+        for (const auto& task : doubt.group) {
+            if (task->outcome) task->outcome = std::unexpected(error);
+        }
+        CommitQueue::answer(doubt.group);
+    }
+}
+
+// --- the listening thread ---
+
+void Committer::listen() {
+    std::unique_ptr<Connection> connection;
+    while (!stopping_ || has_waiting()) {
+        if (!connection || connection->lost()) {
+            connection.reset();
+            auto opened = Connection::open(listening_);
+            if (opened && (*opened)->execute("LISTEN meridian")) connection = std::move(*opened);
+        }
+        if (!connection) {
+            answer_all_waiting({Category::unavailable,
+                                "this was written, but the database is away and its position in "
+                                "the log is not known yet; read it later"});
+            if (!stopping_) std::this_thread::sleep_for(reconnect_pause);
+            continue;
+        }
+        if (!listen_on(*connection)) connection.reset();
+    }
+}
+
+Result<void> Committer::listen_on(Connection& connection) {
+    const auto told = TRY(connection.wait_for_notices(look_pause, wake_));
+    std::uint64_t count = 0;
+    const bool was_woken = ::read(wake_, &count, sizeof count) > 0;
+    const std::string own = std::to_string(server_);
+    const bool others_wrote =
+        std::any_of(told.begin(), told.end(), [&](const std::string& by) { return by != own; });
+    // Entries of other servers wait for this one to give them their places.
+    if (others_wrote && writer_->is_sequencer()) queue_.nudge();
+    if (was_woken || !told.empty() || has_waiting()) TRY(answer_waiting(connection));
+    TRY(beat(connection));
+    // Its own groups a server announces itself.
+    if (others_wrote || told.empty())
+        announce(TRY(connection.integer("SELECT max(position) FROM meridian.log", -1)));
+    return {};
+}
+
+Result<void> Committer::beat(Connection& connection) {
+    const auto time = std::chrono::steady_clock::now();
+    if (time - beaten_ < look_pause) return {};
+    beaten_ = time;
+    TRY(connection.ask("UPDATE meridian.cursor SET beat = clock_timestamp() WHERE owner = $1",
+                       std::move(Parameters().integer(server_))));
+    return {};
+}
+
+bool Committer::has_waiting() {
+    const std::lock_guard lock(waiting_mutex_);
+    return !waiting_.empty();
+}
+
+Result<void> Committer::answer_waiting(Connection& connection) {
+    std::vector<std::int64_t> batches;
+    {
+        const std::lock_guard lock(waiting_mutex_);
+        for (const auto& [batch, waiting] : waiting_) batches.push_back(batch);
+    }
+    if (batches.empty()) return {};
+    const Answer placed = TRY(connection.ask(
+        "SELECT id, base, at FROM meridian.batch WHERE id = ANY($1::bigint[]) AND base IS NOT NULL",
+        std::move(Parameters().integers(batches))));
+    for (int row = 0; row < placed.size(); ++row) {
+        Group group;
+        {
+            const std::lock_guard lock(waiting_mutex_);
+            group = std::move(waiting_.extract(placed.integer(row, 0)).mapped().group);
+        }
+        set_positions(group, placed.integer(row, 1), Instant{placed.integer(row, 2)});
+        CommitQueue::answer(group);
+    }
+    return {};
+}
+
+void Committer::answer_all_waiting(const Error& error) {
+    std::unordered_map<std::int64_t, Waiting> waiting;
+    const auto too_long = std::chrono::seconds(limits::database_silence_seconds);
+    {
+        const std::lock_guard lock(waiting_mutex_);
+        for (auto each = waiting_.begin(); each != waiting_.end();) {
+            const auto next = std::next(each);
+            if (stopping_ || std::chrono::steady_clock::now() - each->second.since > too_long)
+                waiting.insert(waiting_.extract(each));
+            each = next;
+        }
+    }
+    for (auto& [batch, each] : waiting) {
+        for (const auto& task : each.group) {
+            if (task->outcome) task->outcome = std::unexpected(error);
+        }
+        CommitQueue::answer(each.group);
+    }
+}
+
+}  // namespace meridian::store::postgres

@@ -1,0 +1,350 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "store/postgres/connection.hpp"
+
+#include <libpq-fe.h>
+#include <poll.h>
+
+#include <bit>
+
+#include "base/limits.hpp"
+
+namespace meridian::store::postgres {
+
+// --- rows ---
+
+Answer::~Answer() {
+    PQclear(result_);
+}
+int Answer::size() const {
+    return result_ == nullptr ? 0 : PQntuples(result_);
+}
+bool Answer::is_null(int row, int column) const {
+    return PQgetisnull(result_, row, column) != 0;
+}
+std::int64_t Answer::integer(int row, int column) const {
+    const auto* bytes = reinterpret_cast<const unsigned char*>(PQgetvalue(result_, row, column));
+    const int length = PQgetlength(result_, row, column);
+    if (length == 0) return 0;
+    // Big-endian two's complement of one, two, four or eight bytes.
+    std::uint64_t value = (bytes[0] & 0x80) != 0 && length > 1 ? ~std::uint64_t{0} : 0;
+    for (int i = 0; i < length; ++i) value = value << 8 | bytes[i];
+    return static_cast<std::int64_t>(value);
+}
+double Answer::real(int row, int column) const {
+    return std::bit_cast<double>(integer(row, column));
+}
+std::string_view Answer::bytes(int row, int column) const {
+    return {PQgetvalue(result_, row, column),
+            static_cast<std::size_t>(PQgetlength(result_, row, column))};
+}
+std::int64_t Answer::changed() const {
+    const std::string_view count = PQcmdTuples(result_);
+    std::int64_t value = 0;
+    std::from_chars(count.data(), count.data() + count.size(), value);
+    return value;
+}
+
+// --- errors ---
+
+namespace {
+
+std::string first_line(const char* message) {
+    const std::string_view text = message == nullptr ? "" : message;
+    return std::string(text.substr(0, text.find('\n')));
+}
+
+Category category_of(std::string_view state) {
+    if (state.empty() || state.starts_with("08") || state.starts_with("57"))
+        return Category::unavailable;
+    if (state == "53100") return Category::storage_full;
+    if (state.starts_with("53")) return Category::unavailable;  // connections, memory
+    if (state == "40001" || state == "40P01" || state == "23505") return Category::busy;
+    if (state == "42501" || state.starts_with("28")) return Category::forbidden;
+    if (state == "3D000") return Category::not_found;
+    // A standby, or a primary that has become one: writes go elsewhere.
+    if (state == "25006") return Category::unavailable;
+    return Category::fault;
+}
+
+bool may_be_told(std::string_view state) {
+    return state.empty() || state.starts_with("08") || state.starts_with("28") ||
+           state.starts_with("3D") || state.starts_with("53") || state.starts_with("57");
+}
+
+}  // namespace
+
+std::unexpected<Error> Connection::failure(pg_result* result) {
+    const char* state = result == nullptr ? nullptr : PQresultErrorField(result, PG_DIAG_SQLSTATE);
+    last_state_ = state == nullptr ? "" : state;
+    if (PQstatus(handle_) == CONNECTION_BAD) lose();
+    const Category category = category_of(last_state_);
+    std::string message;
+    if (may_be_told(last_state_)) {
+        const char* primary =
+            result == nullptr ? nullptr : PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
+        message = fmt::format("the database says: {}",
+                              first_line(primary != nullptr ? primary : PQerrorMessage(handle_)));
+    } else if (category == Category::forbidden) {
+        message = "the database role lacks a right that this needs (SQLSTATE 42501)";
+    } else {
+        message = fmt::format("the database refused a statement (SQLSTATE {})", last_state_);
+    }
+    PQclear(result);
+    return fail(category, std::move(message));
+}
+
+std::unexpected<Error> Connection::silence() {
+    lose();
+    last_state_.clear();
+    return fail(Category::unavailable, fmt::format("the database has said nothing for {} seconds",
+                                                   limits::database_silence_seconds));
+}
+
+void Connection::lose() {
+    lost_ = true;
+}
+
+// --- opening ---
+
+Result<std::unique_ptr<Connection>> Connection::open(const Options& options) {
+    char* complaint = nullptr;
+    PQconninfoOption* parsed = PQconninfoParse(options.url.c_str(), &complaint);
+    if (parsed == nullptr) {
+        const std::string reason = first_line(complaint);
+        PQfreemem(complaint);
+        return fail(Category::incorrect,
+                    fmt::format("the database's URL is not understood ({}); expected "
+                                "postgres://user@host:port/database",
+                                reason));
+    }
+    PQconninfoFree(parsed);
+    const std::string patience = std::to_string(limits::database_connect_seconds);
+    const std::string silence = std::to_string(limits::database_silence_seconds * 1'000);
+    // What stands in the URL wins over what stands before it.
+    const char* const keys[] = {"connect_timeout",
+                                "fallback_application_name",
+                                "tcp_user_timeout",
+                                "keepalives_idle",
+                                "keepalives_interval",
+                                "keepalives_count",
+                                "client_encoding",
+                                "dbname",
+                                nullptr};
+    const char* const values[] = {patience.c_str(),
+                                  options.application_name.c_str(),
+                                  silence.c_str(),
+                                  "5",
+                                  "2",
+                                  "3",
+                                  "UTF8",
+                                  options.url.c_str(),
+                                  nullptr};
+    std::unique_ptr<Connection> connection(
+        new Connection(PQconnectdbParams(keys, values, /*expand_dbname=*/1)));
+    if (PQstatus(connection->handle_) != CONNECTION_OK) {
+        const std::string reason = first_line(PQerrorMessage(connection->handle_));
+        // libpq gives no SQLSTATE for a failed connection, only the server's words.
+        Category category = Category::unavailable;
+        if (reason.find("authentication failed") != std::string::npos ||
+            reason.find("no password supplied") != std::string::npos ||
+            reason.find("does not exist") != std::string::npos ||
+            reason.find("permission denied") != std::string::npos)
+            category = Category::forbidden;
+        return fail(category, fmt::format("the database cannot be reached: {}", reason));
+    }
+    PQsetNoticeProcessor(connection->handle_, [](void*, const char*) {}, nullptr);
+    if (!options.setup.empty()) TRY(connection->execute(options.setup));
+    return connection;
+}
+
+Connection::~Connection() {
+    PQfinish(handle_);
+}
+
+int Connection::process() const {
+    return PQbackendPID(handle_);
+}
+
+// --- answers ---
+
+Result<pg_result*> Connection::next_answer() {
+    const auto give_up_at =
+        std::chrono::steady_clock::now() + std::chrono::seconds(limits::database_silence_seconds);
+    while (PQisBusy(handle_) != 0) {
+        const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(
+            give_up_at - std::chrono::steady_clock::now());
+        pollfd ready{PQsocket(handle_), POLLIN, 0};
+        const int count = left.count() <= 0 ? 0 : poll(&ready, 1, static_cast<int>(left.count()));
+        if (count == 0) return silence();
+        if (count < 0 && errno == EINTR) continue;
+        if (PQconsumeInput(handle_) == 0) return failure(nullptr);
+    }
+    return PQgetResult(handle_);
+}
+
+Result<Answer> Connection::single_answer() {
+    Answer rows;
+    std::optional<Error> error;
+    for (;;) {
+        pg_result* answer = TRY(next_answer());
+        if (answer == nullptr) break;
+        switch (PQresultStatus(answer)) {
+            case PGRES_TUPLES_OK:
+            case PGRES_COMMAND_OK:
+                rows = Answer(answer);
+                break;
+            default:
+                error = failure(answer).error();
+                if (lost_) return std::unexpected(*error);
+        }
+    }
+    if (error) return std::unexpected(*error);
+    return rows;
+}
+
+Result<Answer> Connection::ask(std::string_view sql, Parameters parameters) {
+    send(sql, std::move(parameters));
+    auto answers = TRY(flush());
+    return std::move(answers.back());
+}
+
+Result<Answer> Connection::ask_once(const std::string& sql, Parameters parameters) {
+    if (lost_) return fail(Category::unavailable, "the connection to the database is lost");
+    if (PQsendQueryParams(handle_, sql.c_str(), parameters.size(), parameters.types(),
+                          parameters.values(), parameters.lengths(), parameters.formats(),
+                          /*resultFormat=*/1) == 0)
+        return failure(nullptr);
+    return single_answer();
+}
+
+Result<std::int64_t> Connection::integer(std::string_view sql, std::int64_t otherwise,
+                                         Parameters parameters) {
+    const Answer rows = TRY(ask(sql, std::move(parameters)));
+    return rows.empty() || rows.is_null(0, 0) ? otherwise : rows.integer(0, 0);
+}
+
+Result<void> Connection::execute(const std::string& script) {
+    if (lost_) return fail(Category::unavailable, "the connection to the database is lost");
+    if (PQsendQuery(handle_, script.c_str()) == 0) return failure(nullptr);
+    TRY(single_answer());
+    return {};
+}
+
+// --- pipelines ---
+
+void Connection::forget_oldest() {
+    const auto oldest = std::min_element(
+        prepared_.begin(), prepared_.end(),
+        [](const auto& a, const auto& b) { return a.second.used_at < b.second.used_at; });
+    // DEALLOCATE is a statement like any other and may stand in a pipeline.
+    const std::string sql = "DEALLOCATE " + oldest->second.name;
+    if (PQsendQueryParams(handle_, sql.c_str(), 0, nullptr, nullptr, nullptr, nullptr, 1) == 0)
+        send_failed_ = true;
+    queued_.push_back({.prepares = true});
+    prepared_.erase(oldest);
+}
+
+std::string Connection::prepare_in_pipeline(std::string_view sql, const Parameters& parameters) {
+    const auto known = prepared_.find(sql);
+    if (known != prepared_.end()) {
+        known->second.used_at = ++uses_;
+        return known->second.name;
+    }
+    if (prepared_.size() >= limits::statement_cache_max) forget_oldest();
+    Prepared made{.name = fmt::format("s{}", ++names_), .used_at = ++uses_};
+    const std::string text(sql);
+    if (PQsendPrepare(handle_, made.name.c_str(), text.c_str(), parameters.size(),
+                      parameters.types()) == 0)
+        send_failed_ = true;
+    queued_.push_back({.prepares = true, .sql = text});
+    return prepared_.emplace(text, std::move(made)).first->second.name;
+}
+
+void Connection::send(std::string_view sql, Parameters parameters) {
+    if (lost_ || send_failed_) return;
+    if (!in_pipeline_) {
+        if (PQenterPipelineMode(handle_) == 0) {
+            send_failed_ = true;
+            return;
+        }
+        in_pipeline_ = true;
+    }
+    const std::string name = prepare_in_pipeline(sql, parameters);
+    if (PQsendQueryPrepared(handle_, name.c_str(), parameters.size(), parameters.values(),
+                            parameters.lengths(), parameters.formats(), /*resultFormat=*/1) == 0)
+        send_failed_ = true;
+    queued_.push_back({.prepares = false});
+}
+
+Result<std::vector<Answer>> Connection::flush() {
+    if (lost_) return fail(Category::unavailable, "the connection to the database is lost");
+    const auto queued = std::exchange(queued_, {});
+    if (std::exchange(send_failed_, false) || PQpipelineSync(handle_) == 0) {
+        auto error = failure(nullptr);
+        lose();
+        return error;
+    }
+    std::vector<Answer> answers;
+    std::optional<Error> error;
+    for (const Queued& statement : queued) {
+        for (;;) {
+            pg_result* answer = TRY(next_answer());
+            if (answer == nullptr) break;  // the end of this statement
+            switch (PQresultStatus(answer)) {
+                case PGRES_TUPLES_OK:
+                case PGRES_COMMAND_OK:
+                    if (statement.prepares) {
+                        PQclear(answer);
+                    } else {
+                        answers.emplace_back(answer);
+                    }
+                    break;
+                case PGRES_PIPELINE_ABORTED:
+                    // Not run; one that was to be prepared is not.
+                    PQclear(answer);
+                    if (!statement.sql.empty()) prepared_.erase(statement.sql);
+                    break;
+                default:
+                    if (!statement.sql.empty()) prepared_.erase(statement.sql);
+                    error = failure(answer).error();
+                    if (lost_) return std::unexpected(*error);
+            }
+        }
+    }
+    pg_result* const end = TRY(next_answer());  // of PQpipelineSync
+    PQclear(end);
+    in_pipeline_ = false;
+    if (PQexitPipelineMode(handle_) == 0) lose();
+    if (error) return std::unexpected(*error);
+    return answers;
+}
+
+bool Connection::in_transaction() const {
+    const PGTransactionStatusType status = PQtransactionStatus(handle_);
+    return status == PQTRANS_INTRANS || status == PQTRANS_INERROR || status == PQTRANS_ACTIVE;
+}
+
+void Connection::roll_back() {
+    if (lost_ || !in_transaction()) return;
+    if (!execute("ROLLBACK")) lose();
+}
+
+Result<std::vector<std::string>> Connection::wait_for_notices(std::chrono::milliseconds patience,
+                                                              int wake_descriptor) {
+    std::vector<std::string> told;
+    const auto take = [&] {
+        while (PGnotify* notice = PQnotifies(handle_)) {
+            told.emplace_back(notice->extra);
+            PQfreemem(notice);
+        }
+    };
+    take();
+    if (!told.empty()) return told;
+    pollfd ready[] = {{PQsocket(handle_), POLLIN, 0}, {wake_descriptor, POLLIN, 0}};
+    const int count = poll(ready, 2, static_cast<int>(patience.count()));
+    if (count > 0 && ready[0].revents != 0 && PQconsumeInput(handle_) == 0) return failure(nullptr);
+    take();
+    return told;
+}
+
+}  // namespace meridian::store::postgres

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <unordered_map>
+#include <vector>
+
+#include "base/result.hpp"
+#include "store/postgres/connection.hpp"
+#include "store/rows.hpp"
+
+namespace meridian::store::postgres {
+
+struct IdentityHash {
+    std::size_t operator()(const Identity& identity) const {
+        return std::hash<std::string_view>{}(identity.id) ^
+               (static_cast<std::size_t>(identity.type) * 0x9e3779b97f4a7c15u);
+    }
+};
+
+/// Identities → rids on the committer's connection, with a bounded memory of what was used lately.
+/// A rid, once given, stays for ever, so identities are written in a transaction of their own
+/// before the group that mentions them: what that group locks, it locks for a shorter time, and a
+/// group that fails leaves no more behind than an identity that nobody has written. Belongs to the
+/// committer's thread.
+class Directory {
+ public:
+    explicit Directory(std::size_t remembered_max) : remembered_max_(remembered_max) {}
+
+    /// Asks that `identity` be known after the next prefetch.
+    void want(const Identity& identity);
+    /// Says that this server has just made the id: it gets a rid without a look-up, and stands in
+    /// `added` until the group is written.
+    void want_new(const Identity& identity);
+    /// Looks up all that is wanted and gives rids to the rest: one statement. Errors: as
+    /// Connection; no transaction may be open.
+    Result<void> prefetch(Connection& connection);
+    /// The rid of an identity that was wanted before the last prefetch.
+    Rid rid_of(const Identity& identity) const { return known_.at(identity); }
+
+    /// Queues the writing of the identities of want_new into the open transaction.
+    void send_added(Connection& connection);
+    /// The group is over: its new identities stay when it was committed, else they are looked up
+    /// the next time.
+    void finish(bool committed);
+
+ private:
+    Result<void> look_up(Connection& connection);
+    Result<void> reserve(Connection& connection, std::size_t count);
+    Rid next_rid();
+
+    std::size_t remembered_max_;
+    std::unordered_map<Identity, Rid, IdentityHash> known_;
+    std::vector<Identity> wanted_;
+    std::vector<Identity> added_;
+    /// Rids that this server may give: blocks of the sequence rid_block.
+    std::vector<std::pair<Rid, Rid>> blocks_;  ///< [first, below)
+};
+
+}  // namespace meridian::store::postgres

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "store/postgres/pool.hpp"
+
+#include "base/limits.hpp"
+
+namespace meridian::store::postgres {
+
+Result<Pool::Loan> Pool::take() {
+    {
+        std::unique_lock lock(mutex_);
+        const std::chrono::seconds patience(limits::database_connection_wait_seconds);
+        if (!given_back_.wait_for(lock, patience,
+                                  [this] { return in_use_ < limits::database_connections_max; })) {
+            return fail(Category::unavailable,
+                        "all connections to the database are in use "
+                        "(limits::database_connections_max); try again in a second");
+        }
+        ++in_use_;
+        if (!idle_.empty()) {
+            auto connection = std::move(idle_.back());
+            idle_.pop_back();
+            return Loan(this, std::move(connection));
+        }
+    }
+    auto connection = Connection::open(options_);
+    if (!connection) {
+        const std::lock_guard lock(mutex_);
+        --in_use_;
+        given_back_.notify_one();
+        return std::unexpected(connection.error());
+    }
+    return Loan(this, std::move(*connection));
+}
+
+void Pool::give_back(std::unique_ptr<Connection> connection) {
+    connection->roll_back();
+    const std::lock_guard lock(mutex_);
+    --in_use_;
+    given_back_.notify_one();
+    if (!connection->lost() && idle_.size() < limits::snapshots_idle_max)
+        idle_.push_back(std::move(connection));
+}
+
+void Pool::drop_idle() {
+    std::vector<std::unique_ptr<Connection>> dropped;
+    const std::lock_guard lock(mutex_);
+    dropped.swap(idle_);
+}
+
+}  // namespace meridian::store::postgres

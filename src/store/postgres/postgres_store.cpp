@@ -1,0 +1,219 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "store/postgres/postgres_store.hpp"
+
+#include <filesystem>
+
+#include "base/limits.hpp"
+#include "base/log.hpp"
+#include "store/postgres/migrations.hpp"
+#include "store/postgres/snapshot.hpp"
+
+namespace meridian::store::postgres {
+
+namespace {
+
+/// A server that follows a view and gives no sign of life is missed after so long.
+constexpr std::string_view silence_of_an_owner = "6 seconds";
+
+/// The server's settings live beside the store's own and cannot be mistaken for them.
+std::string setting_name(std::string_view key) {
+    return "server/" + std::string(key);
+}
+
+Connection::Options connection_options(const OpenOptions& options, std::string_view part) {
+    return {.url = options.database,
+            .application_name = fmt::format("meridian {}", part),
+            .setup = "SET jit = off"};
+}
+
+/// A name need not be durable by itself: the commit that uses it comes after it in the same
+/// write-ahead log.
+Connection::Options names_options(const OpenOptions& options) {
+    Connection::Options names = connection_options(options, "names");
+    names.setup += "; SET synchronous_commit = off";
+    return names;
+}
+
+}  // namespace
+
+PostgresStore::PostgresStore(OpenOptions options)
+    : options_(std::move(options)),
+      pool_(std::make_unique<Pool>(connection_options(options_, "reader"))),
+      names_pool_(std::make_unique<Pool>(names_options(options_))),
+      names_(std::make_unique<Dictionary>(*names_pool_)) {}
+
+PostgresStore::~PostgresStore() {
+    if (!committer_) return;
+    committer_.reset();
+    if (options_.bulk) look_at_the_load();
+    // Others need not wait until this one is missed.
+    auto loan = pool_->take();
+    if (!loan) return;
+    const auto given_up =
+        (*loan)->ask("UPDATE meridian.cursor SET beat = '-infinity' WHERE owner = $1",
+                     std::move(Parameters().integer(server_)));
+    if (!given_up) log::warning("others take this server's views over when they miss it", {});
+}
+
+void PostgresStore::look_at_the_load() {
+    // Plans are as good as what the planner knows, and after a load it knows nothing yet.
+    auto loan = pool_->take();
+    if (!loan) return;
+    const auto tables = (*loan)->ask(
+        "SELECT string_agg('meridian.' || tablename, ', ') FROM pg_tables "
+        "WHERE schemaname = 'meridian'");
+    if (!tables || tables->empty()) return;
+    const auto counted = (*loan)->execute("ANALYZE " + std::string(tables->bytes(0, 0)));
+    if (!counted)
+        log::warning("searches are slow until the database has analyzed what was loaded",
+                     {{"reason", counted.error().message}});
+}
+
+Result<std::unique_ptr<Store>> PostgresStore::open(OpenOptions options) {
+    std::unique_ptr<PostgresStore> store(new PostgresStore(std::move(options)));
+    auto connection = store->connect();
+    if (!connection) {
+        Error error = connection.error();
+        error.where = database_option;
+        return std::unexpected(std::move(error));
+    }
+    TRY(store->start(**connection));
+    return store;
+}
+
+Result<std::unique_ptr<Connection>> PostgresStore::connect() {
+    auto connection = TRY(Connection::open(connection_options(options_, "start")));
+    TRY(prepare_schema(*connection, options_.create && !options_.read_only));
+    TRY(names_->load());
+    return connection;
+}
+
+Result<void> PostgresStore::start(Connection& connection) {
+    const std::string blobs = sqlite::blobs_path(options_.folder);
+    if (options_.read_only) {
+        blobs_ = TRY(sqlite::Blobs::open({.folder = blobs, .read_only = true}));
+        return {};
+    }
+    std::error_code ignored;
+    std::filesystem::create_directories(options_.folder, ignored);
+    lock_ = TRY(sqlite::FolderLock::take(options_.folder));
+    blobs_ = TRY(sqlite::Blobs::open({.folder = blobs, .faults = options_.faults}));
+    server_ = TRY(connection.integer("SELECT nextval('meridian.server_number')", 0));
+    auto writer =
+        std::make_unique<Writer>(connection_options(options_, "writer"), *names_, server_);
+    committer_ = std::make_unique<Committer>(std::move(writer),
+                                             connection_options(options_, "listener"), server_);
+    return {};
+}
+
+Result<Committer*> PostgresStore::writing() {
+    if (committer_) return committer_.get();
+    return fail(Category::unavailable, "the store is open for reading only");
+}
+
+Result<std::unique_ptr<Snapshot>> PostgresStore::snapshot() {
+    return PostgresSnapshot::begin(*pool_, *names_);
+}
+
+Result<std::optional<Stored>> PostgresStore::find(const Identity& identity) {
+    return pool_->read(
+        [&](Connection& connection) { return newest_version(connection, identity); });
+}
+
+Result<Receipt> PostgresStore::commit(Commit commit) {
+    Committer* committer = TRY(writing());
+    return committer->queue().submit_and_wait(std::move(commit));
+}
+
+void PostgresStore::commit_later(Commit commit, std::function<void(Result<Receipt>)> done) {
+    auto committer = writing();
+    if (!committer) {
+        done(std::unexpected(committer.error()));
+        return;
+    }
+    auto task = std::make_shared<Task>();
+    task->commit = std::move(commit);
+    task->done = std::move(done);
+    (*committer)->queue().submit(task);
+}
+
+void PostgresStore::on_commit(std::function<void(Position)> listener) {
+    if (committer_) committer_->on_commit(std::move(listener));
+}
+
+Result<void> PostgresStore::reindex(Rid rid, Version version, std::span<const Name> params,
+                                    Rows rows) {
+    Committer* committer = TRY(writing());
+    TRY(committer->queue().take_deferred_error());
+    std::vector<Identity> mentions;
+    mentions.reserve(rows.references.size() + rows.patients.size() + rows.compartments.size());
+    for (const auto& row : rows.references) mentions.push_back(row.target);
+    for (const auto& row : rows.patients) mentions.push_back(row.patient);
+    for (const Identity& patient : rows.compartments) mentions.push_back(patient);
+    // The group may be tried again, so the rows are kept.
+    committer->run_later(
+        [rid, version, params = std::vector<Name>(params.begin(), params.end()),
+         rows = std::make_shared<const Rows>(std::move(rows))](Writer& writer) {
+            return writer.reindex(rid, version, params, *rows);
+        },
+        std::move(mentions));
+    return {};
+}
+
+Result<Position> PostgresStore::cursor(std::string_view view) {
+    if (options_.read_only) {
+        return pool_->read([&](Connection& connection) {
+            return connection.integer("SELECT next FROM meridian.cursor WHERE view = $1", 0,
+                                      std::move(Parameters().text(view)));
+        });
+    }
+    // Who asks wants to follow. It may when nobody does, or when who did is silent.
+    auto loan = TRY(pool_->take());
+    const Answer mine = TRY(
+        loan->ask(fmt::format("INSERT INTO meridian.cursor AS c(view, next, owner, beat) "
+                              "VALUES($1, 0, $2, clock_timestamp()) ON CONFLICT (view) DO UPDATE "
+                              "SET owner = excluded.owner, beat = excluded.beat "
+                              "WHERE c.owner = $2 OR c.beat < clock_timestamp() - interval '{}' "
+                              "RETURNING next",
+                              silence_of_an_owner),
+                  std::move(Parameters().text(view).integer(server_))));
+    if (mine.empty())
+        return fail(Category::busy, fmt::format("another server follows the view {}", view));
+    return mine.integer(0, 0);
+}
+
+Result<void> PostgresStore::save_cursor(std::string_view view, Position next) {
+    Committer* committer = TRY(writing());
+    TRY(committer->queue().run_and_wait([] { return Result<void>(); }));  // what was queued before
+    auto loan = TRY(pool_->take());
+    const Answer saved =
+        TRY(loan->ask("INSERT INTO meridian.cursor AS c(view, next, owner, beat) "
+                      "VALUES($1, $3, $2, clock_timestamp()) ON CONFLICT (view) DO UPDATE "
+                      "SET next = excluded.next, beat = excluded.beat WHERE c.owner = $2",
+                      std::move(Parameters().text(view).integer(server_).integer(next))));
+    if (saved.changed() == 0)
+        return fail(Category::busy, fmt::format("another server follows the view {} now", view));
+    return committer->queue().take_deferred_error();
+}
+
+Result<std::optional<std::string>> PostgresStore::setting(std::string_view key) {
+    return pool_->read([&](Connection& connection) -> Result<std::optional<std::string>> {
+        const Answer found = TRY(connection.ask("SELECT value FROM meridian.setting WHERE key = $1",
+                                                std::move(Parameters().text(setting_name(key)))));
+        if (found.empty()) return std::optional<std::string>();
+        return std::optional<std::string>(found.bytes(0, 0));
+    });
+}
+
+Result<void> PostgresStore::save_setting(std::string_view key, std::string_view value) {
+    Committer* committer = TRY(writing());
+    TRY(committer->queue().run_and_wait([] { return Result<void>(); }));
+    auto loan = TRY(pool_->take());
+    TRY(
+        loan->ask("INSERT INTO meridian.setting(key, value) VALUES($1, $2) "
+                  "ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+                  std::move(Parameters().text(setting_name(key)).bytes(value))));
+    return committer->queue().take_deferred_error();
+}
+
+}  // namespace meridian::store::postgres

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "store/open.hpp"
+#include "store/postgres/committer.hpp"
+#include "store/postgres/dictionary.hpp"
+#include "store/postgres/pool.hpp"
+#include "store/sqlite/blobs.hpp"
+#include "store/sqlite/folder.hpp"
+#include "store/store.hpp"
+
+namespace meridian::store::postgres {
+
+/// The store in a PostgreSQL database, which several servers may share. A folder beside it keeps
+/// the blobs.
+class PostgresStore final : public Store {
+ public:
+    static Result<std::unique_ptr<Store>> open(OpenOptions options);
+    ~PostgresStore() override;
+
+    Names& names() override { return *names_; }
+    Result<std::unique_ptr<Snapshot>> snapshot() override;
+    Result<std::unique_ptr<Snapshot>> scan() override { return snapshot(); }
+    Result<std::optional<Stored>> find(const Identity& identity) override;
+    Result<Receipt> commit(Commit commit) override;
+    void commit_later(Commit commit, std::function<void(Result<Receipt>)> done) override;
+    void on_commit(std::function<void(Position)> listener) override;
+    Result<void> reindex(Rid rid, Version version, std::span<const Name> params,
+                         Rows rows) override;
+    Result<Position> cursor(std::string_view view) override;
+    Result<void> save_cursor(std::string_view view, Position next) override;
+    Result<std::optional<std::string>> setting(std::string_view key) override;
+    Result<void> save_setting(std::string_view key, std::string_view value) override;
+    Result<Sha256> put_blob(std::string_view data) override { return blobs_->put(data); }
+    Result<std::optional<std::string>> blob(const Sha256& hash) override {
+        return blobs_->get(hash);
+    }
+
+ private:
+    explicit PostgresStore(OpenOptions options);
+    /// Opens the database and makes its schema where there is none.
+    Result<std::unique_ptr<Connection>> connect();
+    Result<void> start(Connection& connection);
+    /// Lets PostgreSQL count what a bulk load has brought.
+    void look_at_the_load();
+    /// Errors: `unavailable` for a store opened read-only.
+    Result<Committer*> writing();
+
+    OpenOptions options_;
+    std::int64_t server_ = 0;  ///< this server's number in the database
+    std::unique_ptr<sqlite::FolderLock> lock_;
+    std::unique_ptr<sqlite::Blobs> blobs_;
+    std::unique_ptr<Pool> pool_;
+    std::unique_ptr<Pool> names_pool_;  ///< of their own: who asks for a name may hold a snapshot
+    std::unique_ptr<Dictionary> names_;
+    std::unique_ptr<Committer> committer_;
+};
+
+}  // namespace meridian::store::postgres

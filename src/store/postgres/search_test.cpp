@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: Apache-2.0
+// Searches are compared with a naive evaluation in memory: the worlds and questions that the SQLite
+// engine answers too (store/search_world.hpp).
+#include "store/postgres/search.hpp"
+
+#include "store/postgres/index_writer.hpp"
+#include "store/postgres/keys.hpp"
+#include "store/postgres/schema.hpp"
+#include "store/postgres/test_cluster.hpp"
+#include "store/search_world.hpp"
+
+namespace meridian::store::postgres {
+namespace {
+
+using namespace search_world;
+
+/// A random world, and the same in a database of the tests' cluster.
+struct StoredWorld : World {
+    std::unique_ptr<Connection> database;
+};
+
+void must_run(Connection& database, std::string_view sql, Parameters parameters = {}) {
+    const auto done = database.ask(sql, std::move(parameters));
+    ASSERT_TRUE(done) << done.error().message << " in " << sql;
+}
+
+void store_document(Connection& database, IndexWriter& index, const Document& document) {
+    must_run(database, "INSERT INTO meridian.directory VALUES($1, $2, $3)",
+             std::move(Parameters()
+                           .small(document.type)
+                           .bytes(byte_key_of(document.id))
+                           .integer(document.rid)));
+    if (!document.written) return;
+    for (int version = 1; version <= document.versions; ++version) {
+        const bool removes = version == document.versions && !document.live;
+        must_run(database,
+                 "INSERT INTO meridian.log(position, at, rid, kind, verb, type, version, actor, "
+                 "organisation, id, salt, body_hash) "
+                 "VALUES($1, 0, $2, 0, $3::integer, $4, $5, 0, 0, '', '', '')",
+                 std::move(Parameters()
+                               .integer(document.position - document.versions + version)
+                               .integer(document.rid)
+                               .small(removes ? 3 : 1)
+                               .small(document.type)
+                               .small(version)));
+    }
+    // Each is a batch of its own.
+    must_run(database, "INSERT INTO meridian.batch VALUES($1, $2, 1, 0)",
+             std::move(Parameters().integer(document.rid).integer(document.position)));
+    const Rid home = document.rows.compartments.empty() ? 0 : document.rows.compartments.front();
+    must_run(database,
+             "INSERT INTO meridian.resource(rid, patient, batch, ordinal, type, version, "
+             "organisation, verb, id, body, forward) "
+             "VALUES($1, $2, $1, 0, $3, $4, 0, $5::integer, $6, '', '')",
+             std::move(Parameters()
+                           .integer(document.rid)
+                           .integer(home)
+                           .small(document.type)
+                           .small(document.versions)
+                           .small(document.live ? 1 : 3)
+                           .text(document.id)));
+    if (!document.live) return;
+    std::vector<ResolvedText> texts;
+    for (const int field : {0, 1}) {
+        if (!document.texts[field].empty()) texts.push_back({field, document.texts[field]});
+    }
+    index.add({document.rid, home, document.type}, document.rows, texts);
+}
+
+StoredWorld make_stored_world(std::uint64_t seed, int documents) {
+    StoredWorld world{make_world(seed, documents), nullptr};
+    world.database = *Connection::open({.url = TestCluster::instance().database("search_world")});
+    Connection& database = *world.database;
+    EXPECT_TRUE(database.execute("DROP SCHEMA IF EXISTS meridian CASCADE"));
+    EXPECT_TRUE(database.execute(std::string("BEGIN;") + schema + "; RESET search_path"));
+    IndexWriter index;
+    for (const std::size_t i : world.turn) store_document(database, index, world.documents[i]);
+    index.send(database);
+    EXPECT_TRUE(database.flush());
+    EXPECT_TRUE(database.execute("COMMIT; ANALYZE"));
+    return world;
+}
+
+/// One page, its continuation, and the count, against the naive evaluation.
+void expect_as_naive(StoredWorld& world, Plan& plan) {
+    SCOPED_TRACE(describe(plan));
+    const auto all = Naive{world}.matches(plan);
+    std::vector<Rid> walked;
+    auto given = std::make_shared<std::unordered_set<Rid>>();
+    for (bool more = true; more;) {
+        const auto page = search(*world.database, plan, world.names);
+        ASSERT_TRUE(page) << page.error().message << " " << page.error().where;
+        ASSERT_LE(page->rids.size(), plan.limit);
+        walked.insert(walked.end(), page->rids.begin(), page->rids.end());
+        more = page->more;
+        if (plan.limit == 0) {
+            ASSERT_EQ(more, !all.empty());
+            break;
+        }
+        if (more) {
+            ASSERT_EQ(page->rids.size(), plan.limit);
+        }
+        if (walked.size() > all.size()) break;
+        if (plan.order.empty() && !page->rids.empty()) {
+            plan.after = page->rids.back();
+        } else {
+            given->insert(page->rids.begin(), page->rids.end());
+            plan.exclude = given;
+        }
+    }
+    if (plan.limit > 0) {
+        ASSERT_EQ(walked, all);
+    }
+    // A count of all resources of a type is kept beside them, which this world does not do.
+    if (std::holds_alternative<Everything>(plan.where.as_variant())) return;
+    const auto counted = count(*world.database, plan, world.names);
+    ASSERT_TRUE(counted) << counted.error().message;
+    ASSERT_EQ(*counted, static_cast<std::int64_t>(all.size()));
+}
+
+TEST(PostgresSearch, EveryKindOfConditionAloneIsAsTheNaiveEvaluationSays) {
+    for (std::uint64_t seed = 1; seed <= 2; ++seed) {
+        StoredWorld world = make_stored_world(seed, 250);
+        Random random(seed);
+        Maker maker{random, world};
+        for (int kind = 0; kind < Maker::kinds; ++kind) {
+            for (int i = 0; i < 20 && !::testing::Test::HasFatalFailure(); ++i) {
+                Plan plan;
+                plan.type = 1 + below(random, types_end - 1);
+                plan.where =
+                    kind < 10 ? maker.value(plan.type, kind) : maker.link(plan.type, kind, 1);
+                plan.limit = 1 + below(random, 30);
+                expect_as_naive(world, plan);
+            }
+        }
+    }
+}
+
+TEST(PostgresSearch, EveryOrderAloneIsAsTheNaiveEvaluationSays) {
+    StoredWorld world = make_stored_world(11, 250);
+    Random random(11);
+    Maker maker{random, world};
+    for (int i = 0; i < 300 && !HasFatalFailure(); ++i) {
+        Plan plan;
+        plan.type = 1 + below(random, types_end - 1);
+        if (chance(random, 50)) plan.where = maker.leaf(plan.type, 1);
+        while (plan.order.empty()) plan.order = maker.orders(plan.type);
+        plan.limit = 1 + below(random, 40);
+        expect_as_naive(world, plan);
+    }
+}
+
+TEST(PostgresSearch, RandomTreesOfConditionsAreAsTheNaiveEvaluationSays) {
+    for (std::uint64_t seed = 100; seed < 110 && !HasFatalFailure(); ++seed) {
+        StoredWorld world = make_stored_world(seed, 100 + static_cast<int>(seed % 4) * 80);
+        Random random(seed);
+        Maker maker{random, world};
+        for (int i = 0; i < 100 && !HasFatalFailure(); ++i) {
+            Plan plan;
+            plan.type = chance(random, 10) ? 0 : 1 + below(random, types_end - 1);
+            plan.where = maker.any(plan.type, 3);
+            plan.order = maker.orders(plan.type);
+            plan.limit = chance(random, 5) ? 0 : 1 + below(random, 25);
+            expect_as_naive(world, plan);
+        }
+    }
+}
+
+TEST(PostgresSearch, WordsThatLookLikeFullTextSyntaxAreJustWords) {
+    StoredWorld world = make_stored_world(6, 60);
+    for (const char* words : {"red\"", "\"", "red OR green", "NOT", "red*", "(", "a:b", "'red'",
+                              "re\\d", "NEAR(red green)", "^red", "-red", "{a b} : c", ""}) {
+        for (const bool phrase : {false, true}) {
+            Plan plan;
+            plan.type = patient_type;
+            plan.where = HasText{param_of(patient_type, text_a), words, phrase};
+            const auto found = search(*world.database, plan, world.names);
+            EXPECT_TRUE(found) << words << ": " << found.error().message;
+        }
+    }
+}
+
+}  // namespace
+}  // namespace meridian::store::postgres

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <vector>
+
+#include "base/instant.hpp"
+#include "base/result.hpp"
+#include "store/postgres/connection.hpp"
+#include "store/rows.hpp"
+
+namespace meridian::store::postgres {
+
+/// Gives the positions of the log. Of all servers on a database one is elected: it holds an
+/// advisory lock on the connection by which it also writes, so that losing the connection is losing
+/// the office, and nothing that it still believes can reach the database. Its own groups get their
+/// positions as they are written; those of other servers wait in log_waiting until they are
+/// committed and it has seen them. Belongs to the committer's thread.
+class Sequencer {
+ public:
+    explicit Sequencer(std::int64_t server) : server_(server) {}
+
+    /// May be asked from any thread.
+    bool is_elected() const { return elected_; }
+    /// Takes the office when it is free, or when its holder has given no sign of life for
+    /// `silence_of_a_holder`: that one's connection is ended then. Errors: as Connection.
+    Result<void> stand(Connection& connection);
+    /// Gives a sign of life, at most every `beat_pause`.
+    Result<void> beat(Connection& connection);
+    /// The connection is gone, and the office with it.
+    void resign() { elected_ = false; }
+
+    struct Waiting {
+        std::int64_t batch;
+        std::int64_t entries;
+        Instant at;
+    };
+    /// What is committed and waits, in the order in which it depends on one another.
+    static constexpr std::string_view waiting_sql =
+        "SELECT id, entries, at FROM meridian.batch WHERE base IS NULL ORDER BY id LIMIT 1000";
+    static std::vector<Waiting> read_waiting(const Answer& rows);
+    /// Queues, in the open transaction, the giving of positions to `waiting`.
+    void send_positions(Connection& connection, const std::vector<Waiting>& waiting);
+
+    /// The next position that is free, and the time that its entry may have at the earliest: times
+    /// never go back along the log, even when a machine's clock does.
+    Position next() const { return next_; }
+    Instant time() const { return std::max(at_, now()); }
+    /// Takes `count` positions as of `at`.
+    void take(std::int64_t count, Instant at) {
+        next_ += count;
+        at_ = std::max(at_, at);
+    }
+    /// The transaction of the last takes was committed, or not.
+    void finish(bool committed);
+
+ private:
+    Result<void> take_office(Connection& connection);
+    Result<void> end_silent_holder(Connection& connection);
+
+    std::int64_t server_;
+    std::atomic<bool> elected_ = false;
+    Position next_ = 0;
+    Position next_before_ = 0;
+    Instant at_{};
+    Instant at_before_{};
+    std::chrono::steady_clock::time_point stood_{};
+    std::chrono::steady_clock::time_point beaten_{};
+};
+
+}  // namespace meridian::store::postgres

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <memory>
+
+#include "store/postgres/dictionary.hpp"
+#include "store/postgres/pool.hpp"
+#include "store/store.hpp"
+
+namespace meridian::store::postgres {
+
+/// The newest version of an identity as of now: one statement.
+Result<std::optional<Stored>> newest_version(Connection& connection, const Identity& identity);
+
+/// A read-only transaction (REPEATABLE READ) on a connection of its own. Versions that are
+/// committed but have no position yet stand behind the last one.
+class PostgresSnapshot final : public Snapshot {
+ public:
+    /// Begins the transaction: everything it answers is as of now. Errors: `unavailable`.
+    static Result<std::unique_ptr<Snapshot>> begin(Pool& pool, const Dictionary& names);
+
+    Position position() const override { return position_; }
+    Result<std::optional<Stored>> find(const Identity& identity) override;
+    Result<std::optional<Stored>> find_version(const Identity& identity, Version version) override;
+    Result<std::vector<Stored>> fetch(std::span<const Rid> rids) override;
+    Result<std::vector<Stored>> history(const HistoryScope& scope) override;
+    Result<std::int64_t> history_count(const HistoryScope& scope) override;
+    Result<Matches> search(const Plan& plan) override;
+    Result<std::int64_t> count(const Plan& plan) override;
+    Result<std::vector<Rid>> targets(std::span<const Rid> rids, Name param,
+                                     Name target_type) override;
+    Result<std::vector<Rid>> sources(std::span<const Rid> rids, Name param,
+                                     std::size_t limit) override;
+    Result<Rid> rid_of(const Identity& identity) override;
+    Result<std::vector<LogEntry>> log(Position from, std::size_t limit) override;
+    Result<std::vector<Stored>> walk(Name type, Position at, Rid after, std::size_t limit) override;
+    Result<std::vector<ViewRow>> view(Name view, std::string_view key) override;
+    Result<std::optional<std::int64_t>> next_token(Name param, std::int64_t from) override;
+    Result<std::optional<std::string>> next_uri(Name param, std::string_view after) override;
+    Result<std::vector<TypeCount>> counts() override;
+
+ private:
+    PostgresSnapshot(Pool::Loan connection, const Dictionary& names)
+        : connection_(std::move(connection)), names_(names) {}
+    /// The positions [first, below) that a history scope's times and keyset allow.
+    struct Window {
+        Position first;
+        Position below;
+    };
+    Result<Window> window(const HistoryScope& scope);
+    Result<Position> first_position_at(Instant time);
+
+    Pool::Loan connection_;
+    const Dictionary& names_;
+    Position position_ = -1;
+};
+
+}  // namespace meridian::store::postgres

@@ -1,0 +1,801 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "store/postgres/writer.hpp"
+
+#include <thread>
+
+#include "base/hash.hpp"
+#include "base/limits.hpp"
+#include "base/log.hpp"
+#include "store/engine/relevance.hpp"
+#include "store/postgres/keys.hpp"
+#include "store/postgres/search.hpp"
+
+namespace meridian::store::postgres {
+
+namespace {
+
+constexpr std::size_t log_salt_bytes = 16;
+/// A condition that was decided upon so many entries ago is looked at again without asking which
+/// types they were of.
+constexpr int changes_looked_through_max = 10'000;
+constexpr std::int32_t lock_of_conditions = 0x4d43;
+
+/// Calls `visit` with each identity of a change.
+template <class Visit>
+void each_mention(const Change& change, Visit visit) {
+    for (const auto& row : change.rows.references) visit(row.target);
+    for (const auto& row : change.rows.patients) visit(row.patient);
+    for (const Identity& patient : change.rows.compartments) visit(patient);
+}
+
+std::optional<Error> beyond_limits(const Change& change) {
+    if (change.body.size() > limits::resource_bytes_max)
+        return Error{Category::too_large, "a stored body exceeds limits::resource_bytes_max"};
+    if (change.rows.size() > limits::index_rows_per_resource_max)
+        return Error{Category::too_large,
+                     "a resource has more index rows than limits::index_rows_per_resource_max"};
+    return std::nullopt;
+}
+
+}  // namespace
+
+Writer::Writer(Connection::Options options, Dictionary& names, std::int64_t server)
+    : options_(std::move(options)),
+      names_(names),
+      server_(server),
+      sequencer_(server),
+      directory_(limits::directory_cache_identities) {}
+
+Result<void> Writer::connect() {
+    if (connection_ && !connection_->lost()) return {};
+    sequencer_.resign();
+    connection_.reset();
+    Connection::Options options = options_;
+    // A name of its own for each connection: by it the process of a lost one is found.
+    connection_name_ = fmt::format("meridian writer {}.{}", server_, ++connections_);
+    options.application_name = connection_name_;
+    options.setup = fmt::format(
+        "SET application_name = '{}'; SET synchronous_commit = on; "
+        "SET plan_cache_mode = force_generic_plan; SET jit = off",
+        connection_name_);
+    connection_ = TRY(Connection::open(options));
+    return {};
+}
+
+// --- groups ---
+
+Writer::Written Writer::write_group(const Group& group) {
+    const auto fail_all = [&](const Error& error) {
+        directory_.finish(false);
+        clear();
+        for (const auto& task : group) task->outcome = std::unexpected(error);
+        return Written{};
+    };
+    for (unsigned tries = 0;; ++tries) {
+        const auto written = try_once(group, tries == 0);
+        if (written) {
+            sequencer_.finish(true);
+            directory_.finish(true);
+            clear();
+            return *written;
+        }
+        sequencer_.finish(false);
+        if (committing_ && connection_->lost()) {
+            // Whether it was committed is asked when the database is back. Identities that this
+            // group has added are looked up again: perhaps nobody has them.
+            const Written doubtful{
+                .batch = batch_, .has_positions = gives_positions_, .doubt = connection_name_};
+            directory_.finish(false);
+            clear();
+            return doubtful;
+        }
+        if (connection_) connection_->roll_back();
+        const bool collided = written.error().category == Category::busy;
+        if (!collided || tries >= limits::database_retries_max) return fail_all(written.error());
+        // Who was rolled back because of another gives that one time, and not all the same.
+        std::this_thread::sleep_for(
+            std::chrono::milliseconds(1 + (static_cast<unsigned>(server_) * 7 + tries * 5) % 20));
+    }
+}
+
+Result<void> Writer::prepare(const Group& group) {
+    prepared_.clear();
+    for (const auto& task : group) {
+        for (const Change& change : task->commit.changes) {
+            if (change.fresh) directory_.want_new(change.identity);
+        }
+    }
+    for (const auto& task : group) {
+        for (const Identity& each : task->mentions) directory_.want(each);
+        for (const Change& change : task->commit.changes) {
+            directory_.want(change.identity);
+            each_mention(change, [this](const Identity& each) { directory_.want(each); });
+        }
+    }
+    TRY(directory_.prefetch(*connection_));
+    for (const auto& task : group) {
+        PreparedCommit& commit = prepared_.emplace_back();
+        for (Change& change : task->commit.changes) {
+            Prepared& prepared = commit.emplace_back(
+                Prepared{.change = &change, .rid = directory_.rid_of(change.identity)});
+            prepared.refused = beyond_limits(change);
+            if (change.verb == Verb::remove || prepared.refused) continue;
+            prepared.resolved = TRY(resolve_rows(
+                std::move(change.rows),
+                [this](const Identity& identity) {
+                    return Result<Rid>(directory_.rid_of(identity));
+                },
+                [this](Name param) { return text_field(param); }));
+            prepared.packed = pack(prepared.resolved.rows);
+        }
+    }
+    return {};
+}
+
+void Writer::clear() {
+    committing_ = false;
+    states_.clear();
+    keys_.clear();
+    keys_stored_.clear();
+    changed_.clear();
+    changed_here_.clear();
+    all_changed_ = false;
+    inserts_.clear();
+    updates_.clear();
+    to_history_.clear();
+    touched_.clear();
+    entries_.clear();
+    count_changes_.clear();
+    index_.clear();
+}
+
+Result<Writer::Written> Writer::try_once(const Group& group, bool is_first) {
+    TRY(connect());
+    if (is_first || prepared_.empty()) TRY(prepare(group));
+    clear();
+    TRY(begin(group));
+    for (std::size_t i = 0; i < group.size(); ++i) TRY(write_task(*group[i], prepared_[i]));
+    return finish(group);
+}
+
+Result<void> Writer::begin(const Group& group) {
+    std::vector<Rid> rids;
+    std::vector<std::string> keys;
+    std::set<Name> looked_at;
+    bool has_conditions = false;
+    Position seen = std::numeric_limits<Position>::max();
+    for (std::size_t i = 0; i < group.size(); ++i) {
+        const Commit& commit = group[i]->commit;
+        for (const Prepared& change : prepared_[i]) {
+            if (!change.change->fresh) rids.push_back(change.rid);
+            for (const auto& key : change.resolved.rows.unique_keys)
+                keys.push_back(byte_key_of(key));
+            if (!commit.expectations.empty()) looked_at.insert(change.change->identity.type);
+        }
+        for (const Expectation& expectation : commit.expectations) {
+            has_conditions = true;
+            seen = std::min(seen, commit.seen);
+            if (const auto types = types_looked_at(*expectation.plan)) {
+                looked_at.insert(types->begin(), types->end());
+            } else {
+                looked_at.insert(0);
+            }
+        }
+    }
+    const auto sort_unique = [](auto& list) {
+        std::sort(list.begin(), list.end());
+        list.erase(std::unique(list.begin(), list.end()), list.end());
+    };
+    sort_unique(rids);
+    sort_unique(keys);
+    Connection& db = *connection_;
+    std::size_t answers_before_states = 1;
+    db.send("BEGIN");
+    if (has_conditions) {
+        // A condition on all types (0) excludes every other one; the rest exclude one another type
+        // by type. Always in ascending order.
+        const bool on_all = looked_at.contains(0);
+        db.send(on_all ? "SELECT pg_advisory_xact_lock($1, 0)"
+                       : "SELECT pg_advisory_xact_lock_shared($1, 0)",
+                std::move(Parameters().small(lock_of_conditions)));
+        ++answers_before_states;
+        for (const Name type : looked_at) {
+            if (type == 0) continue;
+            db.send("SELECT pg_advisory_xact_lock($1, $2)",
+                    std::move(Parameters().small(lock_of_conditions).small(type)));
+            ++answers_before_states;
+        }
+    }
+    db.send(
+        "SELECT rid, patient, version, verb, forward FROM meridian.resource "
+        "WHERE rid = ANY($1::bigint[]) ORDER BY rid FOR UPDATE",
+        std::move(Parameters().integers(rids)));
+    db.send(
+        "SELECT key, rid FROM meridian.unique_key WHERE key = ANY($1::bytea[]) ORDER BY key FOR "
+        "UPDATE",
+        std::move(Parameters().column(
+            keys, [](const std::string& key) { return Parameters::Bytes{key}; })));
+    // Taken when all locks are held: what depends on another group has the higher number.
+    db.send("SELECT nextval('meridian.batch_number')");
+    gives_positions_ = sequencer_.is_elected();
+    if (gives_positions_) db.send(Sequencer::waiting_sql);
+    if (has_conditions) {
+        db.send(
+            "SELECT type, max(position), sum(count(*)) OVER () FROM ("
+            "SELECT type, position FROM meridian.log WHERE position > $1 ORDER BY position LIMIT "
+            "$2) AS newer GROUP BY type "
+            "UNION ALL SELECT type, 9223372036854775807, 0 FROM meridian.log_waiting GROUP BY type "
+            "UNION ALL SELECT 0, 9223372036854775807, 0 FROM meridian.setting "
+            "WHERE key = 'index_changed' AND value > int8send($1)",
+            std::move(Parameters().integer(seen).integer(changes_looked_through_max)));
+        // A plan that could not know a system looks in the wrong place.
+        TRY(names_.refresh());
+    }
+    const auto answers = TRY(db.flush());
+    std::size_t at = answers_before_states;
+    const Answer& states = answers[at++];
+    for (int row = 0; row < states.size(); ++row) {
+        states_[states.integer(row, 0)] = State{.home = states.integer(row, 1),
+                                                .version = states.integer(row, 2),
+                                                .verb = static_cast<Verb>(states.integer(row, 3)),
+                                                .forward = std::string(states.bytes(row, 4))};
+    }
+    const Answer& holders = answers[at++];
+    for (const std::string& key : keys) keys_stored_[key] = 0;
+    for (int row = 0; row < holders.size(); ++row)
+        keys_stored_[std::string(holders.bytes(row, 0))] = holders.integer(row, 1);
+    keys_ = keys_stored_;
+    batch_ = answers[at++].integer(0, 0);
+    at_ = gives_positions_ ? sequencer_.time() : now();
+    if (gives_positions_) {
+        const auto waiting = Sequencer::read_waiting(answers[at++]);
+        if (!waiting.empty()) sequencer_.send_positions(db, waiting);
+        at_ = sequencer_.time();
+    }
+    if (has_conditions) {
+        const Answer& changed = answers[at++];
+        for (int row = 0; row < changed.size(); ++row) {
+            const auto type = static_cast<Name>(changed.integer(row, 0));
+            if (type == 0 || changed.integer(row, 2) >= changes_looked_through_max)
+                all_changed_ = true;
+            Position& last = changed_[type];
+            last = std::max(last, changed.integer(row, 1));
+        }
+    }
+    return {};
+}
+
+Result<Writer::Written> Writer::finish(const Group&) {
+    Connection& db = *connection_;
+    if (entries_.empty()) {
+        // Jobs may have written, and what waited may have got its positions.
+        send_rows();
+        db.send("COMMIT");
+        TRY(db.flush());
+        return Written{.batch = 0, .has_positions = true, .last = sequencer_.next() - 1};
+    }
+    send_rows();
+    directory_.send_added(db);
+    send_unique_keys();
+    send_counts();
+    send_entries();
+    db.send("COMMIT");
+    committing_ = true;
+    TRY(db.flush());
+    committing_ = false;
+    return Written{.batch = batch_,
+                   .has_positions = gives_positions_,
+                   .last = gives_positions_ ? sequencer_.next() - 1 : -1};
+}
+
+Result<std::optional<bool>> Writer::was_committed(const Written& doubtful) {
+    TRY(connect());
+    // While the process of the lost connection lives, the commit may still happen.
+    const Answer alive =
+        TRY(connection_->ask("SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                             "WHERE application_name = $1::text",
+                             std::move(Parameters().text(doubtful.doubt))));
+    if (!alive.empty()) return std::optional<bool>();
+    const std::int64_t found =
+        TRY(connection_->integer("SELECT count(*) FROM meridian.batch WHERE id = $1", 0,
+                                 std::move(Parameters().integer(doubtful.batch))));
+    return std::optional(found != 0);
+}
+
+Result<void> Writer::write_task(Task& task, const PreparedCommit& changes) {
+    if (task.job) {
+        TRY(flush());  // a job may read any table
+        TRY(task.job());
+        task.outcome = Receipt{};
+        return {};
+    }
+    const Verdict verdict = TRY(verify(task.commit, changes));
+    if (verdict.refused) {
+        task.outcome = std::unexpected(*verdict.refused);
+    } else if (verdict.stale) {
+        task.outcome = Receipt{.stale = true, .position = -1, .at = at_, .written = {}};
+    } else {
+        task.outcome = TRY(apply(task.commit, changes));
+    }
+    return {};
+}
+
+// --- conditions ---
+
+Result<Writer::Verdict> Writer::verify(const Commit& commit, const PreparedCommit& changes) {
+    for (const Prepared& change : changes) {
+        if (change.refused) return Verdict{.refused = change.refused};
+    }
+    Verdict verdict = verify_versions(commit, changes);
+    if (verdict.passes()) verdict = TRY(verify_expectations(commit));
+    if (verdict.passes()) verdict = verify_unique_keys(changes);
+    return verdict;
+}
+
+Writer::Verdict Writer::verify_versions(const Commit& commit, const PreparedCommit& changes) {
+    for (std::size_t index = 0; index < changes.size(); ++index) {
+        const Change& change = commit.changes[index];
+        if (!change.if_version) continue;
+        const auto state = states_.find(changes[index].rid);
+        Version version = state == states_.end() ? 0 : state->second.version;
+        bool current = state != states_.end() && state->second.current();
+        // The same resource earlier in this commit: count its changes as if they were written.
+        for (std::size_t earlier = 0; earlier < index; ++earlier) {
+            if (changes[earlier].rid != changes[index].rid) continue;
+            const bool removes = commit.changes[earlier].verb == Verb::remove;
+            if (!removes || current) ++version;
+            current = !removes;
+        }
+        if (*change.if_version != (current ? version : 0))
+            return Verdict{.stale = true, .refused = {}};
+    }
+    return {};
+}
+
+Writer::Verdict Writer::verify_unique_keys(const PreparedCommit& changes) {
+    std::unordered_map<std::string, Rid> claimed;
+    for (const Prepared& change : changes) {
+        for (const std::string& text : change.resolved.rows.unique_keys) {
+            const std::string key = byte_key_of(text);
+            const auto [place, first] = claimed.emplace(key, change.rid);
+            bool taken = !first && place->second != change.rid;
+            const Rid holder = keys_[key];
+            if (!taken && holder != 0 && holder != change.rid) {
+                // Unless the holder lets it go in this very commit.
+                taken = std::none_of(changes.begin(), changes.end(),
+                                     [holder](const auto& other) { return other.rid == holder; });
+            }
+            if (!taken) continue;
+            const Identity& identity = change.change->identity;
+            return Verdict{
+                .stale = false,
+                .refused =
+                    Error{Category::conflict,
+                          fmt::format("another resource already holds the unique key \"{}\"", text),
+                          names_.text(NameKind::type, identity.type) + "/" + identity.id}};
+        }
+    }
+    return {};
+}
+
+bool Writer::unchanged_since(const Plan& plan, Position seen) const {
+    if (all_changed_) return false;
+    const auto types = types_looked_at(plan);
+    if (!types) {
+        return changed_here_.empty() &&
+               std::all_of(changed_.begin(), changed_.end(),
+                           [seen](const auto& change) { return seen >= change.second; });
+    }
+    return std::all_of(types->begin(), types->end(), [&](Name type) {
+        if (changed_here_.contains(type)) return false;
+        const auto found = changed_.find(type);
+        return found == changed_.end() || seen >= found->second;
+    });
+}
+
+Result<Writer::Verdict> Writer::verify_expectations(const Commit& commit) {
+    if (!commit.expectations.empty() && commit.codings_seen != names_.coding_count())
+        return Verdict{.stale = true, .refused = {}};
+    for (const Expectation& expectation : commit.expectations) {
+        if (unchanged_since(*expectation.plan, commit.seen)) continue;
+        TRY(flush());  // earlier commits of the group count
+        Matches matches = TRY(search(*connection_, *expectation.plan, names_));
+        std::sort(matches.rids.begin(), matches.rids.end());
+        if (matches.more || matches.rids != expectation.expected)
+            return Verdict{.stale = true, .refused = {}};
+    }
+    return Verdict{};
+}
+
+// --- writing ---
+
+Result<Receipt> Writer::apply(const Commit& commit, const PreparedCommit& changes) {
+    Receipt receipt;
+    receipt.at = at_;
+    receipt.written.reserve(changes.size());
+    for (const Prepared& change : changes) {
+        receipt.written.push_back(change.change->verb == Verb::remove
+                                      ? TRY(apply_remove(commit, change))
+                                      : TRY(apply_write(commit, change)));
+        if (receipt.written.back().position >= 0)
+            changed_here_.insert(change.change->identity.type);
+    }
+    // Ordinals of the batch until its base is known.
+    receipt.position = static_cast<Position>(entries_.size()) - 1;
+    if (gives_positions_) {
+        receipt.position += sequencer_.next();
+        for (auto& written : receipt.written) {
+            if (written.position >= 0) written.position += sequencer_.next();
+        }
+    }
+    return receipt;
+}
+
+Result<Writer::State*> Writer::state_to_write(Rid rid) {
+    // Answer of this resource wait: they must be in the tables before they can be replaced.
+    if (!touched_.insert(rid).second) {
+        TRY(flush());
+        touched_.insert(rid);
+    }
+    return &states_[rid];
+}
+
+Result<void> Writer::drop_rows(Rid rid, const State& state, Name type,
+                               std::vector<std::string>* keys_before) {
+    ResolvedRows rows = TRY(unpack(state.forward));
+    std::vector<int> fields;
+    fields.reserve(rows.texts.size());
+    for (const Name param : rows.texts) fields.push_back(text_field(param));
+    if (keys_before != nullptr) *keys_before = rows.unique_keys;
+    index_.remove({rid, state.home, type}, rows, fields);
+    return {};
+}
+
+Result<store::Written> Writer::apply_write(const Commit& commit, const Prepared& change) {
+    State& state = *TRY(state_to_write(change.rid));
+    store::Written written;
+    written.rid = change.rid;
+    written.version = state.version + 1;
+    written.created = !state.current();
+    const Verb verb = written.created ? Verb::create : Verb::update;
+    const int ordinal = append_entry(commit, *change.change, change.rid, written.version, verb);
+    written.position = ordinal;
+    const Name type = change.change->identity.type;
+    const Rid home = change.resolved.patient;
+    std::vector<std::string> keys_before;
+    if (state.version != 0) to_history_.push_back(change.rid);
+    if (state.current()) TRY(drop_rows(change.rid, state, type, &keys_before));
+    (state.version == 0 ? inserts_ : updates_)
+        .push_back(
+            {change.rid, home, ordinal, written.version, commit.organisation, verb, &change});
+    change_unique_keys(change.rid, keys_before, change.resolved.rows.unique_keys);
+    index_.add({change.rid, home, type}, change.resolved.rows, change.resolved.texts);
+    if (written.created) ++count_changes_[type];
+    state = State{.home = home, .version = written.version, .verb = verb, .forward = change.packed};
+    return written;
+}
+
+Result<store::Written> Writer::apply_remove(const Commit& commit, const Prepared& change) {
+    store::Written written;
+    const auto found = states_.find(change.rid);
+    written.existed = found != states_.end() && found->second.current();
+    if (!written.existed) {
+        written.rid = found == states_.end() ? 0 : change.rid;
+        written.version = found == states_.end() ? 0 : found->second.version;
+        return written;
+    }
+    State& state = *TRY(state_to_write(change.rid));
+    const Name type = change.change->identity.type;
+    written.rid = change.rid;
+    written.version = state.version + 1;
+    const int ordinal =
+        append_entry(commit, *change.change, change.rid, written.version, Verb::remove);
+    written.position = ordinal;
+    to_history_.push_back(change.rid);
+    std::vector<std::string> keys_before;
+    TRY(drop_rows(change.rid, state, type, &keys_before));
+    change_unique_keys(change.rid, keys_before, {});
+    updates_.push_back({change.rid, state.home, ordinal, written.version, commit.organisation,
+                        Verb::remove, &change});
+    --count_changes_[type];
+    state =
+        State{.home = state.home, .version = written.version, .verb = Verb::remove, .forward = {}};
+    return written;
+}
+
+int Writer::append_entry(const Commit& commit, const Change& change, Rid rid, Version version,
+                         Verb verb) {
+    entries_.push_back({rid, version, verb, commit.actor, commit.organisation, &change});
+    return static_cast<int>(entries_.size()) - 1;
+}
+
+void Writer::change_unique_keys(Rid rid, const std::vector<std::string>& before,
+                                const std::vector<std::string>& after) {
+    for (const std::string& text : before) {
+        const std::string key = byte_key_of(text);
+        // It stands in the table, or was taken over in this group.
+        const auto [place, is_new] = keys_.emplace(key, 0);
+        if (is_new) keys_stored_[key] = rid;
+        if (place->second == rid) place->second = 0;
+    }
+    for (const std::string& text : after) keys_[byte_key_of(text)] = rid;
+}
+
+int Writer::text_field(Name param) {
+    const auto [place, first] = text_fields_.emplace(param, 0);
+    if (first) place->second = text_field_of(names_, param);
+    return place->second;
+}
+
+// --- statements ---
+
+void Writer::send_rows() {
+    send_resources();
+    index_.send(*connection_);
+    touched_.clear();
+}
+
+void Writer::send_resources() {
+    Connection& db = *connection_;
+    if (!to_history_.empty()) {
+        db.send(
+            "INSERT INTO meridian.history(rid, patient, batch, ordinal, version, verb, body) "
+            "SELECT rid, patient, batch, ordinal, version, verb, body FROM meridian.resource "
+            "WHERE rid = ANY($1::bigint[])",
+            std::move(Parameters().integers(to_history_)));
+        to_history_.clear();
+    }
+    const auto body = [](const Row& row) {
+        return Parameters::Bytes{row.verb == Verb::remove
+                                     ? std::string_view()
+                                     : std::string_view(row.change->change->body)};
+    };
+    const auto forward = [](const Row& row) {
+        return Parameters::Bytes{row.verb == Verb::remove ? std::string_view()
+                                                          : std::string_view(row.change->packed)};
+    };
+    const auto changing = [&](const std::vector<Row>& rows) {
+        Parameters parameters;
+        parameters.integer(batch_)
+            .column(rows, [](const Row& row) { return row.rid; })
+            .column(rows, [](const Row& row) { return row.home; })
+            .column(rows, [](const Row& row) { return std::int32_t{row.ordinal}; })
+            .column(rows, [](const Row& row) { return static_cast<std::int32_t>(row.version); })
+            .column(rows, [](const Row& row) { return row.organisation; })
+            .column(rows, [](const Row& row) { return static_cast<std::int32_t>(row.verb); })
+            .column(rows, body)
+            .column(rows, forward);
+        return parameters;
+    };
+    if (!updates_.empty()) {
+        db.send(
+            "UPDATE meridian.resource r SET patient = u.patient, batch = $1, ordinal = u.ordinal, "
+            "version = u.version, organisation = u.organisation, verb = u.verb, body = u.body, "
+            "forward = u.forward FROM unnest($2::bigint[], $3::bigint[], $4::integer[], "
+            "$5::integer[], $6::integer[], $7::integer[], $8::bytea[], $9::bytea[]) "
+            "AS u(rid, patient, ordinal, version, organisation, verb, body, forward) "
+            "WHERE r.rid = u.rid",
+            changing(updates_));
+        updates_.clear();
+    }
+    if (!inserts_.empty()) {
+        Parameters parameters = changing(inserts_);
+        std::vector<std::string> ids;
+        ids.reserve(inserts_.size());
+        for (const Row& row : inserts_) ids.push_back(text_of(row.change->change->identity.id));
+        parameters
+            .column(inserts_, [](const Row& row) { return row.change->change->identity.type; })
+            .column(ids, [](const std::string& id) { return std::string_view(id); });
+        db.send(
+            "INSERT INTO meridian.resource(batch, rid, patient, ordinal, version, organisation, "
+            "verb, body, forward, type, id) "
+            "SELECT $1, u.* FROM unnest($2::bigint[], $3::bigint[], $4::integer[], "
+            "$5::integer[], $6::integer[], $7::integer[], $8::bytea[], $9::bytea[], "
+            "$10::integer[], $11::text[]) AS u",
+            std::move(parameters));
+        inserts_.clear();
+    }
+}
+
+void Writer::send_entries() {
+    Connection& db = *connection_;
+    const bool has_positions = gives_positions_;
+    const auto count = static_cast<std::int64_t>(entries_.size());
+    const Position base = sequencer_.next();
+    Parameters batch;
+    batch.integer(batch_);
+    if (has_positions) {
+        batch.integer(base);
+    } else {
+        batch.null();
+    }
+    batch.small(static_cast<std::int32_t>(count)).integer(at_.milliseconds);
+    db.send(
+        "INSERT INTO meridian.batch(id, base, entries, at) VALUES($1, $2::bigint, $3::integer, $4)",
+        std::move(batch));
+    const std::string salts = random_bytes(log_salt_bytes * entries_.size());
+    std::vector<std::string> ids;
+    std::vector<std::string_view> salt;
+    for (const Entry& entry : entries_) {
+        ids.push_back(text_of(entry.change->identity.id));
+        salt.push_back(
+            std::string_view(salts).substr(salt.size() * log_salt_bytes, log_salt_bytes));
+    }
+    Parameters parameters;
+    parameters.integer(has_positions ? base : batch_).integer(at_.milliseconds);
+    parameters.column(entries_, [](const Entry& entry) { return entry.rid; })
+        .column(entries_, [](const Entry& entry) { return static_cast<std::int32_t>(entry.verb); })
+        .column(entries_, [](const Entry& entry) { return entry.change->identity.type; })
+        .column(entries_,
+                [](const Entry& entry) { return static_cast<std::int32_t>(entry.version); })
+        .column(entries_, [](const Entry& entry) { return entry.actor; })
+        .column(entries_, [](const Entry& entry) { return entry.organisation; })
+        .column(ids, [](const std::string& id) { return std::string_view(id); })
+        .column(salt, [](std::string_view bytes) { return Parameters::Bytes{bytes}; })
+        .column(entries_, [](const Entry& entry) {
+            const Sha256& hash = entry.change->body_hash;
+            return Parameters::Bytes{{reinterpret_cast<const char*>(hash.data()), hash.size()}};
+        });
+    if (has_positions) {
+        db.send(
+            "INSERT INTO meridian.log(position, at, rid, kind, verb, type, version, actor, "
+            "organisation, id, salt, body_hash) "
+            "SELECT $1 + e.place - 1, $2, e.rid, 0, e.verb, e.type, e.version, e.actor, "
+            "e.organisation, e.id, e.salt, e.body_hash "
+            "FROM unnest($3::bigint[], $4::integer[], $5::integer[], $6::integer[], "
+            "$7::integer[], $8::integer[], $9::text[], $10::bytea[], $11::bytea[]) WITH ORDINALITY "
+            "AS e(rid, verb, type, version, actor, organisation, id, salt, body_hash, place)",
+            std::move(parameters));
+        sequencer_.take(count, at_);
+    } else {
+        db.send(
+            "INSERT INTO meridian.log_waiting(batch, ordinal, rid, kind, verb, type, version, "
+            "actor, organisation, id, salt, body_hash) "
+            "SELECT $1, e.place - 1, e.rid, 0 * $2::bigint, e.verb, e.type, e.version, e.actor, "
+            "e.organisation, e.id, e.salt, e.body_hash "
+            "FROM unnest($3::bigint[], $4::integer[], $5::integer[], $6::integer[], "
+            "$7::integer[], $8::integer[], $9::text[], $10::bytea[], $11::bytea[]) WITH ORDINALITY "
+            "AS e(rid, verb, type, version, actor, organisation, id, salt, body_hash, place)",
+            std::move(parameters));
+    }
+    db.send("SELECT pg_notify('meridian', $1::text)",
+            std::move(Parameters().text(std::to_string(server_))));
+}
+
+void Writer::send_unique_keys() {
+    std::vector<std::string> gone;
+    std::vector<std::pair<std::string, Rid>> held;
+    for (const auto& [key, rid] : keys_) {
+        const Rid stored = keys_stored_[key];
+        if (stored == rid) continue;
+        if (stored != 0) gone.push_back(key);
+        if (rid != 0) held.emplace_back(key, rid);
+    }
+    if (!gone.empty()) {
+        connection_->send("DELETE FROM meridian.unique_key WHERE key = ANY($1::bytea[])",
+                          std::move(Parameters().column(gone, [](const std::string& key) {
+                              return Parameters::Bytes{key};
+                          })));
+    }
+    if (!held.empty()) {
+        connection_->send(
+            "INSERT INTO meridian.unique_key(key, rid) "
+            "SELECT * FROM unnest($1::bytea[], $2::bigint[])",
+            std::move(Parameters()
+                          .column(held, [](const auto& h) { return Parameters::Bytes{h.first}; })
+                          .column(held, [](const auto& h) { return h.second; })));
+    }
+}
+
+void Writer::send_counts() {
+    std::vector<std::pair<Name, std::int64_t>> changes;
+    for (const auto& change : count_changes_) {
+        if (change.second != 0) changes.emplace_back(change);
+    }
+    if (changes.empty()) return;
+    // Each server counts in rows of its own, so that none waits for another.
+    connection_->send(
+        "INSERT INTO meridian.type_count(type, server, resources) "
+        "SELECT c.type, $1, c.change FROM unnest($2::integer[], $3::bigint[]) AS c(type, change) "
+        "ON CONFLICT (type, server) DO UPDATE SET resources = type_count.resources + "
+        "excluded.resources",
+        std::move(Parameters()
+                      .integer(server_)
+                      .column(changes, [](const auto& c) { return c.first; })
+                      .column(changes, [](const auto& c) { return c.second; })));
+}
+
+Result<void> Writer::flush() {
+    send_rows();
+    if (!connection_->has_queued()) return {};
+    TRY(connection_->flush());
+    return {};
+}
+
+// --- between groups ---
+
+Result<Position> Writer::tend() {
+    TRY(connect());
+    TRY(sequencer_.stand(*connection_));
+    if (!sequencer_.is_elected()) return -1;
+    TRY(sequencer_.beat(*connection_));
+    const auto waiting = Sequencer::read_waiting(TRY(connection_->ask(Sequencer::waiting_sql)));
+    if (waiting.empty()) return -1;
+    connection_->send("BEGIN");
+    sequencer_.send_positions(*connection_, waiting);
+    connection_->send("SELECT pg_notify('meridian', $1::text)",
+                      std::move(Parameters().text(std::to_string(server_))));
+    connection_->send("COMMIT");
+    const auto done = connection_->flush();
+    sequencer_.finish(done.has_value());
+    if (!done) {
+        connection_->roll_back();
+        return std::unexpected(done.error());
+    }
+    return sequencer_.next() - 1;
+}
+
+// --- reindex ---
+
+namespace {
+
+/// A reindex leaves no entry in the log, so what was counted before it is told by a number of its
+/// own; and conditions that were decided before it have to be looked at again.
+constexpr std::string_view note_index_change =
+    "INSERT INTO meridian.setting(key, value) VALUES('index_generation', int8send(1)), "
+    "('index_changed', int8send((SELECT coalesce(max(position), 0) + 1 FROM meridian.log))) "
+    "ON CONFLICT(key) DO UPDATE SET value = CASE WHEN setting.key = 'index_changed' THEN "
+    "excluded.value ELSE int8send(('x' || encode(setting.value, 'hex'))::bit(64)::bigint + 1) END";
+
+}  // namespace
+
+Result<void> Writer::reindex(Rid rid, Version version, std::span<const Name> params, Rows rows) {
+    const Answer found = TRY(connection_->ask(
+        "SELECT type, version, verb, patient, forward FROM meridian.resource WHERE rid = $1 FOR "
+        "UPDATE",
+        std::move(Parameters().integer(rid))));
+    if (found.empty() || found.integer(0, 1) != version ||
+        found.integer(0, 2) == static_cast<int>(Verb::remove))
+        return {};
+    const auto type = static_cast<Name>(found.integer(0, 0));
+    const Rid home_before = found.integer(0, 3);
+    ResolvedRows old = TRY(unpack(found.bytes(0, 4)));
+    Resolved fresh = TRY(resolve_rows(
+        std::move(rows),
+        [this](const Identity& identity) { return Result<Rid>(directory_.rid_of(identity)); },
+        [this](Name param) { return text_field(param); }));
+    std::vector<int> fields;
+    for (const Name param : old.texts) {
+        if (params.empty() || std::find(params.begin(), params.end(), param) != params.end())
+            fields.push_back(text_field(param));
+    }
+    const bool is_whole = params.empty();
+    const Rid home = is_whole ? fresh.patient : home_before;
+    std::vector<Name> fresh_texts = fresh.rows.texts;
+    const std::vector<std::string> keys_before = old.unique_keys;
+    ResolvedRows merged =
+        is_whole ? std::move(fresh.rows) : with_params_replaced(old, params, std::move(fresh.rows));
+    std::string packed = pack(merged);
+    connection_->send("UPDATE meridian.resource SET forward = $2, patient = $3 WHERE rid = $1",
+                      std::move(Parameters().integer(rid).bytes(packed).integer(home)));
+    if (is_whole) {
+        change_unique_keys(rid, keys_before, merged.unique_keys);
+    } else {
+        // They stay, and the values of views are not known here.
+        old.views.clear();
+        merged.views.clear();
+    }
+    index_.remove({rid, home_before, type}, old, fields);
+    merged.texts = std::move(fresh_texts);  // those whose words are here
+    index_.add({rid, home, type}, merged, fresh.texts);
+    connection_->send(note_index_change);
+    changed_here_.insert(type);
+    TRY(flush());
+    if (const auto state = states_.find(rid); state != states_.end()) {
+        state->second.home = home;
+        state->second.forward = std::move(packed);
+    }
+    return {};
+}
+
+}  // namespace meridian::store::postgres
