@@ -186,11 +186,13 @@ Result<void> PostgresStore::save_cursor(std::string_view view, Position next) {
     Committer* committer = TRY(writing());
     TRY(committer->queue().run_and_wait([] { return Result<void>(); }));  // what was queued before
     auto loan = TRY(pool_->take());
-    const Answer saved =
-        TRY(loan->ask("INSERT INTO meridian.cursor AS c(view, next, owner, beat) "
-                      "VALUES($1, $3, $2, clock_timestamp()) ON CONFLICT (view) DO UPDATE "
-                      "SET next = excluded.next, beat = excluded.beat WHERE c.owner = $2",
-                      std::move(Parameters().text(view).integer(server_).integer(next))));
+    const Answer saved = TRY(loan->ask(
+        fmt::format("INSERT INTO meridian.cursor AS c(view, next, owner, beat) "
+                    "VALUES($1, $3, $2, clock_timestamp()) ON CONFLICT (view) DO UPDATE "
+                    "SET next = excluded.next, owner = excluded.owner, beat = excluded.beat "
+                    "WHERE c.owner = $2 OR c.beat < clock_timestamp() - interval '{}'",
+                    silence_of_an_owner),
+        std::move(Parameters().text(view).integer(server_).integer(next))));
     if (saved.changed() == 0)
         return fail(Category::busy, fmt::format("another server follows the view {} now", view));
     return committer->queue().take_deferred_error();
