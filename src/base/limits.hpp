@@ -148,7 +148,7 @@ inline constexpr std::size_t search_verdicts_max =
     100'000;  ///< remembered verdicts on the targets of one chain
 
 // --- store on PostgreSQL ---
-inline constexpr unsigned database_connect_seconds = 3;   ///< for each host of the URL
+inline constexpr unsigned database_connect_seconds = 3;  ///< for each host of the URL
 inline constexpr std::size_t database_connections_max =
     40;  ///< that one server reads by at the same time
 inline constexpr unsigned database_connection_wait_seconds =
