@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Several servers on one PostgreSQL database, killed without warning while clients write.
 #include <gtest/gtest.h>
+#include <signal.h>
 
 #include <filesystem>
 #include <thread>
@@ -191,6 +192,29 @@ TEST(Servers, WhatWasAcknowledgedSurvivesTheKillOfAnyServerAndOthersTakeOver) {
         }
     }
     EXPECT_GT(told, 50u);
+    expect_dense_log(region);
+}
+
+TEST(Servers, OneThatHangsLosesTheOfficeOfGivingPositions) {
+    Region region(2);
+    const std::size_t victim =
+        region.with_number(region.ask("SELECT server FROM meridian.sequencer"));
+    ASSERT_LT(victim, region.size());
+    ASSERT_EQ(::kill(region.at(victim).process(), SIGSTOP), 0);
+    const auto begun = Clock::now();
+    net::Client client;
+    const auto answer = client.send(create(region.at(1 - victim).base_url(), "x", false));
+    EXPECT_LT(Clock::now() - begun, std::chrono::seconds(10));
+    ::kill(region.at(victim).process(), SIGCONT);
+    ASSERT_TRUE(answer) << answer.error().message;
+    EXPECT_EQ(answer->status, 201) << answer->body;
+    // What it still believes does no harm: it writes as one of the others now.
+    int status = 0;
+    for (int i = 0; i < 100 && status != 201; ++i) {
+        const auto later = client.send(create(region.at(victim).base_url(), "y", false));
+        status = later ? later->status : 0;
+    }
+    EXPECT_EQ(status, 201);
     expect_dense_log(region);
 }
 

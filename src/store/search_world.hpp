@@ -686,4 +686,41 @@ inline std::string describe(const Plan& plan) {
     return text;
 }
 
+/// One page, its continuation, and the count, against the naive evaluation. `search` and `count`
+/// answer `plan` as it stands.
+template <class Search, class Count>
+void expect_as_naive(const World& world, Plan& plan, Search search, Count count) {
+    SCOPED_TRACE(describe(plan));
+    const auto all = Naive{world}.matches(plan);
+    std::vector<Rid> walked;
+    auto given = std::make_shared<std::unordered_set<Rid>>();
+    for (bool more = true; more;) {
+        const auto page = search();
+        ASSERT_TRUE(page) << page.error().message << " " << page.error().where;
+        ASSERT_LE(page->rids.size(), plan.limit);
+        walked.insert(walked.end(), page->rids.begin(), page->rids.end());
+        more = page->more;
+        if (more) {
+            ASSERT_EQ(page->rids.size(), plan.limit);
+        }
+        if (plan.limit == 0) {
+            ASSERT_EQ(more, !all.empty());
+            break;
+        }
+        if (walked.size() > all.size()) break;
+        if (plan.order.empty() && !page->rids.empty()) {
+            plan.after = page->rids.back();
+        } else {
+            given->insert(page->rids.begin(), page->rids.end());
+            plan.exclude = given;
+        }
+    }
+    if (plan.limit > 0) {
+        ASSERT_EQ(walked, all);
+    }
+    const auto counted = count();
+    ASSERT_TRUE(counted) << counted.error().message;
+    ASSERT_EQ(*counted, static_cast<std::int64_t>(all.size()));
+}
+
 }  // namespace meridian::store::search_world

@@ -5,17 +5,11 @@
 #include <vector>
 
 #include "base/result.hpp"
+#include "store/engine/identity_hash.hpp"
 #include "store/postgres/connection.hpp"
 #include "store/rows.hpp"
 
 namespace meridian::store::postgres {
-
-struct IdentityHash {
-    std::size_t operator()(const Identity& identity) const {
-        return std::hash<std::string_view>{}(identity.id) ^
-               (static_cast<std::size_t>(identity.type) * 0x9e3779b97f4a7c15u);
-    }
-};
 
 /// Identities → rids on the committer's connection, with a bounded memory of what was used lately.
 /// A rid, once given, stays for ever, so identities are written in a transaction of their own

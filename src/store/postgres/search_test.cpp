@@ -81,41 +81,15 @@ StoredWorld make_stored_world(std::uint64_t seed, int documents) {
     return world;
 }
 
-/// One page, its continuation, and the count, against the naive evaluation.
 void expect_as_naive(StoredWorld& world, Plan& plan) {
-    SCOPED_TRACE(describe(plan));
-    const auto all = Naive{world}.matches(plan);
-    std::vector<Rid> walked;
-    auto given = std::make_shared<std::unordered_set<Rid>>();
-    for (bool more = true; more;) {
-        const auto page = search(*world.database, plan, world.names);
-        ASSERT_TRUE(page) << page.error().message << " " << page.error().where;
-        ASSERT_LE(page->rids.size(), plan.limit);
-        walked.insert(walked.end(), page->rids.begin(), page->rids.end());
-        more = page->more;
-        if (plan.limit == 0) {
-            ASSERT_EQ(more, !all.empty());
-            break;
-        }
-        if (more) {
-            ASSERT_EQ(page->rids.size(), plan.limit);
-        }
-        if (walked.size() > all.size()) break;
-        if (plan.order.empty() && !page->rids.empty()) {
-            plan.after = page->rids.back();
-        } else {
-            given->insert(page->rids.begin(), page->rids.end());
-            plan.exclude = given;
-        }
-    }
-    if (plan.limit > 0) {
-        ASSERT_EQ(walked, all);
-    }
-    // A count of all resources of a type is kept beside them, which this world does not do.
-    if (std::holds_alternative<Everything>(plan.where.as_variant())) return;
-    const auto counted = count(*world.database, plan, world.names);
-    ASSERT_TRUE(counted) << counted.error().message;
-    ASSERT_EQ(*counted, static_cast<std::int64_t>(all.size()));
+    search_world::expect_as_naive(
+        world, plan, [&] { return search(*world.database, plan, world.names); },
+        [&]() -> Result<std::int64_t> {
+            // All resources of a type are counted beside them, which this world does not do.
+            if (std::holds_alternative<Everything>(plan.where.as_variant()))
+                return static_cast<std::int64_t>(Naive{world}.matches(plan).size());
+            return count(*world.database, plan, world.names);
+        });
 }
 
 TEST(PostgresSearch, EveryKindOfConditionAloneIsAsTheNaiveEvaluationSays) {

@@ -3,7 +3,6 @@
 
 #include <thread>
 
-#include "base/hash.hpp"
 #include "base/limits.hpp"
 #include "base/log.hpp"
 #include "store/engine/relevance.hpp"
@@ -14,7 +13,6 @@ namespace meridian::store::postgres {
 
 namespace {
 
-constexpr std::size_t log_salt_bytes = 16;
 /// A condition that was decided upon so many entries ago is looked at again without asking which
 /// types they were of.
 constexpr int changes_looked_through_max = 10'000;
@@ -228,10 +226,10 @@ Result<void> Writer::begin(const Group& group) {
             "UNION ALL SELECT 0, 9223372036854775807, 0 FROM meridian.setting "
             "WHERE key = 'index_changed' AND value > int8send($1)",
             std::move(Parameters().integer(seen).integer(changes_looked_through_max)));
-        // A plan that could not know a system looks in the wrong place.
-        TRY(names_.refresh());
     }
     const auto answers = TRY(db.flush());
+    // Now that the locks are held: a plan that could not know a system looks in the wrong place.
+    if (has_conditions) TRY(names_.refresh());
     std::size_t at = answers_before_states;
     const Answer& states = answers[at++];
     for (int row = 0; row < states.size(); ++row) {
@@ -527,191 +525,6 @@ int Writer::text_field(Name param) {
     return place->second;
 }
 
-// --- statements ---
-
-void Writer::send_rows() {
-    send_resources();
-    index_.send(*connection_);
-    touched_.clear();
-}
-
-void Writer::send_resources() {
-    Connection& db = *connection_;
-    if (!to_history_.empty()) {
-        db.send(
-            "INSERT INTO meridian.history(rid, patient, batch, ordinal, version, verb, body) "
-            "SELECT rid, patient, batch, ordinal, version, verb, body FROM meridian.resource "
-            "WHERE rid = ANY($1::bigint[])",
-            std::move(Parameters().integers(to_history_)));
-        to_history_.clear();
-    }
-    const auto body = [](const Row& row) {
-        return Parameters::Bytes{row.verb == Verb::remove
-                                     ? std::string_view()
-                                     : std::string_view(row.change->change->body)};
-    };
-    const auto forward = [](const Row& row) {
-        return Parameters::Bytes{row.verb == Verb::remove ? std::string_view()
-                                                          : std::string_view(row.change->packed)};
-    };
-    const auto changing = [&](const std::vector<Row>& rows) {
-        Parameters parameters;
-        parameters.integer(batch_)
-            .column(rows, [](const Row& row) { return row.rid; })
-            .column(rows, [](const Row& row) { return row.home; })
-            .column(rows, [](const Row& row) { return std::int32_t{row.ordinal}; })
-            .column(rows, [](const Row& row) { return static_cast<std::int32_t>(row.version); })
-            .column(rows, [](const Row& row) { return row.organisation; })
-            .column(rows, [](const Row& row) { return static_cast<std::int32_t>(row.verb); })
-            .column(rows, body)
-            .column(rows, forward);
-        return parameters;
-    };
-    if (!updates_.empty()) {
-        db.send(
-            "UPDATE meridian.resource r SET patient = u.patient, batch = $1, ordinal = u.ordinal, "
-            "version = u.version, organisation = u.organisation, verb = u.verb, body = u.body, "
-            "forward = u.forward FROM unnest($2::bigint[], $3::bigint[], $4::integer[], "
-            "$5::integer[], $6::integer[], $7::integer[], $8::bytea[], $9::bytea[]) "
-            "AS u(rid, patient, ordinal, version, organisation, verb, body, forward) "
-            "WHERE r.rid = u.rid",
-            changing(updates_));
-        updates_.clear();
-    }
-    if (!inserts_.empty()) {
-        Parameters parameters = changing(inserts_);
-        std::vector<std::string> ids;
-        ids.reserve(inserts_.size());
-        for (const Row& row : inserts_) ids.push_back(text_of(row.change->change->identity.id));
-        parameters
-            .column(inserts_, [](const Row& row) { return row.change->change->identity.type; })
-            .column(ids, [](const std::string& id) { return std::string_view(id); });
-        db.send(
-            "INSERT INTO meridian.resource(batch, rid, patient, ordinal, version, organisation, "
-            "verb, body, forward, type, id) "
-            "SELECT $1, u.* FROM unnest($2::bigint[], $3::bigint[], $4::integer[], "
-            "$5::integer[], $6::integer[], $7::integer[], $8::bytea[], $9::bytea[], "
-            "$10::integer[], $11::text[]) AS u",
-            std::move(parameters));
-        inserts_.clear();
-    }
-}
-
-void Writer::send_entries() {
-    Connection& db = *connection_;
-    const bool has_positions = gives_positions_;
-    const auto count = static_cast<std::int64_t>(entries_.size());
-    const Position base = sequencer_.next();
-    Parameters batch;
-    batch.integer(batch_);
-    if (has_positions) {
-        batch.integer(base);
-    } else {
-        batch.null();
-    }
-    batch.small(static_cast<std::int32_t>(count)).integer(at_.milliseconds);
-    db.send(
-        "INSERT INTO meridian.batch(id, base, entries, at) VALUES($1, $2::bigint, $3::integer, $4)",
-        std::move(batch));
-    const std::string salts = random_bytes(log_salt_bytes * entries_.size());
-    std::vector<std::string> ids;
-    std::vector<std::string_view> salt;
-    for (const Entry& entry : entries_) {
-        ids.push_back(text_of(entry.change->identity.id));
-        salt.push_back(
-            std::string_view(salts).substr(salt.size() * log_salt_bytes, log_salt_bytes));
-    }
-    Parameters parameters;
-    parameters.integer(has_positions ? base : batch_).integer(at_.milliseconds);
-    parameters.column(entries_, [](const Entry& entry) { return entry.rid; })
-        .column(entries_, [](const Entry& entry) { return static_cast<std::int32_t>(entry.verb); })
-        .column(entries_, [](const Entry& entry) { return entry.change->identity.type; })
-        .column(entries_,
-                [](const Entry& entry) { return static_cast<std::int32_t>(entry.version); })
-        .column(entries_, [](const Entry& entry) { return entry.actor; })
-        .column(entries_, [](const Entry& entry) { return entry.organisation; })
-        .column(ids, [](const std::string& id) { return std::string_view(id); })
-        .column(salt, [](std::string_view bytes) { return Parameters::Bytes{bytes}; })
-        .column(entries_, [](const Entry& entry) {
-            const Sha256& hash = entry.change->body_hash;
-            return Parameters::Bytes{{reinterpret_cast<const char*>(hash.data()), hash.size()}};
-        });
-    if (has_positions) {
-        db.send(
-            "INSERT INTO meridian.log(position, at, rid, kind, verb, type, version, actor, "
-            "organisation, id, salt, body_hash) "
-            "SELECT $1 + e.place - 1, $2, e.rid, 0, e.verb, e.type, e.version, e.actor, "
-            "e.organisation, e.id, e.salt, e.body_hash "
-            "FROM unnest($3::bigint[], $4::integer[], $5::integer[], $6::integer[], "
-            "$7::integer[], $8::integer[], $9::text[], $10::bytea[], $11::bytea[]) WITH ORDINALITY "
-            "AS e(rid, verb, type, version, actor, organisation, id, salt, body_hash, place)",
-            std::move(parameters));
-        sequencer_.take(count, at_);
-    } else {
-        db.send(
-            "INSERT INTO meridian.log_waiting(batch, ordinal, rid, kind, verb, type, version, "
-            "actor, organisation, id, salt, body_hash) "
-            "SELECT $1, e.place - 1, e.rid, 0 * $2::bigint, e.verb, e.type, e.version, e.actor, "
-            "e.organisation, e.id, e.salt, e.body_hash "
-            "FROM unnest($3::bigint[], $4::integer[], $5::integer[], $6::integer[], "
-            "$7::integer[], $8::integer[], $9::text[], $10::bytea[], $11::bytea[]) WITH ORDINALITY "
-            "AS e(rid, verb, type, version, actor, organisation, id, salt, body_hash, place)",
-            std::move(parameters));
-    }
-    db.send("SELECT pg_notify('meridian', $1::text)",
-            std::move(Parameters().text(std::to_string(server_))));
-}
-
-void Writer::send_unique_keys() {
-    std::vector<std::string> gone;
-    std::vector<std::pair<std::string, Rid>> held;
-    for (const auto& [key, rid] : keys_) {
-        const Rid stored = keys_stored_[key];
-        if (stored == rid) continue;
-        if (stored != 0) gone.push_back(key);
-        if (rid != 0) held.emplace_back(key, rid);
-    }
-    if (!gone.empty()) {
-        connection_->send("DELETE FROM meridian.unique_key WHERE key = ANY($1::bytea[])",
-                          std::move(Parameters().column(gone, [](const std::string& key) {
-                              return Parameters::Bytes{key};
-                          })));
-    }
-    if (!held.empty()) {
-        connection_->send(
-            "INSERT INTO meridian.unique_key(key, rid) "
-            "SELECT * FROM unnest($1::bytea[], $2::bigint[])",
-            std::move(Parameters()
-                          .column(held, [](const auto& h) { return Parameters::Bytes{h.first}; })
-                          .column(held, [](const auto& h) { return h.second; })));
-    }
-}
-
-void Writer::send_counts() {
-    std::vector<std::pair<Name, std::int64_t>> changes;
-    for (const auto& change : count_changes_) {
-        if (change.second != 0) changes.emplace_back(change);
-    }
-    if (changes.empty()) return;
-    // Each server counts in rows of its own, so that none waits for another.
-    connection_->send(
-        "INSERT INTO meridian.type_count(type, server, resources) "
-        "SELECT c.type, $1, c.change FROM unnest($2::integer[], $3::bigint[]) AS c(type, change) "
-        "ON CONFLICT (type, server) DO UPDATE SET resources = type_count.resources + "
-        "excluded.resources",
-        std::move(Parameters()
-                      .integer(server_)
-                      .column(changes, [](const auto& c) { return c.first; })
-                      .column(changes, [](const auto& c) { return c.second; })));
-}
-
-Result<void> Writer::flush() {
-    send_rows();
-    if (!connection_->has_queued()) return {};
-    TRY(connection_->flush());
-    return {};
-}
-
 // --- between groups ---
 
 Result<Position> Writer::tend() {
@@ -733,69 +546,6 @@ Result<Position> Writer::tend() {
         return std::unexpected(done.error());
     }
     return sequencer_.next() - 1;
-}
-
-// --- reindex ---
-
-namespace {
-
-/// A reindex leaves no entry in the log, so what was counted before it is told by a number of its
-/// own; and conditions that were decided before it have to be looked at again.
-constexpr std::string_view note_index_change =
-    "INSERT INTO meridian.setting(key, value) VALUES('index_generation', int8send(1)), "
-    "('index_changed', int8send((SELECT coalesce(max(position), 0) + 1 FROM meridian.log))) "
-    "ON CONFLICT(key) DO UPDATE SET value = CASE WHEN setting.key = 'index_changed' THEN "
-    "excluded.value ELSE int8send(('x' || encode(setting.value, 'hex'))::bit(64)::bigint + 1) END";
-
-}  // namespace
-
-Result<void> Writer::reindex(Rid rid, Version version, std::span<const Name> params, Rows rows) {
-    const Answer found = TRY(connection_->ask(
-        "SELECT type, version, verb, patient, forward FROM meridian.resource WHERE rid = $1 FOR "
-        "UPDATE",
-        std::move(Parameters().integer(rid))));
-    if (found.empty() || found.integer(0, 1) != version ||
-        found.integer(0, 2) == static_cast<int>(Verb::remove))
-        return {};
-    const auto type = static_cast<Name>(found.integer(0, 0));
-    const Rid home_before = found.integer(0, 3);
-    ResolvedRows old = TRY(unpack(found.bytes(0, 4)));
-    Resolved fresh = TRY(resolve_rows(
-        std::move(rows),
-        [this](const Identity& identity) { return Result<Rid>(directory_.rid_of(identity)); },
-        [this](Name param) { return text_field(param); }));
-    std::vector<int> fields;
-    for (const Name param : old.texts) {
-        if (params.empty() || std::find(params.begin(), params.end(), param) != params.end())
-            fields.push_back(text_field(param));
-    }
-    const bool is_whole = params.empty();
-    const Rid home = is_whole ? fresh.patient : home_before;
-    std::vector<Name> fresh_texts = fresh.rows.texts;
-    const std::vector<std::string> keys_before = old.unique_keys;
-    ResolvedRows merged =
-        is_whole ? std::move(fresh.rows) : with_params_replaced(old, params, std::move(fresh.rows));
-    std::string packed = pack(merged);
-    connection_->send("UPDATE meridian.resource SET forward = $2, patient = $3 WHERE rid = $1",
-                      std::move(Parameters().integer(rid).bytes(packed).integer(home)));
-    if (is_whole) {
-        change_unique_keys(rid, keys_before, merged.unique_keys);
-    } else {
-        // They stay, and the values of views are not known here.
-        old.views.clear();
-        merged.views.clear();
-    }
-    index_.remove({rid, home_before, type}, old, fields);
-    merged.texts = std::move(fresh_texts);  // those whose words are here
-    index_.add({rid, home, type}, merged, fresh.texts);
-    connection_->send(note_index_change);
-    changed_here_.insert(type);
-    TRY(flush());
-    if (const auto state = states_.find(rid); state != states_.end()) {
-        state->second.home = home;
-        state->second.forward = std::move(packed);
-    }
-    return {};
 }
 
 }  // namespace meridian::store::postgres

@@ -7,17 +7,11 @@
 #include <vector>
 
 #include "base/result.hpp"
+#include "store/engine/identity_hash.hpp"
 #include "store/rows.hpp"
 #include "store/sqlite/database.hpp"
 
 namespace meridian::store::sqlite {
-
-struct IdentityHash {
-    std::size_t operator()(const Identity& identity) const {
-        return std::hash<std::string_view>{}(identity.id) ^
-               (static_cast<std::size_t>(identity.type) * 0x9e3779b97f4a7c15u);
-    }
-};
 
 /// Identities ↔ rids on the committer's connection: a bounded memory of what was used lately before
 /// the table `directory`, and the identities that the open transaction adds. Belongs to the

@@ -97,40 +97,12 @@ StoredWorld make_stored_world(std::uint64_t seed, int documents) {
     return world;
 }
 
-/// One page, its continuation, and the count, against the naive evaluation. Tiny allowances make
-/// every way be taken.
+/// Tiny allowances make every way be taken.
 void expect_as_naive(StoredWorld& world, Plan& plan, const SearchAllowances& allowances) {
-    SCOPED_TRACE(describe(plan));
-    const auto all = Naive{world}.matches(plan);
-    std::vector<Rid> walked;
-    auto given = std::make_shared<std::unordered_set<Rid>>();
-    for (bool more = true; more;) {
-        const auto page = search(*world.database, plan, world.names, nullptr, allowances);
-        ASSERT_TRUE(page) << page.error().message << " " << page.error().where;
-        ASSERT_LE(page->rids.size(), plan.limit);
-        walked.insert(walked.end(), page->rids.begin(), page->rids.end());
-        more = page->more;
-        if (more) {
-            ASSERT_EQ(page->rids.size(), plan.limit);
-        }
-        if (plan.limit == 0) {
-            ASSERT_EQ(more, !all.empty());
-            break;
-        }
-        if (walked.size() > all.size()) break;
-        if (plan.order.empty() && !page->rids.empty()) {
-            plan.after = page->rids.back();
-        } else {
-            given->insert(page->rids.begin(), page->rids.end());
-            plan.exclude = given;
-        }
-    }
-    if (plan.limit > 0) {
-        ASSERT_EQ(walked, all);
-    }
-    const auto counted = count(*world.database, plan, world.names, nullptr, allowances);
-    ASSERT_TRUE(counted) << counted.error().message;
-    ASSERT_EQ(*counted, static_cast<std::int64_t>(all.size()));
+    search_world::expect_as_naive(
+        world, plan,
+        [&] { return search(*world.database, plan, world.names, nullptr, allowances); },
+        [&] { return count(*world.database, plan, world.names, nullptr, allowances); });
 }
 
 const SearchAllowances stingy{.join = 8, .sorted = 20, .count = 8};

@@ -1,0 +1,539 @@
+// SPDX-License-Identifier: Apache-2.0
+// Conditions as SQL. Private to search.cpp, and apart from it because it is half of it.
+#pragma once
+
+#include <algorithm>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "store/engine/index_rows.hpp"
+#include "store/names.hpp"
+#include "store/plan.hpp"
+#include "store/postgres/keys.hpp"
+#include "store/postgres/known.hpp"
+#include "store/postgres/text_search.hpp"
+
+namespace meridian::store::postgres {
+
+/// Answer of one table that show a condition to hold: `FROM <from> WHERE <where>`, of the resource
+/// `rid`.
+struct Leaf {
+    std::string from;
+    std::string where;
+    std::string rid;
+};
+using Leaves = std::vector<Leaf>;
+
+/// How few resources a condition leaves, as far as its kind tells: the smaller the fewer.
+struct Rank {
+    static constexpr int worst = 9;
+    static int of(const Condition& condition) {
+        return std::visit([](const auto& each) { return rank(each); }, condition.as_variant());
+    }
+
+ private:
+    static int rank(const HasId&) { return 0; }
+    static int rank(const OfPatient&) { return 1; }
+    static int rank(const HasReference&) { return 1; }
+    static int rank(const InCompartment&) { return 1; }
+    static int rank(const HasComposite&) { return 2; }
+    static int rank(const HasUri&) { return 2; }
+    static int rank(const HasToken&) { return 3; }
+    static int rank(const HasText&) { return 3; }
+    static int rank(const HasString& condition) {
+        return condition.match == StringMatch::starts ? 3 : 6;
+    }
+    static int rank(const RefersTo&) { return 4; }
+    static int rank(const ReferredBy&) { return 4; }
+    static int rank(const HasDate&) { return 5; }
+    static int rank(const HasNumber&) { return 5; }
+    static int rank(const HasQuantity&) { return 5; }
+    static int rank(const HasTokenIn&) { return 5; }
+    static int rank(const ChangedWithin&) { return 5; }
+    static int rank(const HasAny&) { return 6; }
+    static int rank(const AllOf& condition) {
+        int best = worst;
+        for (const Condition& part : condition.parts) best = std::min(best, of(part));
+        return best;
+    }
+    static int rank(const AnyOf& condition) {
+        int last = 0;
+        for (const Condition& part : condition.parts) last = std::max(last, of(part));
+        return last;
+    }
+    template <class Other>
+    static int rank(const Other&) {
+        return worst;
+    }
+};
+
+/// Whether only current resources can satisfy a condition: index rows are those of current
+/// versions. Then nobody has to look at the resource itself, and a parameter implies its type.
+struct Living {
+    static bool implied_by(const Condition& condition) {
+        return std::visit([](const auto& each) { return implied(each); }, condition.as_variant());
+    }
+
+ private:
+    static bool implied(const HasToken&) { return true; }
+    static bool implied(const HasTokenIn&) { return true; }
+    static bool implied(const HasString&) { return true; }
+    static bool implied(const HasDate&) { return true; }
+    static bool implied(const HasNumber&) { return true; }
+    static bool implied(const HasQuantity&) { return true; }
+    static bool implied(const HasUri&) { return true; }
+    static bool implied(const HasReference&) { return true; }
+    static bool implied(const HasComposite&) { return true; }
+    static bool implied(const RefersTo&) { return true; }
+    static bool implied(const AllOf& condition) {
+        return std::any_of(condition.parts.begin(), condition.parts.end(), implied_by);
+    }
+    static bool implied(const AnyOf& condition) {
+        return !condition.parts.empty() &&
+               std::all_of(condition.parts.begin(), condition.parts.end(), implied_by);
+    }
+    // Full text holds all types, a chart's rows name theirs, the rest may be told of the dead.
+    template <class Other>
+    static bool implied(const Other&) {
+        return false;
+    }
+};
+
+class Renderer {
+ public:
+    Renderer(const Names& names, const Known& known)
+        : names_(names), rids_(known.rids), log_end_(known.log_end) {}
+
+    /// True of the resource `alias` (a table with a rid) when the condition holds; as part of a
+    /// conjunction, where PostgreSQL makes joins of it.
+    ///
+    /// Where one condition leaves few resources, the others are asked about each of these; only
+    /// conditions of the best rank are sets to begin with. PostgreSQL would rather collect the set
+    /// of each.
+    std::string conjunct(const Condition& condition, const std::string& alias, Name type,
+                         int best = Rank::worst) {
+        if (const auto* all = std::get_if<AllOf>(&condition.as_variant())) {
+            const int best_here = std::min(best, Rank::of(condition));
+            return joined(all->parts, " AND ", "true", [&](const Condition& part) {
+                return conjunct(part, alias, type, best_here);
+            });
+        }
+        if (const auto* within = std::get_if<ChangedWithin>(&condition.as_variant());
+            within != nullptr && is_wide(*within) && is_resource(alias))
+            return written_within(*within, alias);
+        if (Rank::of(condition) > best) return predicate(condition, alias, type);
+        if (const auto* none = std::get_if<NoneOf>(&condition.as_variant()))
+            return joined(none->parts, " AND ", "true",
+                          [&](const Condition& part) { return negated(part, alias, type); });
+        if (auto set = set_of(condition, type)) {
+            // What links lead to is worked out by itself, and first: taken apart, its joins would
+            // be ordered among the others by guesses that are off by a hundred.
+            const bool is_link = std::holds_alternative<RefersTo>(condition.as_variant()) ||
+                                 std::holds_alternative<ReferredBy>(condition.as_variant());
+            return is_link ? fmt::format("{}.rid = ANY (ARRAY ({}))", alias, *set)
+                           : fmt::format("{}.rid IN ({})", alias, *set);
+        }
+        return predicate(condition, alias, type);
+    }
+
+    /// The same anywhere in an expression.
+    std::string predicate(const Condition& condition, const std::string& alias, Name type) {
+        const auto part_of = [&](const Condition& part) { return predicate(part, alias, type); };
+        if (std::holds_alternative<Everything>(condition.as_variant())) return "true";
+        if (const auto* all = std::get_if<AllOf>(&condition.as_variant()))
+            return joined(all->parts, " AND ", "true", part_of);
+        if (const auto* any = std::get_if<AnyOf>(&condition.as_variant()))
+            return joined(any->parts, " OR ", "false", part_of);
+        if (const auto* none = std::get_if<NoneOf>(&condition.as_variant()))
+            return "NOT " + joined(none->parts, " OR ", "false", part_of);
+        const bool was_probing = std::exchange(is_probing_, true);
+        const Leaves leaves = leaves_of(condition, type);
+        is_probing_ = was_probing;
+        std::string out;
+        for (const Leaf& leaf : leaves) {
+            if (!out.empty()) out += " OR ";
+            out += exists(leaf, alias);
+        }
+        return leaves.empty() ? "false" : leaves.size() == 1 ? out : "(" + out + ")";
+    }
+
+    Parameters take_parameters() { return std::move(parameters_); }
+    std::string text(std::string_view value) {
+        parameters_.text(value);
+        return fmt::format("${}::text COLLATE \"C\"", parameters_.size());
+    }
+    std::string real(double value) {
+        parameters_.real(value);
+        return fmt::format("${}::float8", parameters_.size());
+    }
+    std::string integers(std::span<const std::int64_t> values) {
+        if (values.size() == 1) return fmt::format("{}::bigint", literal(values.front()));
+        parameters_.integers(values);
+        return fmt::format("ANY(${}::bigint[])", parameters_.size());
+    }
+    std::string parameter() const { return fmt::format("${}", parameters_.size()); }
+    Parameters& parameters() { return parameters_; }
+
+ private:
+    static bool is_resource(const std::string& alias) {
+        return alias.starts_with('r') || alias.starts_with('t');
+    }
+    /// Whether reading the log's entries takes longer than looking at each resource.
+    bool is_wide(const ChangedWithin& condition) const {
+        constexpr Position few = 5'000;
+        return std::min(condition.below, log_end_) - condition.from > few;
+    }
+    static std::string written_within(const ChangedWithin& condition, const std::string& alias) {
+        return fmt::format(
+            "EXISTS (SELECT FROM meridian.batch b WHERE b.id = {0}.batch AND b.base + {0}.ordinal "
+            ">= {1} AND b.base + {0}.ordinal < {2})",
+            alias, literal(condition.from), literal(condition.below));
+    }
+    static std::string literal(std::int64_t value) {
+        // The smallest bigint has no literal of its own: its digits alone are too many.
+        return value < 0 ? fmt::format("('{}')", value) : fmt::format("{}", value);
+    }
+    std::string alias() { return fmt::format("i{}", ++aliases_); }
+
+    template <class Part>
+    std::string joined(const Conditions& parts, std::string_view word, std::string_view none,
+                       Part part) {
+        if (parts.empty()) return std::string(none);
+        std::string out = "(";
+        for (const Condition& each : parts) {
+            if (out.size() > 1) out += word;
+            out += part(each);
+        }
+        return out + ")";
+    }
+
+    std::string negated(const Condition& condition, const std::string& alias, Name type) {
+        if (const auto* any = std::get_if<AnyOf>(&condition.as_variant()))
+            return joined(any->parts, " AND ", "true",
+                          [&](const Condition& part) { return negated(part, alias, type); });
+        return "NOT " + predicate(condition, alias, type);
+    }
+
+    static std::string exists(const Leaf& leaf, const std::string& alias) {
+        return fmt::format("EXISTS (SELECT FROM {} WHERE {} AND {} = {}.rid)", leaf.from,
+                           leaf.where, leaf.rid, alias);
+    }
+
+    /// The rids of the resources for which the condition holds, or nothing when that is no finite
+    /// list of index rows.
+    std::optional<std::string> set_of(const Condition& condition, Name type) {
+        if (const auto* any = std::get_if<AnyOf>(&condition.as_variant())) {
+            std::string out;
+            for (const Condition& part : any->parts) {
+                const auto set = set_of(part, type);
+                if (!set) return std::nullopt;
+                if (!out.empty()) out += " UNION ALL ";
+                out += *set;
+            }
+            if (out.empty()) return std::nullopt;
+            return out;
+        }
+        if (const auto* all = std::get_if<AllOf>(&condition.as_variant()))
+            return set_of_all(all->parts, type);
+        if (std::holds_alternative<NoneOf>(condition.as_variant()) ||
+            std::holds_alternative<Everything>(condition.as_variant()))
+            return std::nullopt;
+        std::string out;
+        for (const Leaf& leaf : leaves_of(condition, type)) {
+            if (!out.empty()) out += " UNION ALL ";
+            out += fmt::format("SELECT {} FROM {} WHERE {}", leaf.rid, leaf.from, leaf.where);
+        }
+        if (out.empty()) return std::nullopt;  // never true
+        return out;
+    }
+
+    /// That of the part which leaves the fewest, with the others asked about each of them.
+    std::optional<std::string> set_of_all(const Conditions& parts, Name type) {
+        const Condition* base = nullptr;
+        for (const Condition& part : parts) {
+            const bool is_better = base == nullptr || Rank::of(part) < Rank::of(*base);
+            const bool counts =
+                Living::implied_by(part) || base == nullptr || !Living::implied_by(*base);
+            if (is_better && counts) base = &part;
+        }
+        if (base == nullptr) return std::nullopt;
+        const auto set = set_of(*base, type);
+        if (!set) return std::nullopt;
+        const std::string name = alias();
+        std::string out =
+            fmt::format("SELECT {0}.rid FROM ({1}) AS {0}(rid) WHERE true", name, *set);
+        for (const Condition& part : parts) {
+            if (&part != base) out += " AND " + conjunct(part, name, type, Rank::of(*base));
+        }
+        return out;
+    }
+
+    Leaves leaves_of(const Condition& condition, Name type) {
+        return std::visit([&](const auto& each) { return leaves(each, type); },
+                          condition.as_variant());
+    }
+
+    /// One table whose rows are of a parameter.
+    Leaf rows_of(std::string_view table, Name param) {
+        const std::string name = alias();
+        return {fmt::format("meridian.{} {}", table, name),
+                fmt::format("{}.param = {}", name, param), name + ".rid"};
+    }
+    static std::string name_in(const Leaf& leaf) { return leaf.rid.substr(0, leaf.rid.find('.')); }
+
+    Leaves leaves(const Nothing&, Name) { return {}; }
+    // These are no leaves; who asks has looked before.
+    Leaves leaves(const Everything&, Name) { return {}; }
+    Leaves leaves(const AllOf&, Name) { return {}; }
+    Leaves leaves(const AnyOf&, Name) { return {}; }
+    Leaves leaves(const NoneOf&, Name) { return {}; }
+
+    Leaves leaves(const HasToken& condition, Name) {
+        if (condition.values.empty()) return {};
+        Leaf leaf = rows_of("idx_token", condition.param);
+        leaf.where += fmt::format(" AND {}.value = {}", name_in(leaf), integers(condition.values));
+        return {leaf};
+    }
+    Leaves leaves(const HasTokenIn& condition, Name) {
+        Leaf leaf = rows_of("idx_token", condition.param);
+        leaf.where += fmt::format(" AND {}.value BETWEEN {} AND {}", name_in(leaf),
+                                  literal(condition.first), literal(condition.last));
+        return {leaf};
+    }
+    Leaves leaves(const HasString& condition, Name) {
+        Leaf leaf = rows_of("idx_string", condition.param);
+        const std::string name = name_in(leaf);
+        const std::string asked = text(text_of(condition.text));
+        switch (condition.match) {
+            case StringMatch::starts:
+                leaf.where += fmt::format(" AND {}.folded ^@ {}", name, asked);
+                break;
+            case StringMatch::exact:
+                leaf.where += fmt::format(
+                    " AND CASE WHEN {0}.exact = '' THEN {0}.folded ELSE {0}.exact END = {1}", name,
+                    asked);
+                break;
+            case StringMatch::contains:
+                leaf.where += fmt::format(" AND strpos({}.folded, {}) > 0", name, asked);
+                break;
+            case StringMatch::ends:
+                leaf.where += fmt::format(" AND right({0}.folded, length({1})) = {1}", name, asked);
+                break;
+        }
+        return {leaf};
+    }
+    Leaves leaves(const HasDate& condition, Name) {
+        Leaves both;
+        for (const int span : {1, 0}) {
+            Leaf leaf = rows_of("idx_date", condition.param);
+            const std::string name = name_in(leaf);
+            const DateBox& box = condition.box;
+            if (!is_probing_) leaf.where += fmt::format(" AND {}.span = {}", name, span);
+            if (box.lo_from)
+                leaf.where += fmt::format(" AND {}.lo >= {}", name, literal(*box.lo_from));
+            if (box.lo_below)
+                leaf.where += fmt::format(" AND {}.lo < {}", name, literal(*box.lo_below));
+            if (box.hi_above) {
+                leaf.where += fmt::format(" AND {}.hi > {}", name, literal(*box.hi_above));
+                // Of short rows, only those that start at most 32 days before can end after it.
+                constexpr std::int64_t first = std::numeric_limits<std::int64_t>::min();
+                if (!is_probing_ && span == 0 && *box.hi_above > first + short_span_milliseconds)
+                    leaf.where += fmt::format(" AND {}.lo >= {}", name,
+                                              literal(*box.hi_above - short_span_milliseconds));
+            }
+            if (box.hi_to)  // lo is at most hi
+                leaf.where +=
+                    fmt::format(" AND {0}.hi <= {1} AND {0}.lo <= {1}", name, literal(*box.hi_to));
+            both.push_back(std::move(leaf));
+            if (is_probing_) break;  // the rows of one resource are few: no key is walked
+        }
+        return both;
+    }
+    std::string inside(const NumberBox& box, const std::string& name) {
+        std::string out;
+        if (box.lo_from) out += fmt::format(" AND {}.lo >= {}", name, real(*box.lo_from));
+        if (box.lo_below) out += fmt::format(" AND {}.lo < {}", name, real(*box.lo_below));
+        if (box.hi_above) out += fmt::format(" AND {}.hi > {}", name, real(*box.hi_above));
+        if (box.hi_to) {
+            const std::string to = real(*box.hi_to);
+            out += fmt::format(" AND {0}.hi <= {1} AND {0}.lo <= {1}", name, to);
+        }
+        return out;
+    }
+    Leaves leaves(const HasNumber& condition, Name) {
+        Leaf leaf = rows_of("idx_number", condition.param);
+        leaf.where += inside(condition.box, name_in(leaf));
+        return {leaf};
+    }
+    Leaves leaves(const HasQuantity& condition, Name) {
+        Leaf leaf = rows_of("idx_quantity", condition.param);
+        const std::string name = name_in(leaf);
+        if (!condition.units.empty())
+            leaf.where +=
+                fmt::format(" AND {}.unit IN ({})", name, fmt::join(condition.units, ","));
+        leaf.where += inside(condition.box, name);
+        return {leaf};
+    }
+    Leaves leaves(const HasUri& condition, Name) {
+        Leaf leaf = rows_of("idx_uri", condition.param);
+        const std::string name = name_in(leaf);
+        leaf.where += fmt::format(" AND {}.uri = {}", name, text(key_of(condition.uri)));
+        if (!condition.below) return {leaf};
+        Leaf under = rows_of("idx_uri", condition.param);
+        under.where +=
+            fmt::format(" AND {}.uri ^@ {}", name_in(under), text(key_of(condition.uri + "/")));
+        return {leaf, under};
+    }
+    std::vector<Rid> known(const std::vector<Identity>& identities) const {
+        std::vector<Rid> rids;
+        for (const Identity& identity : identities) {
+            if (const auto found = rids_.find({identity.type, identity.id}); found != rids_.end())
+                rids.push_back(found->second);
+        }
+        return rids;
+    }
+    Leaves leaves(const HasReference& condition, Name) {
+        const auto targets = known(condition.targets);
+        if (targets.empty()) return {};
+        Leaf leaf = rows_of("idx_reference", condition.param);
+        leaf.where += fmt::format(" AND {}.target = {}", name_in(leaf), integers(targets));
+        return {leaf};
+    }
+    Leaves leaves(const HasComposite& condition, Name) {
+        if (condition.keys.empty()) return {};
+        Leaf leaf = rows_of("idx_composite", condition.param);
+        const std::string name = name_in(leaf);
+        leaf.where += fmt::format(" AND {}.key = {}", name, integers(condition.keys));
+        if (!condition.seconds.empty())
+            leaf.where += fmt::format(" AND {}.second = {}", name, integers(condition.seconds));
+        leaf.where += inside(condition.box, name);
+        if (condition.starts)
+            leaf.where +=
+                fmt::format(" AND {}.folded ^@ {}", name, text(text_of(*condition.starts)));
+        return {leaf};
+    }
+    Leaves leaves(const HasText& condition, Name) {
+        const std::string query = text_query(condition);
+        if (query.empty()) return {};
+        const std::string name = alias();
+        parameters_.text(query);
+        const bool content =
+            names_.text(NameKind::parameter, condition.param).ends_with("_content");
+        return {{fmt::format("meridian.idx_text {}", name),
+                 fmt::format("{}.words @@ {}::text::tsquery AND {}.field = {}", name, parameter(),
+                             name, content ? 1 : 0),
+                 name + ".rid"}};
+    }
+    Leaves leaves(const HasAny& condition, Name) {
+        Leaves all;
+        for (const char* table :
+             {"idx_token", "idx_string", "idx_date", "idx_number", "idx_quantity", "idx_reference",
+              "idx_uri", "idx_composite", "idx_text"})
+            all.push_back(rows_of(table, condition.param));
+        return all;
+    }
+    Leaves leaves(const HasId& condition, Name type) {
+        if (type != 0 && condition.type != type) return {};
+        std::vector<Identity> identities;
+        identities.reserve(condition.ids.size());
+        for (const std::string& id : condition.ids) identities.push_back({condition.type, id});
+        const auto rids = known(identities);
+        if (rids.empty()) return {};
+        const std::string name = alias();
+        parameters_.integers(rids);
+        return {{fmt::format("unnest({}::bigint[]) AS {}(rid)", parameter(), name), "true",
+                 name + ".rid"}};
+    }
+    Leaves leaves(const RefersTo& condition, Name) {
+        if (!condition.target) return {};
+        Leaf leaf = rows_of("idx_reference", condition.param);
+        leaf.where += fmt::format(" AND {}.target IN ({})", name_in(leaf),
+                                  living(*condition.target, condition.target_type));
+        return {leaf};
+    }
+    Leaves leaves(const ReferredBy& condition, Name) {
+        if (!condition.source) return {};
+        Leaf leaf = rows_of("idx_reference", condition.param);
+        const std::string name = name_in(leaf);
+        leaf.where += fmt::format(" AND {}.rid IN ({})", name,
+                                  living(*condition.source, condition.source_type));
+        leaf.rid = name + ".target";
+        return {leaf};
+    }
+    Leaves leaves(const OfPatient& condition, Name type) {
+        if (type != 0 && condition.type != type) return {};
+        const auto patients = known(condition.patients);
+        if (patients.empty()) return {};
+        const std::string name = alias();
+        std::vector<std::int64_t> codes = condition.codes;
+        if (codes.empty()) codes.push_back(0);
+        std::string where = fmt::format("{0}.patient = {1} AND {0}.type = {2} AND {0}.code = {3}",
+                                        name, integers(patients), condition.type, integers(codes));
+        if (condition.date_from != std::numeric_limits<std::int64_t>::min())
+            where += fmt::format(" AND {}.date >= {}", name, literal(condition.date_from));
+        if (condition.date_below != std::numeric_limits<std::int64_t>::max())
+            where += fmt::format(" AND {}.date < {}", name, literal(condition.date_below));
+        return {{fmt::format("meridian.idx_patient {}", name), where, name + ".rid"}};
+    }
+    Leaves leaves(const InCompartment& condition, Name type) {
+        if (type != 0 && condition.type != 0 && condition.type != type) return {};
+        const auto patient = known({condition.patient});
+        if (patient.empty()) return {};
+        const std::string member = alias();
+        const std::string self = alias();
+        Leaf in{fmt::format("meridian.compartment {}", member),
+                fmt::format("{}.patient = {}", member, patient.front()), member + ".rid"};
+        if (condition.type != 0 && type == 0)
+            in.where += fmt::format(
+                " AND EXISTS (SELECT FROM meridian.resource t WHERE t.rid = {}.rid AND t.type = "
+                "{})",
+                member, condition.type);
+        Leaves both{std::move(in)};
+        if (condition.type == 0 || condition.type == condition.patient.type)
+            both.push_back({fmt::format("(VALUES ({}::bigint)) AS {}(rid)", patient.front(), self),
+                            "true", self + ".rid"});
+        return both;
+    }
+    Leaves leaves(const ChangedWithin& condition, Name type) {
+        if (condition.below <= condition.from) return {};
+        const std::string entry = alias();
+        const std::string current = alias();
+        std::string where = fmt::format("{0}.position >= {1} AND {0}.position < {2}", entry,
+                                        literal(condition.from), literal(condition.below));
+        if (type != 0) where += fmt::format(" AND {}.type = {}", entry, type);
+        return {{fmt::format("meridian.log {0} JOIN meridian.resource {1} ON {1}.rid = {0}.rid AND "
+                             "{1}.version = {0}.version",
+                             entry, current),
+                 where, entry + ".rid"}};
+    }
+
+    /// The rids of current resources of a type that satisfy a condition.
+    std::string living(const Condition& condition, Name type) {
+        const bool was_probing = std::exchange(is_probing_, false);
+        if (Living::implied_by(condition)) {
+            if (auto set = set_of(condition, type)) {
+                is_probing_ = was_probing;
+                return *set;
+            }
+        }
+        const std::string name = "t" + alias();
+        std::string out =
+            fmt::format("SELECT {0}.rid FROM meridian.resource {0} WHERE {0}.verb <> 3", name);
+        if (type != 0) out += fmt::format(" AND {}.type = {}", name, type);
+        if (!std::holds_alternative<Everything>(condition.as_variant()))
+            out += " AND " + conjunct(condition, name, type);
+        is_probing_ = was_probing;
+        return out;
+    }
+
+    const Names& names_;
+    const Rids& rids_;
+    Position log_end_;
+    bool is_probing_ = false;  ///< what is rendered is asked about one resource at a time
+    Parameters parameters_;
+    unsigned aliases_ = 0;
+};
+
+}  // namespace meridian::store::postgres
