@@ -14,6 +14,18 @@ function(meridian_use_pch TARGET)
   target_link_libraries(${TARGET} PRIVATE meridian_pch)
 endfunction()
 
+# The tests of a program that work on a store, once more with the record in PostgreSQL: in tables that are whole, in hash partitions,
+# and on a Citus cluster where that extension is installed (else they end with 77, which is "skipped").
+function(meridian_tests_on_postgres NAME PROGRAM FILTER)
+  foreach(LAYOUT "postgres:whole" "partitions:partitions 8" "citus:citus 4")
+    string(REGEX REPLACE ":.*" "" KIND ${LAYOUT})
+    string(REGEX REPLACE "^[a-z]*:" "" LAYOUT ${LAYOUT})
+    add_test(NAME ${NAME}_${KIND} COMMAND ${PROGRAM} --gtest_brief=1 --gtest_filter=${FILTER})
+    set_tests_properties(${NAME}_${KIND} PROPERTIES TIMEOUT ${MERIDIAN_TEST_SECONDS_MAX} SKIP_RETURN_CODE 77
+      ENVIRONMENT "MERIDIAN_TEST_STORE=postgres;MERIDIAN_TEST_LAYOUT=${LAYOUT}")
+  endforeach()
+endfunction()
+
 function(meridian_library)
   cmake_parse_arguments(ROOM "" "NAME;FLOOR;TESTS_ON_POSTGRES" "USES;LIBRARIES;TEST_LIBRARIES" ${ARGN})
   set_property(GLOBAL PROPERTY MERIDIAN_FLOOR_${ROOM_NAME} ${ROOM_FLOOR})
@@ -51,10 +63,8 @@ function(meridian_library)
     meridian_use_pch(${ROOM_NAME}_test)
     add_test(NAME ${ROOM_NAME} COMMAND ${ROOM_NAME}_test --gtest_brief=1)
     set_tests_properties(${ROOM_NAME} PROPERTIES TIMEOUT ${MERIDIAN_TEST_SECONDS_MAX})
-    # The same tests with the record in PostgreSQL, for rooms whose tests work on a store.
     if(ROOM_TESTS_ON_POSTGRES)
-      add_test(NAME ${ROOM_NAME}_postgres COMMAND ${ROOM_NAME}_test --gtest_brief=1 --gtest_filter=${ROOM_TESTS_ON_POSTGRES})
-      set_tests_properties(${ROOM_NAME}_postgres PROPERTIES TIMEOUT ${MERIDIAN_TEST_SECONDS_MAX} ENVIRONMENT MERIDIAN_TEST_STORE=postgres)
+      meridian_tests_on_postgres(${ROOM_NAME} ${ROOM_NAME}_test ${ROOM_TESTS_ON_POSTGRES})
     endif()
   endif()
 endfunction()

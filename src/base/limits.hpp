@@ -156,6 +156,7 @@ inline constexpr unsigned database_connection_wait_seconds =
 inline constexpr unsigned database_silence_seconds = 60;  ///< after these a connection is given up
 inline constexpr std::size_t database_key_bytes_max =
     400;  ///< of a text in a key; longer ones are cut and told apart by their hash
+inline constexpr int database_shards_max = 1'024;  ///< hash partitions, or shards of a Citus cluster
 inline constexpr unsigned database_retries_max =
     8;  ///< of a group that met another server's in the database
 

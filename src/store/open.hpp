@@ -40,4 +40,15 @@ struct OpenOptions {
 /// waits for all queued commits.
 Result<std::unique_ptr<Store>> open(OpenOptions options);
 
+/// How the tables of a new store lie in its database: by default each is one.
+struct DatabaseLayout {
+    int partitions = 0;    ///< so many hash partitions by home patient; 0 = none
+    int citus_shards = 0;  ///< so many shards on the workers of a Citus cluster; 0 = none
+};
+/// Makes an empty store in a PostgreSQL database. What was made, in words. Errors, each at
+/// `database_option`: `conflict` when the database holds a store or anything else; `unsupported`
+/// when it is no Citus cluster and shards are asked for; those of a database that cannot be
+/// reached. Blocking: some statements, seconds on a cluster.
+Result<std::string> make_in_database(const std::string& url, const DatabaseLayout& layout);
+
 }  // namespace meridian::store

@@ -38,10 +38,11 @@ void set_positions(const Group& group, Position base, Instant at) {
 }  // namespace
 
 Committer::Committer(std::unique_ptr<Writer> writer, Connection::Options listening,
-                     std::int64_t server)
+                     std::int64_t server, Layout layout)
     : writer_(std::move(writer)),
       listening_(std::move(listening)),
       server_(server),
+      layout_(layout),
       wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
     listening_thread_ = std::thread([this] { listen(); });
     writing_thread_ = std::thread([this] { write(); });
@@ -182,7 +183,7 @@ Result<void> Committer::listen_on(Connection& connection) {
     TRY(beat(connection));
     // Its own groups a server announces itself.
     if (others_wrote || told.empty())
-        announce(TRY(connection.integer("SELECT max(position) FROM meridian.log", -1)));
+        announce(TRY(connection.integer(last_position_sql(layout_), -1)));
     return {};
 }
 

@@ -17,7 +17,8 @@ namespace meridian::store::postgres {
 /// the sequencer has given them.
 class Committer {
  public:
-    Committer(std::unique_ptr<Writer> writer, Connection::Options listening, std::int64_t server);
+    Committer(std::unique_ptr<Writer> writer, Connection::Options listening, std::int64_t server,
+              Layout layout);
     /// Writes everything that is queued, then stops.
     ~Committer();
 
@@ -47,6 +48,7 @@ class Committer {
     std::unique_ptr<Writer> writer_;
     Connection::Options listening_;
     std::int64_t server_;
+    Layout layout_;
     CommitQueue queue_;
 
     std::mutex listener_mutex_;

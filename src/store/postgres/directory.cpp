@@ -9,6 +9,26 @@ namespace {
 
 constexpr Rid rids_of_a_block = 4'096;
 
+/// Identities as the arrays of a statement: types, then keys.
+struct Columns {
+    const std::vector<Identity>& identities;
+    std::vector<std::string> keys;
+
+    Parameters parameters() const {
+        return std::move(
+            Parameters()
+                .column(identities, [](const Identity& identity) { return identity.type; })
+                .column(keys, [](const std::string& key) { return Parameters::Bytes{key}; }));
+    }
+};
+
+Columns columns_of(const std::vector<Identity>& identities) {
+    Columns columns{identities, {}};
+    columns.keys.reserve(identities.size());
+    for (const Identity& identity : identities) columns.keys.push_back(byte_key_of(identity.id));
+    return columns;
+}
+
 bool by_key(const Identity& left, const Identity& right) {
     return std::tie(left.type, left.id) < std::tie(right.type, right.id);
 }
@@ -49,7 +69,7 @@ Rid Directory::next_rid() {
 
 Result<void> Directory::prefetch(Connection& connection) {
     if (wanted_.empty() && added_.empty()) return {};
-    TRY(reserve(connection, wanted_.size() + added_.size()));
+    TRY(reserve(connection, added_.size()));
     // In the order in which they came, so that what was written together lies together.
     for (const Identity& identity : added_) known_[identity] = next_rid();
     // Another server that writes the same identity at the same moment wins or waits: then the
@@ -62,54 +82,93 @@ Result<void> Directory::look_up(Connection& connection) {
     // Always in the same order: two servers that write the same identities wait for one another at
     // most once.
     std::sort(wanted_.begin(), wanted_.end(), by_key);
-    std::vector<std::string> keys;
-    std::vector<Rid> rids;
-    keys.reserve(wanted_.size());
-    for (const Identity& identity : wanted_) {
-        keys.push_back(byte_key_of(identity.id));
-        rids.push_back(next_rid());
-    }
+    const Columns columns = columns_of(wanted_);
     const Answer rows = TRY(connection.ask(
-        "WITH wanted AS MATERIALIZED ("
-        "SELECT w.type, w.key, w.rid, w.place, d.rid AS known "
-        "FROM unnest($1::integer[], $2::bytea[], $3::bigint[]) "
-        "WITH ORDINALITY AS w(type, key, rid, place) "
-        "LEFT JOIN meridian.directory d ON d.type = w.type AND d.key = w.key), "
-        "added AS (INSERT INTO meridian.directory(type, key, rid) "
-        "SELECT type, key, rid FROM wanted WHERE known IS NULL ORDER BY place "
-        "ON CONFLICT DO NOTHING RETURNING type, key, rid) "
-        "SELECT w.place, coalesce(w.known, a.rid) FROM wanted w "
-        "LEFT JOIN added a ON a.type = w.type AND a.key = w.key",
+        "SELECT w.place, d.rid FROM unnest($1::integer[], $2::bytea[]) WITH ORDINALITY "
+        "AS w(type, key, place) JOIN meridian.directory d ON d.type = w.type AND d.key = w.key",
+        columns.parameters()));
+    for (int row = 0; row < rows.size(); ++row)
+        known_[wanted_[static_cast<std::size_t>(rows.integer(row, 0)) - 1]] = rows.integer(row, 1);
+    std::erase_if(wanted_, [this](const Identity& identity) { return known_.at(identity) != 0; });
+    return wanted_.empty() ? Result<void>() : add_missing(connection);
+}
+
+Result<void> Directory::add_missing(Connection& connection) {
+    TRY(reserve(connection, wanted_.size()));
+    std::vector<Rid> rids;
+    rids.reserve(wanted_.size());
+    for (std::size_t i = 0; i < wanted_.size(); ++i) rids.push_back(next_rid());
+    const Columns columns = columns_of(wanted_);
+    const Answer added =
+        TRY(connection.ask("INSERT INTO meridian.directory(type, key, rid) "
+                           "SELECT * FROM unnest($1::integer[], $2::bytea[], $3::bigint[]) "
+                           "ON CONFLICT DO NOTHING RETURNING rid",
+                           std::move(columns.parameters().integers(rids))));
+    std::unordered_map<Rid, const Identity*> by_rid;
+    for (std::size_t i = 0; i < wanted_.size(); ++i) by_rid[rids[i]] = &wanted_[i];
+    for (int row = 0; row < added.size(); ++row)
+        known_[*by_rid.at(added.integer(row, 0))] = added.integer(row, 0);
+    std::erase_if(wanted_, [this](const Identity& identity) { return known_.at(identity) != 0; });
+    return {};
+}
+
+Result<std::vector<std::optional<Rid>>> Directory::homes(
+    Connection& connection, const std::vector<const Identity*>& identities) {
+    std::vector<std::optional<Rid>> homes(identities.size());
+    if (identities.empty()) return homes;
+    std::vector<std::string> keys;
+    keys.reserve(identities.size());
+    for (const Identity* identity : identities) keys.push_back(byte_key_of(identity->id));
+    const Answer rows = TRY(connection.ask(
+        "SELECT w.place, d.home FROM unnest($1::integer[], $2::bytea[]) WITH ORDINALITY "
+        "AS w(type, key, place) JOIN meridian.directory d ON d.type = w.type AND d.key = w.key "
+        "WHERE d.home IS NOT NULL",
         std::move(Parameters()
-                      .column(wanted_, [](const Identity& i) { return i.type; })
-                      .column(keys, [](const std::string& k) { return Parameters::Bytes{k}; })
-                      .integers(rids))));
-    std::vector<Identity> missed;
-    for (int row = 0; row < rows.size(); ++row) {
-        const Identity& identity = wanted_[static_cast<std::size_t>(rows.integer(row, 0)) - 1];
-        if (rows.is_null(row, 1)) {
-            missed.push_back(identity);
-        } else {
-            known_[identity] = rows.integer(row, 1);
-        }
-    }
-    wanted_ = std::move(missed);
-    return wanted_.empty() ? Result<void>() : reserve(connection, wanted_.size());
+                      .column(identities, [](const Identity* i) { return i->type; })
+                      .column(keys, [](const std::string& k) { return Parameters::Bytes{k}; }))));
+    for (int row = 0; row < rows.size(); ++row)
+        homes[static_cast<std::size_t>(rows.integer(row, 0)) - 1] = rows.integer(row, 1);
+    return homes;
+}
+
+void Directory::send_changes(Connection& connection) {
+    send_added(connection);
+    send_homes(connection);
 }
 
 void Directory::send_added(Connection& connection) {
     if (added_.empty()) return;
     std::sort(added_.begin(), added_.end(), by_key);
-    std::vector<std::string> keys;
-    keys.reserve(added_.size());
-    for (const Identity& identity : added_) keys.push_back(byte_key_of(identity.id));
+    constexpr Rid nowhere = -1;
+    std::vector<Rid> homes;
+    homes.reserve(added_.size());
+    for (const Identity& identity : added_) {
+        const auto home = homes_.extract(identity);
+        homes.push_back(home.empty() ? nowhere : home.mapped());
+    }
     connection.send(
-        "INSERT INTO meridian.directory(type, key, rid) "
-        "SELECT * FROM unnest($1::integer[], $2::bytea[], $3::bigint[])",
-        std::move(Parameters()
-                      .column(added_, [](const Identity& i) { return i.type; })
-                      .column(keys, [](const std::string& k) { return Parameters::Bytes{k}; })
-                      .column(added_, [this](const Identity& i) { return known_.at(i); })));
+        "INSERT INTO meridian.directory(type, key, rid, home) "
+        "SELECT a.type, a.key, a.rid, nullif(a.home, -1) FROM "
+        "unnest($1::integer[], $2::bytea[], $3::bigint[], $4::bigint[]) AS a(type, key, rid, home)",
+        std::move(columns_of(added_)
+                      .parameters()
+                      .column(added_, [this](const Identity& i) { return known_.at(i); })
+                      .integers(homes)));
+}
+
+void Directory::send_homes(Connection& connection) {
+    if (homes_.empty()) return;
+    std::vector<Identity> moved;
+    moved.reserve(homes_.size());
+    for (const auto& [identity, home] : homes_) moved.push_back(identity);
+    std::sort(moved.begin(), moved.end(), by_key);
+    connection.send(
+        "UPDATE meridian.directory d SET home = u.home "
+        "FROM unnest($1::integer[], $2::bytea[], $3::bigint[]) AS u(type, key, home) "
+        "WHERE d.type = u.type AND d.key = u.key",
+        std::move(columns_of(moved).parameters().column(
+            moved, [this](const Identity& i) { return homes_.at(i); })));
+    homes_.clear();
 }
 
 void Directory::finish(bool committed) {

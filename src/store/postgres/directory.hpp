@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <optional>
 #include <unordered_map>
 #include <vector>
 
@@ -31,14 +32,27 @@ class Directory {
     /// The rid of an identity that was wanted before the last prefetch.
     Rid rid_of(const Identity& identity) const { return known_.at(identity); }
 
-    /// Queues the writing of the identities of want_new into the open transaction.
-    void send_added(Connection& connection);
+    /// Where those of `identities` lie that were ever written, by their place in the list. Errors:
+    /// as Connection. Only in sharded layouts.
+    static Result<std::vector<std::optional<Rid>>> homes(
+        Connection& connection, const std::vector<const Identity*>& identities);
+    /// Says where the resource of an identity lies from now on. Only in sharded layouts.
+    void set_home(const Identity& identity, Rid home) { homes_[identity] = home; }
+
+    /// Queues the writing of the identities of want_new, and of where others lie now, into the open
+    /// transaction.
+    void send_changes(Connection& connection);
+    /// The attempt is over: where identities lie is said anew in the next one.
+    void forget_homes() { homes_.clear(); }
     /// The group is over: its new identities stay when it was committed, else they are looked up
     /// the next time.
     void finish(bool committed);
 
  private:
     Result<void> look_up(Connection& connection);
+    Result<void> add_missing(Connection& connection);
+    void send_added(Connection& connection);
+    void send_homes(Connection& connection);
     Result<void> reserve(Connection& connection, std::size_t count);
     Rid next_rid();
 
@@ -46,6 +60,7 @@ class Directory {
     std::unordered_map<Identity, Rid, IdentityHash> known_;
     std::vector<Identity> wanted_;
     std::vector<Identity> added_;
+    std::unordered_map<Identity, Rid, IdentityHash> homes_;
     /// Rids that this server may give: blocks of the sequence rid_block.
     std::vector<std::pair<Rid, Rid>> blocks_;  ///< [first, below)
 };

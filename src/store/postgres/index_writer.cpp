@@ -24,14 +24,11 @@ void send_rows(Connection& connection, std::string_view sql, const std::vector<R
     connection.send(sql, columns_of(rows, std::make_index_sequence<std::tuple_size_v<Row>>()));
 }
 
-template <class Row>
-void send_table(Connection& connection, std::vector<Row>& inserts, std::vector<Row>& deletes,
-                std::string_view insert_sql, std::string_view delete_sql) {
-    settle(inserts, deletes);
-    send_rows(connection, delete_sql, deletes);
-    send_rows(connection, insert_sql, inserts);
-    inserts.clear();
-    deletes.clear();
+/// Tells Citus which shards a statement touches; it does not look into a join for that. `column` is
+/// the shard key of the alias `i`, and the parameter `number` lists its values.
+std::string only_shards(const Layout& layout, std::string_view column, int number) {
+    if (!layout.is_distributed()) return {};
+    return fmt::format(" AND i.{} = ANY(${}::bigint[])", column, number);
 }
 
 }  // namespace
@@ -66,10 +63,11 @@ void IndexWriter::spread(const Owner& owner, const ResolvedRows& rows, Batch& ba
 void IndexWriter::add(const Owner& owner, const ResolvedRows& rows,
                       const std::vector<ResolvedText>& texts) {
     spread(owner, rows, inserts_);
+    const auto [rid, home, type] = owner;
     for (const auto& row : rows.views)
-        view_inserts_.emplace_back(View(row.view, byte_key_of(row.key), owner.rid), row.value);
+        view_inserts_.emplace_back(View(row.view, byte_key_of(row.key), rid, home), row.value);
     for (std::size_t i = 0; i < texts.size(); ++i) {
-        text_inserts_.emplace_back(owner.rid, texts[i].field, rows.texts[i], owner.home,
+        text_inserts_.emplace_back(rid, texts[i].field, rows.texts[i], home,
                                    text_vector(texts[i].words));
     }
 }
@@ -78,27 +76,41 @@ void IndexWriter::remove(const Owner& owner, const ResolvedRows& rows,
                          const std::vector<int>& text_fields) {
     spread(owner, rows, deletes_);
     for (const auto& row : rows.views)
-        view_deletes_.emplace_back(row.view, byte_key_of(row.key), owner.rid);
-    for (const int field : text_fields) text_deletes_.emplace_back(owner.rid, field);
+        view_deletes_.emplace_back(row.view, byte_key_of(row.key), owner.rid, owner.home);
+    for (const int field : text_fields) text_deletes_.emplace_back(owner.rid, field, owner.home);
 }
 
 void IndexWriter::send(Connection& connection) {
-    send_table(connection, inserts_.tokens, deletes_.tokens,
-               "INSERT INTO meridian.idx_token(param, value, rid, patient) "
-               "SELECT * FROM unnest($1::integer[], $2::bigint[], $3::bigint[], $4::bigint[])",
-               "DELETE FROM meridian.idx_token i USING "
-               "unnest($1::integer[], $2::bigint[], $3::bigint[], $4::bigint[]) "
-               "AS d(param, value, rid, patient) "
-               "WHERE i.param = d.param AND i.value = d.value AND i.rid = d.rid");
-    send_table(connection, inserts_.strings, deletes_.strings,
+    const auto send_table = [&](auto& inserts, auto& deletes, std::string_view insert_sql,
+                                std::string_view delete_sql, std::string_view shard_key,
+                                int shard_parameter) {
+        settle(inserts, deletes);
+        send_rows(connection,
+                  std::string(delete_sql) + only_shards(layout_, shard_key, shard_parameter),
+                  deletes);
+        send_rows(connection, insert_sql, inserts);
+        inserts.clear();
+        deletes.clear();
+    };
+    send_table(
+        inserts_.tokens, deletes_.tokens,
+        "INSERT INTO meridian.idx_token(param, value, rid, patient) "
+        "SELECT * FROM unnest($1::integer[], $2::bigint[], $3::bigint[], $4::bigint[])",
+        "DELETE FROM meridian.idx_token i USING "
+        "unnest($1::integer[], $2::bigint[], $3::bigint[], $4::bigint[]) "
+        "AS d(param, value, rid, patient) "
+        "WHERE i.param = d.param AND i.value = d.value AND i.rid = d.rid AND i.patient = d.patient",
+        "patient", 4);
+    send_table(inserts_.strings, deletes_.strings,
                "INSERT INTO meridian.idx_string(param, folded, rid, exact, patient) SELECT * FROM "
                "unnest($1::integer[], $2::text[], $3::bigint[], $4::text[], $5::bigint[])",
                "DELETE FROM meridian.idx_string i USING "
                "unnest($1::integer[], $2::text[], $3::bigint[], $4::text[], $5::bigint[]) "
                "AS d(param, folded, rid, exact, patient) "
                "WHERE i.param = d.param AND i.folded = d.folded COLLATE \"C\" AND i.rid = d.rid "
-               "AND i.exact = d.exact COLLATE \"C\"");
-    send_table(connection, inserts_.dates, deletes_.dates,
+               "AND i.exact = d.exact COLLATE \"C\" AND i.patient = d.patient",
+               "patient", 5);
+    send_table(inserts_.dates, deletes_.dates,
                "INSERT INTO meridian.idx_date(param, span, lo, hi, rid, patient) SELECT * FROM "
                "unnest($1::integer[], $2::integer[], $3::bigint[], $4::bigint[], $5::bigint[], "
                "$6::bigint[])",
@@ -106,15 +118,18 @@ void IndexWriter::send(Connection& connection) {
                "unnest($1::integer[], $2::integer[], $3::bigint[], $4::bigint[], $5::bigint[], "
                "$6::bigint[]) AS d(param, span, lo, hi, rid, patient) "
                "WHERE i.param = d.param AND i.span = d.span AND i.lo = d.lo AND i.hi = d.hi "
-               "AND i.rid = d.rid");
-    send_table(connection, inserts_.numbers, deletes_.numbers,
+               "AND i.rid = d.rid AND i.patient = d.patient",
+               "patient", 6);
+    send_table(inserts_.numbers, deletes_.numbers,
                "INSERT INTO meridian.idx_number(param, lo, hi, rid, patient) SELECT * FROM "
                "unnest($1::integer[], $2::float8[], $3::float8[], $4::bigint[], $5::bigint[])",
                "DELETE FROM meridian.idx_number i USING "
                "unnest($1::integer[], $2::float8[], $3::float8[], $4::bigint[], $5::bigint[]) "
                "AS d(param, lo, hi, rid, patient) "
-               "WHERE i.param = d.param AND i.lo = d.lo AND i.hi = d.hi AND i.rid = d.rid");
-    send_table(connection, inserts_.quantities, deletes_.quantities,
+               "WHERE i.param = d.param AND i.lo = d.lo AND i.hi = d.hi AND i.rid = d.rid AND "
+               "i.patient = d.patient",
+               "patient", 5);
+    send_table(inserts_.quantities, deletes_.quantities,
                "INSERT INTO meridian.idx_quantity(param, unit, lo, hi, rid, patient) SELECT * FROM "
                "unnest($1::integer[], $2::integer[], $3::float8[], $4::float8[], $5::bigint[], "
                "$6::bigint[])",
@@ -122,22 +137,27 @@ void IndexWriter::send(Connection& connection) {
                "unnest($1::integer[], $2::integer[], $3::float8[], $4::float8[], $5::bigint[], "
                "$6::bigint[]) AS d(param, unit, lo, hi, rid, patient) "
                "WHERE i.param = d.param AND i.unit = d.unit AND i.lo = d.lo AND i.hi = d.hi "
-               "AND i.rid = d.rid");
-    send_table(connection, inserts_.references, deletes_.references,
+               "AND i.rid = d.rid AND i.patient = d.patient",
+               "patient", 6);
+    send_table(inserts_.references, deletes_.references,
                "INSERT INTO meridian.idx_reference(param, target, rid, patient) "
                "SELECT * FROM unnest($1::integer[], $2::bigint[], $3::bigint[], $4::bigint[])",
                "DELETE FROM meridian.idx_reference i USING "
                "unnest($1::integer[], $2::bigint[], $3::bigint[], $4::bigint[]) "
                "AS d(param, target, rid, patient) "
-               "WHERE i.param = d.param AND i.target = d.target AND i.rid = d.rid");
-    send_table(connection, inserts_.uris, deletes_.uris,
+               "WHERE i.param = d.param AND i.target = d.target AND i.rid = d.rid AND i.patient = "
+               "d.patient",
+               "patient", 4);
+    send_table(inserts_.uris, deletes_.uris,
                "INSERT INTO meridian.idx_uri(param, uri, rid, patient) "
                "SELECT * FROM unnest($1::integer[], $2::text[], $3::bigint[], $4::bigint[])",
                "DELETE FROM meridian.idx_uri i USING "
                "unnest($1::integer[], $2::text[], $3::bigint[], $4::bigint[]) "
                "AS d(param, uri, rid, patient) "
-               "WHERE i.param = d.param AND i.uri = d.uri COLLATE \"C\" AND i.rid = d.rid");
-    send_table(connection, inserts_.composites, deletes_.composites,
+               "WHERE i.param = d.param AND i.uri = d.uri COLLATE \"C\" AND i.rid = d.rid AND "
+               "i.patient = d.patient",
+               "patient", 4);
+    send_table(inserts_.composites, deletes_.composites,
                "INSERT INTO meridian.idx_composite(param, key, second, lo, hi, rid, folded, "
                "patient) SELECT * FROM unnest($1::integer[], $2::bigint[], $3::bigint[], "
                "$4::float8[], $5::float8[], $6::bigint[], $7::text[], $8::bigint[])",
@@ -146,8 +166,10 @@ void IndexWriter::send(Connection& connection) {
                "$6::bigint[], $7::text[], $8::bigint[]) "
                "AS d(param, key, second, lo, hi, rid, folded, patient) "
                "WHERE i.param = d.param AND i.key = d.key AND i.second = d.second AND i.lo = d.lo "
-               "AND i.hi = d.hi AND i.rid = d.rid AND i.folded = d.folded COLLATE \"C\"");
-    send_table(connection, inserts_.patients, deletes_.patients,
+               "AND i.hi = d.hi AND i.rid = d.rid AND i.folded = d.folded COLLATE \"C\" AND "
+               "i.patient = d.patient",
+               "patient", 8);
+    send_table(inserts_.patients, deletes_.patients,
                "INSERT INTO meridian.idx_patient(patient, type, code, date, rid, home) SELECT * "
                "FROM unnest($1::bigint[], $2::integer[], $3::bigint[], $4::bigint[], "
                "$5::bigint[], $6::bigint[])",
@@ -155,13 +177,15 @@ void IndexWriter::send(Connection& connection) {
                "unnest($1::bigint[], $2::integer[], $3::bigint[], $4::bigint[], $5::bigint[], "
                "$6::bigint[]) AS d(patient, type, code, date, rid, home) "
                "WHERE i.patient = d.patient AND i.type = d.type AND i.code = d.code "
-               "AND i.date = d.date AND i.rid = d.rid");
-    send_table(connection, inserts_.compartments, deletes_.compartments,
+               "AND i.date = d.date AND i.rid = d.rid AND i.home = d.home",
+               "home", 6);
+    send_table(inserts_.compartments, deletes_.compartments,
                "INSERT INTO meridian.compartment(patient, rid, home) "
                "SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[])",
                "DELETE FROM meridian.compartment i USING "
                "unnest($1::bigint[], $2::bigint[], $3::bigint[]) AS d(patient, rid, home) "
-               "WHERE i.patient = d.patient AND i.rid = d.rid");
+               "WHERE i.patient = d.patient AND i.rid = d.rid",
+               "patient", 1);
     send_views(connection);
     send_texts(connection);
 }
@@ -169,14 +193,17 @@ void IndexWriter::send(Connection& connection) {
 void IndexWriter::send_views(Connection& connection) {
     if (!view_deletes_.empty()) {
         connection.send(
-            "DELETE FROM meridian.view_row v USING "
-            "unnest($1::integer[], $2::bytea[], $3::bigint[]) AS d(view, key, rid) "
-            "WHERE v.view = d.view AND v.key = d.key AND v.rid = d.rid",
+            "DELETE FROM meridian.view_row i USING "
+            "unnest($1::integer[], $2::bytea[], $3::bigint[], $4::bigint[]) "
+            "AS d(view, key, rid, patient) "
+            "WHERE i.view = d.view AND i.key = d.key AND i.rid = d.rid" +
+                only_shards(layout_, "patient", 4),
             std::move(Parameters()
                           .column(view_deletes_, [](const View& v) { return std::get<0>(v); })
                           .column(view_deletes_,
                                   [](const View& v) { return Parameters::Bytes{std::get<1>(v)}; })
-                          .column(view_deletes_, [](const View& v) { return std::get<2>(v); })));
+                          .column(view_deletes_, [](const View& v) { return std::get<2>(v); })
+                          .column(view_deletes_, [](const View& v) { return std::get<3>(v); })));
         view_deletes_.clear();
     }
     if (view_inserts_.empty()) return;
@@ -190,13 +217,14 @@ void IndexWriter::send_views(Connection& connection) {
         rows.push_back(&row);
     }
     connection.send(
-        "INSERT INTO meridian.view_row(view, key, rid, value) "
-        "SELECT * FROM unnest($1::integer[], $2::bytea[], $3::bigint[], $4::bytea[])",
+        "INSERT INTO meridian.view_row(view, key, rid, patient, value) SELECT * FROM "
+        "unnest($1::integer[], $2::bytea[], $3::bigint[], $4::bigint[], $5::bytea[])",
         std::move(
             Parameters()
                 .column(rows, [](const Row* r) { return std::get<0>(r->first); })
                 .column(rows, [](const Row* r) { return Parameters::Bytes{std::get<1>(r->first)}; })
                 .column(rows, [](const Row* r) { return std::get<2>(r->first); })
+                .column(rows, [](const Row* r) { return std::get<3>(r->first); })
                 .column(rows, [](const Row* r) { return Parameters::Bytes{r->second}; })));
     view_inserts_.clear();
 }
@@ -204,12 +232,12 @@ void IndexWriter::send_views(Connection& connection) {
 void IndexWriter::send_texts(Connection& connection) {
     // Words are not kept elsewhere, so rows of texts are always written anew.
     if (!text_deletes_.empty()) {
-        connection.send(
-            "DELETE FROM meridian.idx_text t USING unnest($1::bigint[], $2::integer[]) "
-            "AS d(rid, field) WHERE t.rid = d.rid AND t.field = d.field",
-            std::move(Parameters()
-                          .column(text_deletes_, [](const auto& d) { return d.first; })
-                          .column(text_deletes_, [](const auto& d) { return d.second; })));
+        send_rows(connection,
+                  "DELETE FROM meridian.idx_text i USING "
+                  "unnest($1::bigint[], $2::integer[], $3::bigint[]) AS d(rid, field, patient) "
+                  "WHERE i.rid = d.rid AND i.field = d.field AND i.patient = d.patient" +
+                      only_shards(layout_, "patient", 3),
+                  text_deletes_);
         text_deletes_.clear();
     }
     if (text_inserts_.empty()) return;

@@ -7,6 +7,7 @@
 
 #include "store/engine/resolve.hpp"
 #include "store/postgres/connection.hpp"
+#include "store/postgres/layout.hpp"
 
 namespace meridian::store::postgres {
 
@@ -14,6 +15,8 @@ namespace meridian::store::postgres {
 /// in key order. Rows are in no table before flush.
 class IndexWriter {
  public:
+    explicit IndexWriter(Layout layout) : layout_(layout) {}
+
     /// Whose rows they are.
     struct Owner {
         Rid rid;
@@ -29,7 +32,7 @@ class IndexWriter {
 
     /// Queues the deletes and inserts of what differs.
     void send(Connection& connection);
-    void clear() { *this = {}; }
+    void clear() { *this = IndexWriter(layout_); }
 
  private:
     using Token = std::tuple<Name, std::int64_t, Rid, Rid>;  // param, value, rid, patient
@@ -43,7 +46,7 @@ class IndexWriter {
         std::tuple<Name, std::int64_t, std::int64_t, double, double, Rid, std::string, Rid>;
     using Patient = std::tuple<Rid, Name, std::int64_t, std::int64_t, Rid, Rid>;
     using Compartment = std::tuple<Rid, Rid, Rid>;
-    using View = std::tuple<Name, std::string, Rid>;
+    using View = std::tuple<Name, std::string, Rid, Rid>;  // view, key, rid, patient
     using Text = std::tuple<Rid, int, Name, Rid, std::string>;
 
     /// Rows to insert and rows to delete of every table whose row is its key.
@@ -63,11 +66,12 @@ class IndexWriter {
     void send_views(Connection& connection);
     void send_texts(Connection& connection);
 
+    Layout layout_;
     Batch inserts_, deletes_;
     std::vector<std::pair<View, std::string>> view_inserts_;
     std::vector<View> view_deletes_;
     std::vector<Text> text_inserts_;
-    std::vector<std::pair<Rid, int>> text_deletes_;
+    std::vector<std::tuple<Rid, int, Rid>> text_deletes_;  // rid, field, patient
 };
 
 }  // namespace meridian::store::postgres

@@ -40,11 +40,60 @@ struct Mentions {
     void visit(const Condition& condition) { std::visit(*this, condition.as_variant()); }
 };
 
+/// The patients that every match of a condition concerns one of; nothing when that is not said.
+struct Concerned {
+    std::optional<std::vector<Identity>> operator()(const OfPatient& condition) const {
+        return condition.patients;
+    }
+    std::optional<std::vector<Identity>> operator()(const InCompartment& condition) const {
+        return std::vector<Identity>{condition.patient};
+    }
+    std::optional<std::vector<Identity>> operator()(const AllOf& condition) const {
+        for (const Condition& part : condition.parts) {
+            if (auto patients = std::visit(*this, part.as_variant())) return patients;
+        }
+        return std::nullopt;
+    }
+    std::optional<std::vector<Identity>> operator()(const AnyOf& condition) const {
+        std::vector<Identity> all;
+        for (const Condition& part : condition.parts) {
+            const auto patients = std::visit(*this, part.as_variant());
+            if (!patients) return std::nullopt;
+            all.insert(all.end(), patients->begin(), patients->end());
+        }
+        return all;
+    }
+    template <class Other>
+    std::optional<std::vector<Identity>> operator()(const Other&) const {
+        return std::nullopt;
+    }
+};
+
+/// What concerns a patient lies with that patient, but for what others are concerned by too.
+Result<void> ask_homes(Connection& connection, const Plan& plan, Known& known) {
+    const auto patients = std::visit(Concerned(), plan.where.as_variant());
+    constexpr std::size_t patients_max = 100;  // beyond it is a question to all shards
+    if (!patients || patients->size() > patients_max) return {};
+    std::vector<Rid> homes;
+    for (const Identity& patient : *patients) {
+        const auto found = known.places.find({patient.type, patient.id});
+        if (found != known.places.end()) homes.push_back(found->second.rid);
+    }
+    if (!homes.empty()) {
+        const Answer elsewhere =
+            TRY(connection.ask("SELECT DISTINCT home FROM meridian.compartment "
+                               "WHERE patient = ANY($1::bigint[]) AND home <> patient",
+                               std::move(Parameters().integers(homes))));
+        for (int row = 0; row < elsewhere.size(); ++row) homes.push_back(elsewhere.integer(row, 0));
+    }
+    known.homes = std::move(homes);
+    return {};
+}
+
 }  // namespace
 
-Result<Known> ask_known(Connection& connection, const Plan& plan) {
+Result<Known> ask_known(Connection& connection, const Plan& plan, const Layout& layout) {
     Known known;
-    Rids& rids = known.rids;
     Mentions mentions;
     mentions.visit(plan.where);
     if (mentions.looks_at_log)
@@ -54,7 +103,7 @@ Result<Known> ask_known(Connection& connection, const Plan& plan) {
     keys.reserve(mentions.found.size());
     for (const Identity& identity : mentions.found) keys.push_back(byte_key_of(identity.id));
     const Answer rows = TRY(connection.ask(
-        "SELECT w.place, d.rid FROM unnest($1::integer[], $2::bytea[]) WITH ORDINALITY "
+        "SELECT w.place, d.rid, d.home FROM unnest($1::integer[], $2::bytea[]) WITH ORDINALITY "
         "AS w(type, key, place) JOIN meridian.directory d ON d.type = w.type AND d.key = w.key",
         std::move(Parameters()
                       .column(mentions.found, [](const Identity& i) { return i.type; })
@@ -62,8 +111,11 @@ Result<Known> ask_known(Connection& connection, const Plan& plan) {
     for (int row = 0; row < rows.size(); ++row) {
         const Identity& identity =
             mentions.found[static_cast<std::size_t>(rows.integer(row, 0)) - 1];
-        rids[{identity.type, identity.id}] = rows.integer(row, 1);
+        Place& place = known.places[{identity.type, identity.id}];
+        place.rid = rows.integer(row, 1);
+        if (!rows.is_null(row, 2)) place.home = rows.integer(row, 2);
     }
+    if (layout.is_sharded()) TRY(ask_homes(connection, plan, known));
     return known;
 }
 

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "store/postgres/migrations.hpp"
 
+#include <thread>
+
 #include "base/hash.hpp"
+#include "base/log.hpp"
 #include "store/postgres/schema.hpp"
 
 namespace meridian::store::postgres {
@@ -31,58 +34,152 @@ Result<void> refuse_foreign(Connection& connection) {
                             tables));
 }
 
-Result<void> make_schema(Connection& connection) {
-    TRY(refuse_foreign(connection));
-    TRY(connection.execute(schema));
-    constexpr std::size_t token_key_bytes = sizeof(SipKey);
-    TRY(connection.ask(
-        "INSERT INTO meridian.setting(key, value) "
-        "VALUES('schema_version', int8send($1)), ('token_key', $2)",
-        std::move(Parameters().integer(schema_version).bytes(random_bytes(token_key_bytes)))));
+/// Shards need somebody to lie at.
+Result<void> require_citus(Connection& connection) {
+    if (TRY(connection.integer("SELECT count(*) FROM pg_extension WHERE extname = 'citus'", 0)) ==
+        0)
+        return fail(Category::unsupported,
+                    "the database has no extension citus; run CREATE EXTENSION citus in it and on "
+                    "each worker, or make the store without --citus");
+    const Answer nodes = TRY(connection.ask(
+        "SELECT count(*) FILTER (WHERE groupid = 0), count(*) FILTER (WHERE isactive AND "
+        "shouldhaveshards) FROM pg_dist_node"));
+    if (nodes.integer(0, 1) == 0)
+        return fail(Category::unsupported,
+                    "the Citus cluster has no workers; name them with "
+                    "SELECT citus_add_node('host', port)");
+    // What was committed is read from the coordinator's own copy of `batch`.
+    if (nodes.integer(0, 0) == 0)
+        return fail(Category::unsupported,
+                    "the Citus cluster does not know its coordinator; name it with "
+                    "SELECT citus_set_coordinator_host('host', port)");
     return {};
 }
 
-Result<void> require_version(Connection& connection) {
-    const Answer found = TRY(connection.ask(
+Result<void> make_schema(Connection& connection, const Layout& layout) {
+    TRY(refuse_foreign(connection));
+    if (layout.is_distributed()) TRY(require_citus(connection));
+    TRY(connection.execute(schema_script(layout)));
+    constexpr std::size_t token_key_bytes = sizeof(SipKey);
+    const std::string layout_text = layout.text();
+    TRY(
+        connection.ask("INSERT INTO meridian.setting(key, value) "
+                       "VALUES('schema_version', int8send($1)), ('token_key', $2), ('layout', $3)",
+                       std::move(Parameters()
+                                     .integer(schema_version)
+                                     .bytes(random_bytes(token_key_bytes))
+                                     .bytes(layout_text))));
+    return {};
+}
+
+Result<std::int64_t> version_of(Connection& connection) {
+    const auto found = connection.ask(
         "SELECT ('x' || encode(value, 'hex'))::bit(64)::bigint FROM meridian.setting "
-        "WHERE key = 'schema_version'"));
-    if (found.empty())
+        "WHERE key = 'schema_version'");
+    constexpr std::string_view undefined_table = "42P01";
+    if (!found && connection.last_state() == undefined_table)
+        return fail(Category::conflict,
+                    "the database has a schema \"meridian\" that is none of ours: it holds no "
+                    "settings");
+    if (!found) return std::unexpected(found.error());
+    if (found->empty())
         return fail(Category::conflict,
                     "the database has a schema \"meridian\" that is none of ours: it holds no "
                     "schema_version");
-    const std::int64_t version = found.integer(0, 0);
+    return found->integer(0, 0);
+}
+
+/// The step from each version to the next, the first at 1. A step adds columns and tables that
+/// servers of the version before need not know: they go on beside it.
+constexpr const char* steps[] = {
+    // 2: layouts with shards.
+    "ALTER TABLE meridian.directory ADD COLUMN home bigint; "
+    "ALTER TABLE meridian.log ADD COLUMN patient bigint NOT NULL DEFAULT 0; "
+    "ALTER TABLE meridian.log_waiting ADD COLUMN patient bigint NOT NULL DEFAULT 0; "
+    "ALTER TABLE meridian.view_row ADD COLUMN patient bigint NOT NULL DEFAULT 0; "
+    "ALTER TABLE meridian.sequencer ADD COLUMN published bigint NOT NULL DEFAULT -1; "
+    "INSERT INTO meridian.setting(key, value) VALUES('layout', 'whole')",
+};
+static_assert(std::size(steps) + 1 == schema_version);
+
+Result<void> make_step(Connection& connection, std::int64_t version) {
+    TRY(connection.ask("BEGIN"));
+    TRY(connection.ask(lock_of_schema));
+    // Another server may have made it while this one waited.
+    if (TRY(version_of(connection)) == version) {
+        // Who waits for a table holds up all that come after him: rather not for long.
+        TRY(connection.ask("SET LOCAL lock_timeout = '500ms'"));
+        TRY(connection.execute(steps[version - 1]));
+        TRY(
+            connection.ask("UPDATE meridian.setting SET value = int8send($1) "
+                           "WHERE key = 'schema_version'",
+                           std::move(Parameters().integer(version + 1))));
+        log::info("the store's schema was brought to a newer version", {{"version", version + 1}});
+    }
+    TRY(connection.ask("COMMIT"));
+    return {};
+}
+
+Result<void> migrate(Connection& connection, std::int64_t version) {
     if (version > schema_version) {
         return fail(Category::unsupported,
                     fmt::format("the store has schema version {}, this program knows {}; use a "
                                 "newer program",
                                 version, schema_version));
     }
-    if (version < schema_version) {
+    if (version < 1) {
         return fail(Category::unsupported,
                     fmt::format("the store has schema version {}, and there is no way from it to "
                                 "{}",
                                 version, schema_version));
     }
+    constexpr std::string_view lock_not_available = "55P03";
+    constexpr int tries_max = 60;
+    for (int tries = 1; version < schema_version;) {
+        const auto made = make_step(connection, version);
+        if (made) {
+            ++version;
+            continue;
+        }
+        const bool was_held_up = connection.last_state() == lock_not_available;
+        connection.roll_back();
+        if (!was_held_up || ++tries > tries_max) return made;
+        std::this_thread::sleep_for(std::chrono::milliseconds(500));
+    }
     return {};
+}
+
+Result<Layout> layout_of(Connection& connection) {
+    const Answer found =
+        TRY(connection.ask("SELECT value FROM meridian.setting WHERE key = 'layout'"));
+    const auto layout = found.empty() ? std::nullopt : Layout::parse(found.bytes(0, 0));
+    if (layout) return *layout;
+    return fail(Category::fault, "the store's setting \"layout\" is missing or none that is known");
 }
 
 }  // namespace
 
-Result<void> prepare_schema(Connection& connection, bool create) {
+Result<Layout> prepare_schema(Connection& connection, bool create) {
     if (!TRY(has_schema(connection))) {
         if (!create) return fail(Category::not_found, "there is no store in this database");
         TRY(connection.ask("BEGIN"));
         TRY(connection.ask(lock_of_schema));
         // Another server may have made it while this one waited.
-        if (!TRY(has_schema(connection))) TRY(make_schema(connection));
+        if (!TRY(has_schema(connection))) TRY(make_schema(connection, {}));
         TRY(connection.ask("COMMIT"));
     }
-    auto version = require_version(connection);
-    if (!version && connection.last_state() == "42P01")
-        return fail(Category::conflict,
-                    "the database has a schema \"meridian\" that is none of ours: it holds no "
-                    "settings");
-    return version;
+    TRY(migrate(connection, TRY(version_of(connection))));
+    return layout_of(connection);
+}
+
+Result<void> make_store(Connection& connection, const Layout& layout) {
+    TRY(connection.ask("BEGIN"));
+    TRY(connection.ask(lock_of_schema));
+    if (TRY(has_schema(connection)))
+        return fail(Category::conflict, "the database holds a store already");
+    TRY(make_schema(connection, layout));
+    TRY(connection.ask("COMMIT"));
+    return {};
 }
 
 }  // namespace meridian::store::postgres

@@ -83,7 +83,7 @@ Result<std::unique_ptr<Store>> PostgresStore::open(OpenOptions options) {
 
 Result<std::unique_ptr<Connection>> PostgresStore::connect() {
     auto connection = TRY(Connection::open(connection_options(options_, "start")));
-    TRY(prepare_schema(*connection, options_.create && !options_.read_only));
+    layout_ = TRY(prepare_schema(*connection, options_.create && !options_.read_only));
     TRY(names_->load());
     return connection;
 }
@@ -100,9 +100,9 @@ Result<void> PostgresStore::start(Connection& connection) {
     blobs_ = TRY(sqlite::Blobs::open({.folder = blobs, .faults = options_.faults}));
     server_ = TRY(connection.integer("SELECT nextval('meridian.server_number')", 0));
     auto writer =
-        std::make_unique<Writer>(connection_options(options_, "writer"), *names_, server_);
-    committer_ = std::make_unique<Committer>(std::move(writer),
-                                             connection_options(options_, "listener"), server_);
+        std::make_unique<Writer>(connection_options(options_, "writer"), *names_, server_, layout_);
+    committer_ = std::make_unique<Committer>(
+        std::move(writer), connection_options(options_, "listener"), server_, layout_);
     return {};
 }
 
@@ -112,12 +112,12 @@ Result<Committer*> PostgresStore::writing() {
 }
 
 Result<std::unique_ptr<Snapshot>> PostgresStore::snapshot() {
-    return PostgresSnapshot::begin(*pool_, *names_);
+    return PostgresSnapshot::begin(*pool_, *names_, layout_);
 }
 
 Result<std::optional<Stored>> PostgresStore::find(const Identity& identity) {
     return pool_->read(
-        [&](Connection& connection) { return newest_version(connection, identity); });
+        [&](Connection& connection) { return newest_version(connection, identity, layout_); });
 }
 
 Result<Receipt> PostgresStore::commit(Commit commit) {

@@ -7,6 +7,7 @@
 #include "store/open.hpp"
 #include "store/postgres/committer.hpp"
 #include "store/postgres/dictionary.hpp"
+#include "store/postgres/layout.hpp"
 #include "store/postgres/pool.hpp"
 #include "store/sqlite/blobs.hpp"
 #include "store/sqlite/folder.hpp"
@@ -50,6 +51,7 @@ class PostgresStore final : public Store {
     Result<Committer*> writing();
 
     OpenOptions options_;
+    Layout layout_;            ///< known when it is open
     std::int64_t server_ = 0;  ///< this server's number in the database
     std::unique_ptr<sqlite::FolderLock> lock_;
     std::unique_ptr<sqlite::Blobs> blobs_;

@@ -17,14 +17,19 @@
 
 namespace meridian::store::postgres {
 
-/// Answer of one table that show a condition to hold: `FROM <from> WHERE <where>`, of the resource
-/// `rid`.
+/// Rows of one table that show a condition to hold: `FROM <from> WHERE <where>`, of the resource
+/// `rid`, which lies at `home` (empty: the rows do not say).
 struct Leaf {
     std::string from;
     std::string where;
     std::string rid;
+    std::string home;
+    bool lies_apart = false;  ///< in a sharded layout not in the shard of the resource
 };
 using Leaves = std::vector<Leaf>;
+
+/// What the rows of a set are: row ids, or where a resource lies and its row id.
+enum class Columns : unsigned char { rid, place };
 
 /// How few resources a condition leaves, as far as its kind tells: the smaller the fewer.
 struct Rank {
@@ -103,8 +108,22 @@ struct Living {
 
 class Renderer {
  public:
-    Renderer(const Names& names, const Known& known)
-        : names_(names), rids_(known.rids), log_end_(known.log_end) {}
+    Renderer(const Names& names, const Known& known, const Layout& layout)
+        : names_(names), known_(known), is_sharded_(layout.is_sharded()) {}
+
+    /// Restricts the resources `alias` to the shards where matches can lie; empty when that is all.
+    std::string within_homes(const std::string& alias) const {
+        if (!known_.homes) return {};
+        if (known_.homes->empty()) return " AND false";
+        return fmt::format(" AND {}.patient IN ({})", alias, fmt::join(*known_.homes, ","));
+    }
+    /// That two aliases are of one resource. In a sharded layout its rows lie together, and who
+    /// says so is answered shard by shard.
+    std::string same_resource(std::string_view left, std::string_view right,
+                              std::string_view home = "patient") const {
+        if (!is_sharded_) return fmt::format("{}.rid = {}.rid", left, right);
+        return fmt::format("{0}.rid = {1}.rid AND {0}.{2} = {1}.patient", left, right, home);
+    }
 
     /// True of the resource `alias` (a table with a rid) when the condition holds; as part of a
     /// conjunction, where PostgreSQL makes joins of it.
@@ -127,7 +146,11 @@ class Renderer {
         if (const auto* none = std::get_if<NoneOf>(&condition.as_variant()))
             return joined(none->parts, " AND ", "true",
                           [&](const Condition& part) { return negated(part, alias, type); });
-        if (auto set = set_of(condition, type)) {
+        if (is_sharded_) {
+            if (auto set = set_of(condition, type, Columns::place))
+                return fmt::format("({0}.patient, {0}.rid) IN ({1})", alias, *set);
+        }
+        if (auto set = set_of(condition, type, Columns::rid)) {
             // What links lead to is worked out by itself, and first: taken apart, its joins would
             // be ordered among the others by guesses that are off by a hundred.
             const bool is_link = std::holds_alternative<RefersTo>(condition.as_variant()) ||
@@ -183,7 +206,7 @@ class Renderer {
     /// Whether reading the log's entries takes longer than looking at each resource.
     bool is_wide(const ChangedWithin& condition) const {
         constexpr Position few = 5'000;
-        return std::min(condition.below, log_end_) - condition.from > few;
+        return std::min(condition.below, known_.log_end) - condition.from > few;
     }
     static std::string written_within(const ChangedWithin& condition, const std::string& alias) {
         return fmt::format(
@@ -216,18 +239,35 @@ class Renderer {
         return "NOT " + predicate(condition, alias, type);
     }
 
-    static std::string exists(const Leaf& leaf, const std::string& alias) {
-        return fmt::format("EXISTS (SELECT FROM {} WHERE {} AND {} = {}.rid)", leaf.from,
-                           leaf.where, leaf.rid, alias);
+    std::string exists(const Leaf& leaf, const std::string& alias) const {
+        if (!is_sharded_)
+            return fmt::format("EXISTS (SELECT FROM {} WHERE {} AND {} = {}.rid)", leaf.from,
+                               leaf.where, leaf.rid, alias);
+        // What lies elsewhere is collected first: shards do not ask one another.
+        if (leaf.home.empty())
+            return fmt::format("{}.rid IN ({})", alias, *rows_as(leaf, Columns::rid));
+        if (leaf.lies_apart)
+            return fmt::format("({0}.patient, {0}.rid) IN ({1})", alias,
+                               *rows_as(leaf, Columns::place));
+        return fmt::format("EXISTS (SELECT FROM {} WHERE {} AND {} = {}.rid AND {} = {}.patient)",
+                           leaf.from, leaf.where, leaf.rid, alias, leaf.home, alias);
     }
 
-    /// The rids of the resources for which the condition holds, or nothing when that is no finite
-    /// list of index rows.
-    std::optional<std::string> set_of(const Condition& condition, Name type) {
+    static std::optional<std::string> rows_as(const Leaf& leaf, Columns columns) {
+        if (columns == Columns::rid)
+            return fmt::format("SELECT {} FROM {} WHERE {}", leaf.rid, leaf.from, leaf.where);
+        if (leaf.home.empty()) return std::nullopt;
+        return fmt::format("SELECT {}, {} FROM {} WHERE {}", leaf.home, leaf.rid, leaf.from,
+                           leaf.where);
+    }
+
+    /// The resources for which the condition holds, or nothing when that is no finite list of
+    /// index rows, or these do not tell what `columns` asks for.
+    std::optional<std::string> set_of(const Condition& condition, Name type, Columns columns) {
         if (const auto* any = std::get_if<AnyOf>(&condition.as_variant())) {
             std::string out;
             for (const Condition& part : any->parts) {
-                const auto set = set_of(part, type);
+                const auto set = set_of(part, type, columns);
                 if (!set) return std::nullopt;
                 if (!out.empty()) out += " UNION ALL ";
                 out += *set;
@@ -236,21 +276,23 @@ class Renderer {
             return out;
         }
         if (const auto* all = std::get_if<AllOf>(&condition.as_variant()))
-            return set_of_all(all->parts, type);
+            return set_of_all(all->parts, type, columns);
         if (std::holds_alternative<NoneOf>(condition.as_variant()) ||
             std::holds_alternative<Everything>(condition.as_variant()))
             return std::nullopt;
         std::string out;
         for (const Leaf& leaf : leaves_of(condition, type)) {
+            const auto rows = rows_as(leaf, columns);
+            if (!rows) return std::nullopt;
             if (!out.empty()) out += " UNION ALL ";
-            out += fmt::format("SELECT {} FROM {} WHERE {}", leaf.rid, leaf.from, leaf.where);
+            out += *rows;
         }
         if (out.empty()) return std::nullopt;  // never true
         return out;
     }
 
     /// That of the part which leaves the fewest, with the others asked about each of them.
-    std::optional<std::string> set_of_all(const Conditions& parts, Name type) {
+    std::optional<std::string> set_of_all(const Conditions& parts, Name type, Columns columns) {
         const Condition* base = nullptr;
         for (const Condition& part : parts) {
             const bool is_better = base == nullptr || Rank::of(part) < Rank::of(*base);
@@ -259,11 +301,14 @@ class Renderer {
             if (is_better && counts) base = &part;
         }
         if (base == nullptr) return std::nullopt;
-        const auto set = set_of(*base, type);
+        // The others are asked where each of them lies.
+        const auto set = set_of(*base, type, is_sharded_ ? Columns::place : Columns::rid);
         if (!set) return std::nullopt;
         const std::string name = alias();
-        std::string out =
-            fmt::format("SELECT {0}.rid FROM ({1}) AS {0}(rid) WHERE true", name, *set);
+        std::string out = fmt::format(
+            "SELECT {0} FROM ({1}) AS {2}({3}) WHERE true",
+            columns == Columns::rid ? name + ".rid" : fmt::format("{0}.patient, {0}.rid", name),
+            *set, name, is_sharded_ ? "patient, rid" : "rid");
         for (const Condition& part : parts) {
             if (&part != base) out += " AND " + conjunct(part, name, type, Rank::of(*base));
         }
@@ -279,7 +324,7 @@ class Renderer {
     Leaf rows_of(std::string_view table, Name param) {
         const std::string name = alias();
         return {fmt::format("meridian.{} {}", table, name),
-                fmt::format("{}.param = {}", name, param), name + ".rid"};
+                fmt::format("{}.param = {}", name, param), name + ".rid", name + ".patient"};
     }
     static std::string name_in(const Leaf& leaf) { return leaf.rid.substr(0, leaf.rid.find('.')); }
 
@@ -389,8 +434,8 @@ class Renderer {
     std::vector<Rid> known(const std::vector<Identity>& identities) const {
         std::vector<Rid> rids;
         for (const Identity& identity : identities) {
-            if (const auto found = rids_.find({identity.type, identity.id}); found != rids_.end())
-                rids.push_back(found->second);
+            const auto found = known_.places.find({identity.type, identity.id});
+            if (found != known_.places.end()) rids.push_back(found->second.rid);
         }
         return rids;
     }
@@ -424,7 +469,7 @@ class Renderer {
         return {{fmt::format("meridian.idx_text {}", name),
                  fmt::format("{}.words @@ {}::text::tsquery AND {}.field = {}", name, parameter(),
                              name, content ? 1 : 0),
-                 name + ".rid"}};
+                 name + ".rid", name + ".patient"}};
     }
     Leaves leaves(const HasAny& condition, Name) {
         Leaves all;
@@ -436,30 +481,45 @@ class Renderer {
     }
     Leaves leaves(const HasId& condition, Name type) {
         if (type != 0 && condition.type != type) return {};
-        std::vector<Identity> identities;
-        identities.reserve(condition.ids.size());
-        for (const std::string& id : condition.ids) identities.push_back({condition.type, id});
-        const auto rids = known(identities);
+        std::vector<Rid> rids;
+        std::vector<Rid> homes;
+        for (const std::string& id : condition.ids) {
+            const auto found = known_.places.find({condition.type, id});
+            if (found == known_.places.end()) continue;
+            rids.push_back(found->second.rid);
+            if (found->second.home) homes.push_back(*found->second.home);
+        }
         if (rids.empty()) return {};
         const std::string name = alias();
         parameters_.integers(rids);
-        return {{fmt::format("unnest({}::bigint[]) AS {}(rid)", parameter(), name), "true",
-                 name + ".rid"}};
+        const std::string list = parameter();
+        if (!is_sharded_ || homes.size() != rids.size())
+            return {{fmt::format("unnest({}::bigint[]) AS {}(rid)", list, name), "true",
+                     name + ".rid", ""}};
+        parameters_.integers(homes);
+        return {{fmt::format("unnest({}::bigint[], {}::bigint[]) AS {}(rid, home)", list,
+                             parameter(), name),
+                 "true", name + ".rid", name + ".home"}};
     }
     Leaves leaves(const RefersTo& condition, Name) {
         if (!condition.target) return {};
         Leaf leaf = rows_of("idx_reference", condition.param);
         leaf.where += fmt::format(" AND {}.target IN ({})", name_in(leaf),
-                                  living(*condition.target, condition.target_type));
+                                  living(*condition.target, condition.target_type, Columns::rid));
         return {leaf};
     }
     Leaves leaves(const ReferredBy& condition, Name) {
         if (!condition.source) return {};
         Leaf leaf = rows_of("idx_reference", condition.param);
         const std::string name = name_in(leaf);
-        leaf.where += fmt::format(" AND {}.rid IN ({})", name,
-                                  living(*condition.source, condition.source_type));
+        leaf.where +=
+            is_sharded_
+                ? fmt::format(" AND ({0}.patient, {0}.rid) IN ({1})", name,
+                              living(*condition.source, condition.source_type, Columns::place))
+                : fmt::format(" AND {}.rid IN ({})", name,
+                              living(*condition.source, condition.source_type, Columns::rid));
         leaf.rid = name + ".target";
+        leaf.home.clear();  // that of the source is another's
         return {leaf};
     }
     Leaves leaves(const OfPatient& condition, Name type) {
@@ -475,7 +535,8 @@ class Renderer {
             where += fmt::format(" AND {}.date >= {}", name, literal(condition.date_from));
         if (condition.date_below != std::numeric_limits<std::int64_t>::max())
             where += fmt::format(" AND {}.date < {}", name, literal(condition.date_below));
-        return {{fmt::format("meridian.idx_patient {}", name), where, name + ".rid"}};
+        return {
+            {fmt::format("meridian.idx_patient {}", name), where, name + ".rid", name + ".home"}};
     }
     Leaves leaves(const InCompartment& condition, Name type) {
         if (type != 0 && condition.type != 0 && condition.type != type) return {};
@@ -484,17 +545,24 @@ class Renderer {
         const std::string member = alias();
         const std::string self = alias();
         Leaf in{fmt::format("meridian.compartment {}", member),
-                fmt::format("{}.patient = {}", member, patient.front()), member + ".rid"};
-        if (condition.type != 0 && type == 0)
-            in.where += fmt::format(
-                " AND EXISTS (SELECT FROM meridian.resource t WHERE t.rid = {}.rid AND t.type = "
-                "{})",
-                member, condition.type);
+                fmt::format("{}.patient = {}", member, patient.front()), member + ".rid",
+                member + ".home", true};
+        if (condition.type != 0 && type == 0) in = of_type(in, condition.type);
         Leaves both{std::move(in)};
         if (condition.type == 0 || condition.type == condition.patient.type)
             both.push_back({fmt::format("(VALUES ({}::bigint)) AS {}(rid)", patient.front(), self),
-                            "true", self + ".rid"});
+                            "true", self + ".rid", self + ".rid"});
         return both;
+    }
+    /// The resources among those of a leaf that are of a type.
+    Leaf of_type(const Leaf& leaf, Name type) {
+        const std::string name = alias();
+        return {
+            fmt::format("meridian.resource {}", name),
+            fmt::format("{0}.type = {1} AND {2} IN ({3})", name, type,
+                        is_sharded_ ? fmt::format("({0}.patient, {0}.rid)", name) : name + ".rid",
+                        *rows_as(leaf, is_sharded_ ? Columns::place : Columns::rid)),
+            name + ".rid", name + ".patient"};
     }
     Leaves leaves(const ChangedWithin& condition, Name type) {
         if (condition.below <= condition.from) return {};
@@ -506,21 +574,22 @@ class Renderer {
         return {{fmt::format("meridian.log {0} JOIN meridian.resource {1} ON {1}.rid = {0}.rid AND "
                              "{1}.version = {0}.version",
                              entry, current),
-                 where, entry + ".rid"}};
+                 where, entry + ".rid", current + ".patient", true}};
     }
 
-    /// The rids of current resources of a type that satisfy a condition.
-    std::string living(const Condition& condition, Name type) {
+    /// The current resources of a type that satisfy a condition.
+    std::string living(const Condition& condition, Name type, Columns columns) {
         const bool was_probing = std::exchange(is_probing_, false);
         if (Living::implied_by(condition)) {
-            if (auto set = set_of(condition, type)) {
+            if (auto set = set_of(condition, type, columns)) {
                 is_probing_ = was_probing;
                 return *set;
             }
         }
         const std::string name = "t" + alias();
         std::string out =
-            fmt::format("SELECT {0}.rid FROM meridian.resource {0} WHERE {0}.verb <> 3", name);
+            fmt::format("SELECT {1}{0}.rid FROM meridian.resource {0} WHERE {0}.verb <> 3", name,
+                        columns == Columns::rid ? "" : name + ".patient, ");
         if (type != 0) out += fmt::format(" AND {}.type = {}", name, type);
         if (!std::holds_alternative<Everything>(condition.as_variant()))
             out += " AND " + conjunct(condition, name, type);
@@ -529,8 +598,8 @@ class Renderer {
     }
 
     const Names& names_;
-    const Rids& rids_;
-    Position log_end_;
+    const Known& known_;
+    bool is_sharded_;
     bool is_probing_ = false;  ///< what is rendered is asked about one resource at a time
     Parameters parameters_;
     unsigned aliases_ = 0;

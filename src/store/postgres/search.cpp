@@ -20,17 +20,17 @@ std::string params_of(const Order& order) {
     return out;
 }
 
-/// The first in the order's direction of a column of the resource's rows.
-std::string first_of(const Order& order, std::string_view table, std::string_view column,
-                     unsigned number) {
-    return fmt::format(
-        " LEFT JOIN LATERAL (SELECT {0}(x.{1}) AS key FROM meridian.{2} x WHERE x.rid = r.rid AND "
-        "x.param IN ({3})) AS o{4} ON true",
-        order.descending ? "max" : "min", column, table, params_of(order), number);
-}
-
-Ordering ordering_of(const std::vector<Order>& orders) {
+Ordering ordering_of(const std::vector<Order>& orders, const Renderer& renderer) {
     Ordering out;
+    // The first in the order's direction of a column of the resource's rows.
+    const auto first_of = [&](const Order& order, std::string_view table, std::string_view column,
+                              unsigned number) {
+        return fmt::format(
+            " LEFT JOIN LATERAL (SELECT {0}(x.{1}) AS key FROM meridian.{2} x WHERE {5} AND "
+            "x.param IN ({3})) AS o{4} ON true",
+            order.descending ? "max" : "min", column, table, params_of(order), number,
+            renderer.same_resource("x", "r"));
+    };
     unsigned number = 0;
     bool has_position = false;
     for (const Order& order : orders) {
@@ -70,8 +70,9 @@ Ordering ordering_of(const std::vector<Order>& orders) {
             case SortKind::patient_date:
                 out.joins += fmt::format(
                     " LEFT JOIN LATERAL (SELECT {}(x.date) AS key FROM meridian.idx_patient x "
-                    "WHERE x.rid = r.rid AND x.date <> ('-9223372036854775808')) AS o{} ON true",
-                    order.descending ? "max" : "min", number);
+                    "WHERE {} AND x.date <> ('-9223372036854775808')) AS o{} ON true",
+                    order.descending ? "max" : "min", renderer.same_resource("x", "r", "home"),
+                    number);
                 break;
         }
         out.keys += fmt::format("{} {} NULLS LAST, ", key, order.descending ? "DESC" : "ASC");
@@ -87,15 +88,17 @@ struct Statement {
 std::string from_where(Renderer& renderer, const Plan& plan, const std::string& joins) {
     std::string sql = fmt::format(" FROM meridian.resource r{} WHERE r.verb <> 3", joins);
     if (plan.type != 0) sql += fmt::format(" AND r.type = {}", plan.type);
+    sql += renderer.within_homes("r");
     if (!std::holds_alternative<Everything>(plan.where.as_variant()))
         sql += " AND " + renderer.conjunct(plan.where, "r", plan.type);
     return sql;
 }
 
-Statement statement_of(const Plan& plan, const Names& names, const Known& known) {
-    Renderer renderer(names, known);
-    const Ordering ordering = ordering_of(plan.order);
-    std::string sql = "SELECT r.rid" + from_where(renderer, plan, ordering.joins);
+Statement statement_of(const Plan& plan, const Names& names, const Known& known,
+                       const Layout& layout) {
+    Renderer renderer(names, known, layout);
+    const Ordering ordering = ordering_of(plan.order, renderer);
+    std::string sql = "SELECT r.rid, r.patient" + from_where(renderer, plan, ordering.joins);
     if (plan.after > 0) sql += fmt::format(" AND r.rid > {}", plan.after);
     if (plan.exclude && !plan.exclude->empty()) {
         const std::vector<Rid> excluded(plan.exclude->begin(), plan.exclude->end());
@@ -112,6 +115,7 @@ struct SortTable {
     std::string_view table;
     std::string_view column;
     std::string rows;  ///< which rows of the table, of the alias s
+    std::string_view home = "patient";
 };
 
 /// The table in whose rows the only order of a plan stands; nothing for several orders, and for
@@ -137,7 +141,8 @@ std::optional<SortTable> sort_table(const Plan& plan) {
             return SortTable{"idx_patient", "date",
                              fmt::format("s.type = {} AND s.code = 0 AND s.date <> "
                                          "('-9223372036854775808')",
-                                         plan.type)};
+                                         plan.type),
+                             "home"};
         default:
             return std::nullopt;
     }
@@ -147,47 +152,51 @@ std::optional<SortTable> sort_table(const Plan& plan) {
 /// walk the index until it has them, or collect what matches and sort it. A resource may come
 /// several times, and first by the row that counts.
 Statement rows_in_order(const Plan& plan, const Names& names, const Known& known,
-                        const SortTable& sort, std::size_t count) {
-    Renderer renderer(names, known);
+                        const Layout& layout, const SortTable& sort, std::size_t count) {
+    Renderer renderer(names, known, layout);
     const Order& order = plan.order.front();
     const std::string_view direction = order.descending ? "DESC" : "ASC";
     const auto branch = [&](const std::string& further) {
         return fmt::format(
-            "(SELECT s.rid, s.{0} AS key{1} AND s.rid = r.rid AND {2}{3} "
+            "(SELECT s.rid, r.patient, s.{0} AS key{1} AND {6} AND {2}{3} "
             "ORDER BY s.{0} {4}, s.rid LIMIT {5})",
             sort.column, from_where(renderer, plan, fmt::format(", meridian.{} s", sort.table)),
-            sort.rows, further, direction, count);
+            sort.rows, further, direction, count, renderer.same_resource("s", "r", sort.home));
     };
     std::string rows = order.kind == SortKind::date
                            ? branch(" AND s.span = 0") + " UNION ALL " + branch(" AND s.span = 1")
                            : branch("");
-    std::string sql = fmt::format("SELECT u.rid FROM ({}) u ORDER BY u.key {}, u.rid LIMIT {}",
-                                  rows, direction, count);
+    std::string sql =
+        fmt::format("SELECT u.rid, u.patient FROM ({}) u ORDER BY u.key {}, u.rid LIMIT {}", rows,
+                    direction, count);
     return {std::move(sql), renderer.take_parameters()};
 }
 
 /// Matches without a row of the order's parameter, by rid.
 Statement rows_without_key(const Plan& plan, const Names& names, const Known& known,
-                           const SortTable& sort, std::size_t count) {
-    Renderer renderer(names, known);
+                           const Layout& layout, const SortTable& sort, std::size_t count) {
+    Renderer renderer(names, known, layout);
     std::string sql = fmt::format(
-        "SELECT r.rid{} AND NOT EXISTS (SELECT FROM meridian.{} s WHERE s.rid = r.rid AND {}) "
+        "SELECT r.rid, r.patient{} AND NOT EXISTS (SELECT FROM meridian.{} s WHERE {} AND {}) "
         "ORDER BY r.rid LIMIT {}",
-        from_where(renderer, plan, ""), sort.table, sort.rows, count);
+        from_where(renderer, plan, ""), sort.table, renderer.same_resource("s", "r", sort.home),
+        sort.rows, count);
     return {std::move(sql), renderer.take_parameters()};
 }
 
-Result<Matches> search_in_order(Connection& connection, const Plan& plan, const Names& names,
-                                const Known& known, const SortTable& sort) {
+Result<Found> search_in_order(Connection& connection, const Plan& plan, const Names& names,
+                              const Known& known, const Layout& layout, const SortTable& sort) {
     const std::size_t excluded = plan.exclude ? plan.exclude->size() : 0;
     std::vector<Rid> found;
     std::unordered_set<Rid> seen;
+    Homes homes;
     const auto take = [&](const Answer& rows) {
         for (int row = 0; row < rows.size() && found.size() <= plan.limit; ++row) {
             const Rid rid = rows.integer(row, 0);
             if (!seen.insert(rid).second || rid <= plan.after) continue;
             if (plan.exclude && plan.exclude->contains(rid)) continue;
             found.push_back(rid);
+            homes[rid] = rows.integer(row, 1);
         }
     };
     const auto ask = [&](Statement statement) {
@@ -197,51 +206,58 @@ Result<Matches> search_in_order(Connection& connection, const Plan& plan, const 
     for (std::size_t count = plan.limit + excluded + 9;; count *= 4) {
         found.clear();
         seen.clear();
-        const Answer rows = TRY(ask(rows_in_order(plan, names, known, sort, count)));
+        const Answer rows = TRY(ask(rows_in_order(plan, names, known, layout, sort, count)));
         take(rows);
         if (found.size() > plan.limit || static_cast<std::size_t>(rows.size()) < count) break;
     }
     if (found.size() <= plan.limit) {
-        take(TRY(ask(
-            rows_without_key(plan, names, known, sort, plan.limit + 1 - found.size() + excluded))));
+        const std::size_t missing = plan.limit + 1 - found.size() + excluded;
+        take(TRY(ask(rows_without_key(plan, names, known, layout, sort, missing))));
     }
     Matches matches;
     matches.more = found.size() > plan.limit;
     if (matches.more) found.resize(plan.limit);
     matches.rids = std::move(found);
-    return matches;
+    return Found{std::move(matches), std::move(homes)};
 }
 
 }  // namespace
 
-Result<Matches> search(Connection& connection, const Plan& plan, const Names& names) {
-    const Known known = TRY(ask_known(connection, plan));
+Result<Found> search(Connection& connection, const Plan& plan, const Names& names,
+                     const Layout& layout) {
+    const Known known = TRY(ask_known(connection, plan, layout));
     if (const auto sort = sort_table(plan))
-        return search_in_order(connection, plan, names, known, *sort);
-    Statement statement = statement_of(plan, names, known);
+        return search_in_order(connection, plan, names, known, layout, *sort);
+    Statement statement = statement_of(plan, names, known, layout);
     const Answer rows = TRY(connection.ask_once(statement.sql, std::move(statement.parameters)));
-    Matches matches;
-    for (int row = 0; row < rows.size(); ++row) matches.rids.push_back(rows.integer(row, 0));
+    Found found;
+    Matches& matches = found.matches;
+    for (int row = 0; row < rows.size(); ++row) {
+        matches.rids.push_back(rows.integer(row, 0));
+        found.homes[matches.rids.back()] = rows.integer(row, 1);
+    }
     matches.more = matches.rids.size() > plan.limit;
     if (matches.more) matches.rids.resize(plan.limit);
-    return matches;
+    return found;
 }
 
-Result<std::int64_t> count(Connection& connection, const Plan& plan, const Names& names) {
+Result<std::int64_t> count(Connection& connection, const Plan& plan, const Names& names,
+                           const Layout& layout) {
     if (plan.type != 0 && std::holds_alternative<Everything>(plan.where.as_variant()))
         return connection.integer(
             "SELECT sum(resources)::bigint FROM meridian.type_count WHERE type = $1", 0,
             std::move(Parameters().small(plan.type)));
-    const Known known = TRY(ask_known(connection, plan));
-    Renderer renderer(names, known);
+    const Known known = TRY(ask_known(connection, plan, layout));
+    Renderer renderer(names, known, layout);
     const std::string sql = "SELECT count(*)" + from_where(renderer, plan, "");
     const Answer rows = TRY(connection.ask_once(sql, renderer.take_parameters()));
     return rows.integer(0, 0);
 }
 
-Result<std::string> explain(Connection& connection, const Plan& plan, const Names& names) {
-    const Known known = TRY(ask_known(connection, plan));
-    Statement statement = statement_of(plan, names, known);
+Result<std::string> explain(Connection& connection, const Plan& plan, const Names& names,
+                            const Layout& layout) {
+    const Known known = TRY(ask_known(connection, plan, layout));
+    Statement statement = statement_of(plan, names, known, layout);
     const Answer rows = TRY(connection.ask_once("EXPLAIN (ANALYZE, BUFFERS) " + statement.sql,
                                                 std::move(statement.parameters)));
     std::string out = statement.sql + "\n";

@@ -2,25 +2,39 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
+#include <unordered_map>
 
 #include "base/result.hpp"
 #include "store/names.hpp"
 #include "store/plan.hpp"
 #include "store/postgres/connection.hpp"
+#include "store/postgres/layout.hpp"
 
 /// Plans on PostgreSQL: each is one statement, planned for its values. Conditions become semi-joins
 /// of index tables, which PostgreSQL's planner may order as its statistics tell
 /// (docs/adr/0020).
 namespace meridian::store::postgres {
 
+/// Resources and where they lie.
+using Homes = std::unordered_map<Rid, Rid>;
+
+struct Found {
+    Matches matches{};
+    Homes homes{};  ///< of the matches at least
+};
+
 /// The first `plan.limit` matches in the plan's order, as the transaction that `connection` is in
-/// sees them. Errors: as Connection. Blocking: two round trips at most.
-Result<Matches> search(Connection& connection, const Plan& plan, const Names& names);
+/// sees them. Errors: as Connection. Blocking: two round trips at most, three in sharded layouts.
+Result<Found> search(Connection& connection, const Plan& plan, const Names& names,
+                     const Layout& layout);
 
 /// The number of matches, without regard to limit, after, exclude and order.
-Result<std::int64_t> count(Connection& connection, const Plan& plan, const Names& names);
+Result<std::int64_t> count(Connection& connection, const Plan& plan, const Names& names,
+                           const Layout& layout);
 
 /// The statement of a search, for a look at how PostgreSQL would go about it.
-Result<std::string> explain(Connection& connection, const Plan& plan, const Names& names);
+Result<std::string> explain(Connection& connection, const Plan& plan, const Names& names,
+                            const Layout& layout);
 
 }  // namespace meridian::store::postgres

@@ -5,7 +5,7 @@
 
 #include "store/postgres/index_writer.hpp"
 #include "store/postgres/keys.hpp"
-#include "store/postgres/schema.hpp"
+#include "store/postgres/migrations.hpp"
 #include "store/postgres/test_cluster.hpp"
 #include "store/search_world.hpp"
 
@@ -17,6 +17,7 @@ using namespace search_world;
 /// A random world, and the same in a database of the tests' cluster.
 struct StoredWorld : World {
     std::unique_ptr<Connection> database;
+    Layout layout;
 };
 
 void must_run(Connection& database, std::string_view sql, Parameters parameters = {}) {
@@ -25,11 +26,18 @@ void must_run(Connection& database, std::string_view sql, Parameters parameters 
 }
 
 void store_document(Connection& database, IndexWriter& index, const Document& document) {
-    must_run(database, "INSERT INTO meridian.directory VALUES($1, $2, $3)",
+    // A patient lies with itself.
+    const Rid first = document.rows.compartments.empty() ? 0 : document.rows.compartments.front();
+    const Rid home = document.type == patient_type ? document.rid : first;
+    must_run(database,
+             "INSERT INTO meridian.directory(type, key, rid, home) "
+             "SELECT $1, $2, $3, CASE WHEN $5 <> 0 THEN $4 END",
              std::move(Parameters()
                            .small(document.type)
                            .bytes(byte_key_of(document.id))
-                           .integer(document.rid)));
+                           .integer(document.rid)
+                           .integer(home)
+                           .small(document.written ? 1 : 0)));
     if (!document.written) return;
     for (int version = 1; version <= document.versions; ++version) {
         const bool removes = version == document.versions && !document.live;
@@ -47,7 +55,6 @@ void store_document(Connection& database, IndexWriter& index, const Document& do
     // Each is a batch of its own.
     must_run(database, "INSERT INTO meridian.batch VALUES($1, $2, 1, 0)",
              std::move(Parameters().integer(document.rid).integer(document.position)));
-    const Rid home = document.rows.compartments.empty() ? 0 : document.rows.compartments.front();
     must_run(database,
              "INSERT INTO meridian.resource(rid, patient, batch, ordinal, type, version, "
              "organisation, verb, id, body, forward) "
@@ -67,13 +74,14 @@ void store_document(Connection& database, IndexWriter& index, const Document& do
     index.add({document.rid, home, document.type}, document.rows, texts);
 }
 
-StoredWorld make_stored_world(std::uint64_t seed, int documents) {
-    StoredWorld world{make_world(seed, documents), nullptr};
+StoredWorld make_stored_world(const Layout& layout, std::uint64_t seed, int documents) {
+    StoredWorld world{make_world(seed, documents), nullptr, layout};
     world.database = *Connection::open({.url = TestCluster::instance().database("search_world")});
     Connection& database = *world.database;
     EXPECT_TRUE(database.execute("DROP SCHEMA IF EXISTS meridian CASCADE"));
-    EXPECT_TRUE(database.execute(std::string("BEGIN;") + schema + "; RESET search_path"));
-    IndexWriter index;
+    EXPECT_TRUE(make_store(database, layout));
+    EXPECT_TRUE(database.execute("BEGIN"));
+    IndexWriter index(layout);
     for (const std::size_t i : world.turn) store_document(database, index, world.documents[i]);
     index.send(database);
     EXPECT_TRUE(database.flush());
@@ -83,18 +91,29 @@ StoredWorld make_stored_world(std::uint64_t seed, int documents) {
 
 void expect_as_naive(StoredWorld& world, Plan& plan) {
     search_world::expect_as_naive(
-        world, plan, [&] { return search(*world.database, plan, world.names); },
+        world, plan,
+        [&]() -> Result<Matches> {
+            return TRY(search(*world.database, plan, world.names, world.layout)).matches;
+        },
         [&]() -> Result<std::int64_t> {
             // All resources of a type are counted beside them, which this world does not do.
             if (std::holds_alternative<Everything>(plan.where.as_variant()))
                 return static_cast<std::int64_t>(Naive{world}.matches(plan).size());
-            return count(*world.database, plan, world.names);
+            return count(*world.database, plan, world.names, world.layout);
         });
 }
 
-TEST(PostgresSearch, EveryKindOfConditionAloneIsAsTheNaiveEvaluationSays) {
+class PostgresSearch : public ::testing::TestWithParam<Layout> {};
+INSTANTIATE_TEST_SUITE_P(Layouts, PostgresSearch,
+                         ::testing::Values(Layout{}, Layout{Layout::Kind::partitioned, 8}),
+                         [](const auto& layout) {
+                             return layout.param.is_sharded() ? std::string("Partitioned")
+                                                              : std::string("Whole");
+                         });
+
+TEST_P(PostgresSearch, EveryKindOfConditionAloneIsAsTheNaiveEvaluationSays) {
     for (std::uint64_t seed = 1; seed <= 2; ++seed) {
-        StoredWorld world = make_stored_world(seed, 250);
+        StoredWorld world = make_stored_world(GetParam(), seed, 250);
         Random random(seed);
         Maker maker{random, world};
         for (int kind = 0; kind < Maker::kinds; ++kind) {
@@ -110,8 +129,8 @@ TEST(PostgresSearch, EveryKindOfConditionAloneIsAsTheNaiveEvaluationSays) {
     }
 }
 
-TEST(PostgresSearch, EveryOrderAloneIsAsTheNaiveEvaluationSays) {
-    StoredWorld world = make_stored_world(11, 250);
+TEST_P(PostgresSearch, EveryOrderAloneIsAsTheNaiveEvaluationSays) {
+    StoredWorld world = make_stored_world(GetParam(), 11, 250);
     Random random(11);
     Maker maker{random, world};
     for (int i = 0; i < 300 && !HasFatalFailure(); ++i) {
@@ -124,9 +143,10 @@ TEST(PostgresSearch, EveryOrderAloneIsAsTheNaiveEvaluationSays) {
     }
 }
 
-TEST(PostgresSearch, RandomTreesOfConditionsAreAsTheNaiveEvaluationSays) {
+TEST_P(PostgresSearch, RandomTreesOfConditionsAreAsTheNaiveEvaluationSays) {
     for (std::uint64_t seed = 100; seed < 110 && !HasFatalFailure(); ++seed) {
-        StoredWorld world = make_stored_world(seed, 100 + static_cast<int>(seed % 4) * 80);
+        StoredWorld world =
+            make_stored_world(GetParam(), seed, 100 + static_cast<int>(seed % 4) * 80);
         Random random(seed);
         Maker maker{random, world};
         for (int i = 0; i < 100 && !HasFatalFailure(); ++i) {
@@ -140,15 +160,15 @@ TEST(PostgresSearch, RandomTreesOfConditionsAreAsTheNaiveEvaluationSays) {
     }
 }
 
-TEST(PostgresSearch, WordsThatLookLikeFullTextSyntaxAreJustWords) {
-    StoredWorld world = make_stored_world(6, 60);
+TEST_P(PostgresSearch, WordsThatLookLikeFullTextSyntaxAreJustWords) {
+    StoredWorld world = make_stored_world(GetParam(), 6, 60);
     for (const char* words : {"red\"", "\"", "red OR green", "NOT", "red*", "(", "a:b", "'red'",
                               "re\\d", "NEAR(red green)", "^red", "-red", "{a b} : c", ""}) {
         for (const bool phrase : {false, true}) {
             Plan plan;
             plan.type = patient_type;
             plan.where = HasText{param_of(patient_type, text_a), words, phrase};
-            const auto found = search(*world.database, plan, world.names);
+            const auto found = search(*world.database, plan, world.names, world.layout);
             EXPECT_TRUE(found) << words << ": " << found.error().message;
         }
     }

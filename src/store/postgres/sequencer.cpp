@@ -40,9 +40,27 @@ Result<void> Sequencer::take_office(Connection& connection) {
     next_before_ = next_;
     at_before_ = at_;
     elected_ = true;
+    if (layout_.is_distributed()) TRY(publish_what_was_left(connection));
     beaten_ = std::chrono::steady_clock::now();
     log::info("this server gives the positions of the log now", {{"next", next_}});
     return {};
+}
+
+Result<void> Sequencer::publish_what_was_left(Connection& connection) {
+    // The holder before may have gone between the coordinator's commit and those of the workers.
+    TRY(connection.ask("SELECT recover_prepared_transactions()"));
+    send_published(connection);
+    TRY(connection.flush());
+    return {};
+}
+
+void Sequencer::send_published(Connection& connection) {
+    // No fsync of its own: who takes the office next says it again.
+    connection.send("BEGIN");
+    connection.send("SET LOCAL synchronous_commit = off");
+    connection.send("UPDATE meridian.sequencer SET published = $1 WHERE published < $1",
+                    std::move(Parameters().integer(next_ - 1)));
+    connection.send("COMMIT");
 }
 
 Result<void> Sequencer::end_silent_holder(Connection& connection) {
@@ -103,9 +121,9 @@ void Sequencer::send_positions(Connection& connection, const std::vector<Waiting
         columns());
     connection.send(
         "INSERT INTO meridian.log(position, at, rid, kind, verb, type, version, actor, "
-        "organisation, id, salt, body_hash) "
+        "organisation, id, salt, body_hash, patient) "
         "SELECT g.base + w.ordinal, g.at, w.rid, w.kind, w.verb, w.type, w.version, w.actor, "
-        "w.organisation, w.id, w.salt, w.body_hash "
+        "w.organisation, w.id, w.salt, w.body_hash, w.patient "
         "FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) AS g(id, base, at) "
         "JOIN meridian.log_waiting w ON w.batch = g.id",
         columns());

@@ -8,9 +8,18 @@
 #include "base/instant.hpp"
 #include "base/result.hpp"
 #include "store/postgres/connection.hpp"
+#include "store/postgres/layout.hpp"
 #include "store/rows.hpp"
 
 namespace meridian::store::postgres {
+
+/// The statement that asks for the last position that readers may see, NULL when there is none: of
+/// a transaction on several nodes each shows its part when it comes to it, and the log may say more
+/// than the others show yet.
+inline std::string_view last_position_sql(const Layout& layout) {
+    return layout.is_distributed() ? "SELECT nullif(max(published), -1) FROM meridian.sequencer"
+                                   : "SELECT max(position) FROM meridian.log";
+}
 
 /// Gives the positions of the log. Of all servers on a database one is elected: it holds an
 /// advisory lock on the connection by which it also writes, so that losing the connection is losing
@@ -19,7 +28,7 @@ namespace meridian::store::postgres {
 /// committed and it has seen them. Belongs to the committer's thread.
 class Sequencer {
  public:
-    explicit Sequencer(std::int64_t server) : server_(server) {}
+    Sequencer(std::int64_t server, Layout layout) : server_(server), layout_(layout) {}
 
     /// May be asked from any thread.
     bool is_elected() const { return elected_; }
@@ -43,6 +52,10 @@ class Sequencer {
     /// Queues, in the open transaction, the giving of positions to `waiting`.
     void send_positions(Connection& connection, const std::vector<Waiting>& waiting);
 
+    /// Queues, behind a commit that has returned and so shows on all nodes of a distributed store,
+    /// the saying so.
+    void send_published(Connection& connection);
+
     /// The next position that is free, and the time that its entry may have at the earliest: times
     /// never go back along the log, even when a machine's clock does.
     Position next() const { return next_; }
@@ -57,9 +70,11 @@ class Sequencer {
 
  private:
     Result<void> take_office(Connection& connection);
+    Result<void> publish_what_was_left(Connection& connection);
     Result<void> end_silent_holder(Connection& connection);
 
     std::int64_t server_;
+    Layout layout_;
     std::atomic<bool> elected_ = false;
     Position next_ = 0;
     Position next_before_ = 0;

@@ -2,9 +2,12 @@
 #include "store/postgres/snapshot.hpp"
 
 #include <unordered_map>
+#include <unordered_set>
 
 #include "store/postgres/keys.hpp"
+#include "store/postgres/known.hpp"
 #include "store/postgres/search.hpp"
+#include "store/postgres/sequencer.hpp"
 
 namespace meridian::store::postgres {
 
@@ -36,24 +39,48 @@ Parameters key_parameters(const Identity& identity) {
     return parameters;
 }
 
+/// Where an identity stands; nothing when nobody has mentioned it.
+Result<std::optional<Place>> place_of(Connection& connection, const Identity& identity) {
+    const Answer rows =
+        TRY(connection.ask("SELECT rid, home FROM meridian.directory WHERE type = $1 AND key = $2",
+                           key_parameters(identity)));
+    if (rows.empty()) return std::optional<Place>();
+    Place place{.rid = rows.integer(0, 0)};
+    if (!rows.is_null(0, 1)) place.home = rows.integer(0, 1);
+    return std::optional(place);
+}
+
 }  // namespace
 
-Result<std::optional<Stored>> newest_version(Connection& connection, const Identity& identity) {
-    const Answer rows = TRY(
-        connection.ask("SELECT " NEWEST_COLUMNS
-                       "FROM meridian.directory d JOIN meridian.resource r ON r.rid = d.rid "
-                       "JOIN meridian.batch b ON b.id = r.batch WHERE d.type = $1 AND d.key = $2",
-                       key_parameters(identity)));
+Result<std::optional<Stored>> newest_version(Connection& connection, const Identity& identity,
+                                             const Layout& layout) {
+    Answer rows;
+    if (layout.is_sharded()) {
+        const auto place = TRY(place_of(connection, identity));
+        if (!place || !place->home) return std::optional<Stored>();
+        rows =
+            TRY(connection.ask("SELECT " NEWEST_COLUMNS
+                               "FROM meridian.resource r JOIN meridian.batch b ON b.id = r.batch "
+                               "WHERE r.rid = $1 AND r.patient = $2",
+                               std::move(Parameters().integer(place->rid).integer(*place->home))));
+    } else {
+        rows = TRY(connection.ask(
+            "SELECT " NEWEST_COLUMNS
+            "FROM meridian.directory d JOIN meridian.resource r ON r.rid = d.rid "
+            "JOIN meridian.batch b ON b.id = r.batch WHERE d.type = $1 AND d.key = $2",
+            key_parameters(identity)));
+    }
     if (rows.empty()) return std::optional<Stored>();
     return std::optional<Stored>(read_stored(rows, 0, true));
 }
 
-Result<std::unique_ptr<Snapshot>> PostgresSnapshot::begin(Pool& pool, const Dictionary& names) {
+Result<std::unique_ptr<Snapshot>> PostgresSnapshot::begin(Pool& pool, const Dictionary& names,
+                                                          const Layout& layout) {
     Position position = -1;
     const auto open = [&](Connection& connection) -> Result<void> {
         connection.send("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY");
         // The first statement fixes what the transaction sees.
-        connection.send("SELECT max(position) FROM meridian.log");
+        connection.send(last_position_sql(layout));
         const auto answers = TRY(connection.flush());
         position = answers[1].is_null(0, 0) ? -1 : answers[1].integer(0, 0);
         return {};
@@ -66,35 +93,58 @@ Result<std::unique_ptr<Snapshot>> PostgresSnapshot::begin(Pool& pool, const Dict
         loan = TRY(pool.take());
         TRY(open(*loan));
     }
-    std::unique_ptr<PostgresSnapshot> snapshot(new PostgresSnapshot(std::move(loan), names));
+    std::unique_ptr<PostgresSnapshot> snapshot(
+        new PostgresSnapshot(std::move(loan), names, layout));
     snapshot->position_ = position;
     return snapshot;
 }
 
+std::string PostgresSnapshot::lies_at(std::string_view alias, int number) const {
+    return layout_.is_sharded() ? fmt::format(" AND {}.patient = ${}", alias, number) : "";
+}
+std::string PostgresSnapshot::lies_among(std::string_view alias, int number) const {
+    return layout_.is_sharded() ? fmt::format(" AND {}.patient = ANY(${}::bigint[])", alias, number)
+                                : "";
+}
+
 Result<std::optional<Stored>> PostgresSnapshot::find(const Identity& identity) {
-    return newest_version(*connection_, identity);
+    return newest_version(*connection_, identity, layout_);
 }
 
 Result<std::optional<Stored>> PostgresSnapshot::find_version(const Identity& identity,
                                                              Version version) {
-    Parameters parameters = key_parameters(identity);
-    parameters.integer(version);
+    const auto place = TRY(place_of(*connection_, identity));
+    if (!place) return std::optional<Stored>();
     const Answer rows = TRY(connection_->ask(
-        "WITH known AS (SELECT rid FROM meridian.directory WHERE type = $1 AND key = $2) "
-        "SELECT " NEWEST_COLUMNS
-        ", true FROM known k JOIN meridian.resource r ON r.rid = k.rid AND r.version = $3 "
-        "JOIN meridian.batch b ON b.id = r.batch "
-        "UNION ALL SELECT h.rid, r.type, r.id, h.version, b.base + h.ordinal, b.at, h.verb, "
-        "h.body, false FROM known k JOIN meridian.history h ON h.rid = k.rid AND h.version = $3 "
-        "JOIN meridian.resource r ON r.rid = k.rid JOIN meridian.batch b ON b.id = h.batch",
-        std::move(parameters)));
+        fmt::format("SELECT b.base + v.ordinal, b.at, v.verb, v.body, v.newest FROM ("
+                    "SELECT r.batch, r.ordinal, r.verb, r.body, true AS newest "
+                    "FROM meridian.resource r WHERE r.rid = $1 AND r.version = $2{} UNION ALL "
+                    "SELECT h.batch, h.ordinal, h.verb, h.body, false "
+                    "FROM meridian.history h WHERE h.rid = $1 AND h.version = $2{}) v "
+                    "JOIN meridian.batch b ON b.id = v.batch",
+                    lies_at("r", 3), lies_at("h", 3)),
+        std::move(Parameters()
+                      .integer(place->rid)
+                      .small(static_cast<std::int32_t>(version))
+                      .integer(place->home.value_or(0)))));
     if (rows.empty()) return std::optional<Stored>();
-    return std::optional<Stored>(read_stored(rows, 0, rows.integer(0, 8) != 0));
+    Stored stored;
+    stored.rid = place->rid;
+    stored.type = identity.type;
+    stored.id = identity.id;
+    stored.version = version;
+    stored.position = rows.is_null(0, 0) ? not_placed : rows.integer(0, 0);
+    stored.updated.milliseconds = rows.integer(0, 1);
+    stored.verb = static_cast<Verb>(rows.integer(0, 2));
+    stored.body = rows.bytes(0, 3);
+    stored.current = rows.integer(0, 4) != 0 && stored.verb != Verb::remove;
+    return std::optional(std::move(stored));
 }
 
 Result<std::vector<Stored>> PostgresSnapshot::fetch(std::span<const Rid> rids) {
     std::vector<Stored> found;
     if (rids.empty()) return found;
+    if (layout_.is_sharded()) return fetch_in_shards(rids);
     const Answer rows =
         TRY(connection_->ask("SELECT " NEWEST_COLUMNS
                              "FROM unnest($1::bigint[]) WITH ORDINALITY AS w(rid, place) "
@@ -103,6 +153,45 @@ Result<std::vector<Stored>> PostgresSnapshot::fetch(std::span<const Rid> rids) {
                              std::move(Parameters().integers(rids))));
     found.reserve(static_cast<std::size_t>(rows.size()));
     for (int row = 0; row < rows.size(); ++row) found.push_back(read_stored(rows, row, true));
+    return found;
+}
+
+Result<std::vector<Stored>> PostgresSnapshot::fetch_in_shards(std::span<const Rid> rids) {
+    std::vector<Rid> placed, homes, anywhere;
+    for (const Rid rid : rids) {
+        if (const auto home = homes_.find(rid); home != homes_.end()) {
+            placed.push_back(rid);
+            homes.push_back(home->second);
+        } else {
+            anywhere.push_back(rid);
+        }
+    }
+    std::unordered_map<Rid, Stored> by_rid;
+    const auto read = [&](const Answer& rows) {
+        for (int row = 0; row < rows.size(); ++row) {
+            Stored stored = read_stored(rows, row, true);
+            by_rid.emplace(stored.rid, std::move(stored));
+        }
+    };
+    if (!placed.empty())
+        read(TRY(connection_->ask(
+            "SELECT " NEWEST_COLUMNS
+            "FROM unnest($1::bigint[], $2::bigint[]) AS w(rid, home) JOIN meridian.resource r "
+            "ON r.rid = w.rid AND r.patient = w.home AND r.patient = ANY($2::bigint[]) "
+            "AND r.verb <> 3 JOIN meridian.batch b ON b.id = r.batch",
+            std::move(Parameters().integers(placed).integers(homes)))));
+    if (!anywhere.empty())
+        read(
+            TRY(connection_->ask("SELECT " NEWEST_COLUMNS
+                                 "FROM meridian.resource r JOIN meridian.batch b ON b.id = r.batch "
+                                 "WHERE r.rid = ANY($1::bigint[]) AND r.verb <> 3",
+                                 std::move(Parameters().integers(anywhere)))));
+    std::vector<Stored> found;
+    for (const Rid rid : rids) {
+        // The same resource may be asked for twice.
+        if (const auto stored = by_rid.find(rid); stored != by_rid.end())
+            found.push_back(stored->second);
+    }
     return found;
 }
 
@@ -133,45 +222,62 @@ Result<PostgresSnapshot::Window> PostgresSnapshot::window(const HistoryScope& sc
 
 Result<std::vector<Stored>> PostgresSnapshot::history(const HistoryScope& scope) {
     const Window range = TRY(window(scope));
+    return scope.id.empty() ? history_of_many(scope, range) : history_of_one(scope, range);
+}
+
+Result<std::vector<Stored>> PostgresSnapshot::history_of_one(const HistoryScope& scope,
+                                                             const Window& range) {
+    std::vector<Stored> found;
+    const auto place = TRY(place_of(*connection_, {scope.type, scope.id}));
+    if (!place) return found;
+    const Answer rows = TRY(connection_->ask(
+        fmt::format("SELECT b.base + v.ordinal, b.at, v.version, v.verb, v.body, v.newest FROM ("
+                    "SELECT r.version, r.batch, r.ordinal, r.verb, r.body, true AS newest "
+                    "FROM meridian.resource r WHERE r.rid = $1{} UNION ALL "
+                    "SELECT h.version, h.batch, h.ordinal, h.verb, h.body, false "
+                    "FROM meridian.history h WHERE h.rid = $1{}) v "
+                    "JOIN meridian.batch b ON b.id = v.batch "
+                    "WHERE b.base + v.ordinal >= $3 AND b.base + v.ordinal < $4 "
+                    "ORDER BY v.version DESC LIMIT $5",
+                    lies_at("r", 2), lies_at("h", 2)),
+        std::move(Parameters()
+                      .integer(place->rid)
+                      .integer(place->home.value_or(0))
+                      .integer(range.first)
+                      .integer(range.below)
+                      .integer(static_cast<std::int64_t>(scope.limit)))));
+    for (int row = 0; row < rows.size(); ++row) {
+        Stored& stored = found.emplace_back();
+        stored.position = rows.integer(row, 0);
+        stored.updated.milliseconds = rows.integer(row, 1);
+        stored.rid = place->rid;
+        stored.version = rows.integer(row, 2);
+        stored.type = scope.type;
+        stored.id = scope.id;
+        stored.verb = static_cast<Verb>(rows.integer(row, 3));
+        stored.body = rows.bytes(row, 4);
+        stored.current = rows.integer(row, 5) != 0 && stored.verb != Verb::remove;
+    }
+    return found;
+}
+
+Result<std::vector<Stored>> PostgresSnapshot::history_of_many(const HistoryScope& scope,
+                                                              const Window& range) {
     Parameters parameters;
     parameters.integer(range.first)
         .integer(range.below)
         .integer(static_cast<std::int64_t>(scope.limit));
-    std::string_view entries;
-    if (!scope.id.empty()) {
-        entries =
-            "SELECT p.position, p.at, v.rid, v.version, r.type, r.id, v.verb, v.body, v.newest "
-            "FROM meridian.directory d JOIN meridian.resource r ON r.rid = d.rid "
-            "CROSS JOIN LATERAL (SELECT r.rid, r.version, r.batch, r.ordinal, r.verb, r.body, true "
-            "AS newest UNION ALL SELECT h.rid, h.version, h.batch, h.ordinal, h.verb, h.body, "
-            "false FROM meridian.history h WHERE h.rid = r.rid) v "
-            "JOIN meridian.batch b ON b.id = v.batch "
-            "CROSS JOIN LATERAL (SELECT b.base + v.ordinal AS position, b.at AS at) p "
-            "WHERE d.type = $4 AND d.key = $5 AND p.position >= $1 AND p.position < $2 "
-            "ORDER BY v.version DESC LIMIT $3";
-        parameters.small(scope.type).bytes(byte_key_of(scope.id));
-    } else if (scope.type != 0) {
-        entries =
-            "SELECT e.position, e.at, e.rid, e.version, e.type, e.id, e.verb, "
-            "coalesce(h.body, r.body), h.rid IS NULL FROM (SELECT * FROM meridian.log "
-            "WHERE type = $4 AND position >= $1 AND position < $2 ORDER BY position DESC LIMIT $3) "
-            "e LEFT JOIN meridian.history h ON h.rid = e.rid AND h.version = e.version "
-            "LEFT JOIN meridian.resource r ON r.rid = e.rid AND r.version = e.version "
-            "ORDER BY e.position DESC";
-        parameters.small(scope.type);
-    } else {
-        entries =
-            "SELECT e.position, e.at, e.rid, e.version, e.type, e.id, e.verb, "
-            "coalesce(h.body, r.body), h.rid IS NULL FROM (SELECT * FROM meridian.log "
-            "WHERE kind = 0 AND position >= $1 AND position < $2 ORDER BY position DESC LIMIT $3) "
-            "e LEFT JOIN meridian.history h ON h.rid = e.rid AND h.version = e.version "
-            "LEFT JOIN meridian.resource r ON r.rid = e.rid AND r.version = e.version "
-            "ORDER BY e.position DESC";
-    }
-    const Answer rows = TRY(connection_->ask(entries, std::move(parameters)));
+    if (scope.type != 0) parameters.small(scope.type);
+    const Answer rows = TRY(connection_->ask(
+        fmt::format("SELECT position, at, rid, version, type, id, verb, patient FROM meridian.log "
+                    "WHERE {} AND position >= $1 AND position < $2 ORDER BY position DESC LIMIT $3",
+                    scope.type != 0 ? "type = $4" : "kind = 0"),
+        std::move(parameters)));
     std::vector<Stored> found;
+    std::vector<std::size_t> places;
+    std::vector<Rid> homes;
     for (int row = 0; row < rows.size(); ++row) {
-        Stored stored;
+        Stored& stored = found.emplace_back();
         stored.position = rows.integer(row, 0);
         stored.updated.milliseconds = rows.integer(row, 1);
         stored.rid = rows.integer(row, 2);
@@ -179,14 +285,60 @@ Result<std::vector<Stored>> PostgresSnapshot::history(const HistoryScope& scope)
         stored.type = static_cast<Name>(rows.integer(row, 4));
         stored.id = rows.bytes(row, 5);
         stored.verb = static_cast<Verb>(rows.integer(row, 6));
-        if (rows.is_null(row, 7))
-            return fail(Category::fault, fmt::format("version {} of the resource {} is missing",
-                                                     stored.version, stored.rid));
-        stored.body = rows.bytes(row, 7);
-        stored.current = rows.integer(row, 8) != 0 && stored.verb != Verb::remove;
-        found.push_back(std::move(stored));
+        homes.push_back(rows.integer(row, 7));
+        places.push_back(places.size());
     }
-    return found;
+    auto missing =
+        TRY(read_bodies(found, places, layout_.is_sharded() ? homes : std::vector<Rid>()));
+    // What has moved since it was written lies elsewhere.
+    if (!missing.empty() && layout_.is_sharded()) missing = TRY(read_bodies(found, missing, {}));
+    if (missing.empty()) return found;
+    const Stored& first = found[missing.front()];
+    return fail(Category::fault,
+                fmt::format("version {} of the resource {} is missing", first.version, first.rid));
+}
+
+Result<std::vector<std::size_t>> PostgresSnapshot::read_bodies(
+    std::vector<Stored>& versions, const std::vector<std::size_t>& places,
+    const std::vector<Rid>& homes) {
+    if (places.empty()) return places;
+    const bool is_placed = !homes.empty();
+    const auto wanted = [&] {
+        Parameters parameters;
+        parameters.column(places, [&](std::size_t place) { return versions[place].rid; })
+            .column(places, [&](std::size_t place) {
+                return static_cast<std::int32_t>(versions[place].version);
+            });
+        if (is_placed) parameters.column(places, [&](std::size_t place) { return homes[place]; });
+        return parameters;
+    };
+    for (const std::string_view table : {"resource", "history"}) {
+        connection_->send(
+            fmt::format(
+                "SELECT w.place, v.body FROM unnest($1::bigint[], $2::integer[]{}) "
+                "WITH ORDINALITY AS w(rid, version{}, place) JOIN meridian.{} v "
+                "ON v.rid = w.rid AND v.version = w.version{}",
+                is_placed ? ", $3::bigint[]" : "", is_placed ? ", home" : "", table,
+                is_placed ? " AND v.patient = w.home AND v.patient = ANY($3::bigint[])" : ""),
+            wanted());
+    }
+    const auto answers = TRY(connection_->flush());
+    std::vector<bool> is_read(places.size());
+    for (std::size_t part = 0; part < answers.size(); ++part) {
+        const Answer& rows = answers[part];
+        for (int row = 0; row < rows.size(); ++row) {
+            const auto index = static_cast<std::size_t>(rows.integer(row, 0)) - 1;
+            Stored& stored = versions[places[index]];
+            stored.body = rows.bytes(row, 1);
+            stored.current = part == 0 && stored.verb != Verb::remove;
+            is_read[index] = true;
+        }
+    }
+    std::vector<std::size_t> missing;
+    for (std::size_t index = 0; index < places.size(); ++index) {
+        if (!is_read[index]) missing.push_back(places[index]);
+    }
+    return missing;
 }
 
 Result<std::int64_t> PostgresSnapshot::history_count(const HistoryScope& scope) {
@@ -194,14 +346,17 @@ Result<std::int64_t> PostgresSnapshot::history_count(const HistoryScope& scope) 
     Parameters parameters;
     parameters.integer(range.first).integer(range.below);
     if (!scope.id.empty()) {
-        parameters.small(scope.type).bytes(byte_key_of(scope.id));
+        const auto place = TRY(place_of(*connection_, {scope.type, scope.id}));
+        if (!place) return 0;
+        parameters.integer(place->rid).integer(place->home.value_or(0));
         return connection_->integer(
-            "SELECT count(*) FROM meridian.directory d JOIN ("
-            "SELECT rid, batch, ordinal FROM meridian.resource UNION ALL "
-            "SELECT rid, batch, ordinal FROM meridian.history) v ON v.rid = d.rid "
-            "JOIN meridian.batch b ON b.id = v.batch "
-            "WHERE d.type = $3 AND d.key = $4 AND b.base + v.ordinal >= $1 "
-            "AND b.base + v.ordinal < $2",
+            fmt::format("SELECT count(*) FROM ("
+                        "SELECT r.batch, r.ordinal FROM meridian.resource r WHERE r.rid = $3{} "
+                        "UNION ALL "
+                        "SELECT h.batch, h.ordinal FROM meridian.history h WHERE h.rid = $3{}) v "
+                        "JOIN meridian.batch b ON b.id = v.batch "
+                        "WHERE b.base + v.ordinal >= $1 AND b.base + v.ordinal < $2",
+                        lies_at("r", 4), lies_at("h", 4)),
             0, std::move(parameters));
     }
     if (scope.type == 0) {
@@ -218,10 +373,12 @@ Result<std::int64_t> PostgresSnapshot::history_count(const HistoryScope& scope) 
 // --- search ---
 
 Result<Matches> PostgresSnapshot::search(const Plan& plan) {
-    return postgres::search(*connection_, plan, names_);
+    Found found = TRY(postgres::search(*connection_, plan, names_, layout_));
+    if (layout_.is_sharded()) homes_.merge(found.homes);
+    return std::move(found.matches);
 }
 Result<std::int64_t> PostgresSnapshot::count(const Plan& plan) {
-    return postgres::count(*connection_, plan, names_);
+    return postgres::count(*connection_, plan, names_, layout_);
 }
 
 namespace {
@@ -237,6 +394,7 @@ std::vector<Rid> read_rids(const Answer& rows) {
 
 Result<std::vector<Rid>> PostgresSnapshot::targets(std::span<const Rid> rids, Name param,
                                                    Name target_type) {
+    if (layout_.is_sharded()) return targets_in_shards(rids, param, target_type);
     return read_rids(TRY(connection_->ask(
         "SELECT DISTINCT f.target FROM meridian.idx_reference f "
         "JOIN meridian.resource t ON t.rid = f.target AND t.verb <> 3 "
@@ -245,15 +403,60 @@ Result<std::vector<Rid>> PostgresSnapshot::targets(std::span<const Rid> rids, Na
         std::move(Parameters().integers(rids).small(param).small(target_type)))));
 }
 
+Result<std::vector<Rid>> PostgresSnapshot::targets_in_shards(std::span<const Rid> rids, Name param,
+                                                             Name target_type) {
+    std::vector<Rid> homes;
+    for (const Rid rid : rids) {
+        if (const auto home = homes_.find(rid); home != homes_.end()) homes.push_back(home->second);
+    }
+    const bool are_placed = homes.size() == rids.size();
+    std::vector<Rid> wanted = read_rids(TRY(connection_->ask(
+        fmt::format("SELECT DISTINCT f.target FROM meridian.idx_reference f "
+                    "WHERE f.rid = ANY($1::bigint[]) AND ($2 = 0 OR f.param = $2){}",
+                    are_placed ? lies_among("f", 3) : ""),
+        std::move(Parameters().integers(rids).small(param).integers(homes)))));
+    // What is referred to mostly is a patient, lies with the same patient, or with none.
+    homes.insert(homes.end(), wanted.begin(), wanted.end());
+    homes.push_back(0);
+    std::vector<Rid> found;
+    const auto look = [&](const std::string& where) -> Result<void> {
+        const Answer rows =
+            TRY(connection_->ask("SELECT t.rid, t.patient, t.type, t.verb FROM meridian.resource t "
+                                 "WHERE t.rid = ANY($1::bigint[])" +
+                                     where,
+                                 std::move(Parameters().integers(wanted).integers(homes))));
+        std::unordered_set<Rid> seen;
+        for (int row = 0; row < rows.size(); ++row) {
+            const Rid rid = rows.integer(row, 0);
+            seen.insert(rid);
+            homes_[rid] = rows.integer(row, 1);
+            const bool is_current = rows.integer(row, 3) != static_cast<int>(Verb::remove);
+            if (is_current && (target_type == 0 || rows.integer(row, 2) == target_type))
+                found.push_back(rid);
+        }
+        std::erase_if(wanted, [&](Rid rid) { return seen.contains(rid); });
+        return {};
+    };
+    if (!wanted.empty()) TRY(look(lies_among("t", 2)));
+    if (!wanted.empty()) TRY(look(""));
+    std::sort(found.begin(), found.end());
+    return found;
+}
+
 Result<std::vector<Rid>> PostgresSnapshot::sources(std::span<const Rid> rids, Name param,
                                                    std::size_t limit) {
     std::vector<Name> params{param};
     if (param == 0) params = names_.all(NameKind::parameter);
-    auto found = read_rids(TRY(connection_->ask(
-        "SELECT DISTINCT f.rid FROM meridian.idx_reference f "
+    const Answer rows = TRY(connection_->ask(
+        "SELECT DISTINCT f.rid, f.patient FROM meridian.idx_reference f "
         "WHERE f.param = ANY($1::integer[]) AND f.target = ANY($2::bigint[]) LIMIT $3",
-        std::move(Parameters().smalls(params).integers(rids).integer(
-            static_cast<std::int64_t>(limit))))));
+        std::move(
+            Parameters().smalls(params).integers(rids).integer(static_cast<std::int64_t>(limit)))));
+    std::vector<Rid> found = read_rids(rows);
+    if (layout_.is_sharded()) {
+        for (int row = 0; row < rows.size(); ++row)
+            homes_[rows.integer(row, 0)] = rows.integer(row, 1);
+    }
     std::sort(found.begin(), found.end());
     return found;
 }
@@ -263,8 +466,12 @@ Result<std::vector<Rid>> PostgresSnapshot::sources(std::span<const Rid> rids, Na
 Result<std::vector<LogEntry>> PostgresSnapshot::log(Position from, std::size_t limit) {
     const Answer rows = TRY(connection_->ask(
         "SELECT position, at, kind, rid, type, id, version, verb, actor, organisation, salt, "
-        "body_hash FROM meridian.log WHERE position >= $1 ORDER BY position LIMIT $2",
-        std::move(Parameters().integer(from).integer(static_cast<std::int64_t>(limit)))));
+        "body_hash FROM meridian.log WHERE position >= $1 AND position <= $3 "
+        "ORDER BY position LIMIT $2",
+        std::move(Parameters()
+                      .integer(from)
+                      .integer(static_cast<std::int64_t>(limit))
+                      .integer(position_))));
     std::vector<LogEntry> entries;
     for (int row = 0; row < rows.size(); ++row) {
         LogEntry entry;
@@ -290,15 +497,10 @@ Result<std::vector<LogEntry>> PostgresSnapshot::log(Position from, std::size_t l
 
 Result<std::vector<Stored>> PostgresSnapshot::walk(Name type, Position at, Rid after,
                                                    std::size_t limit) {
-    // Of what changed after `at`, the version that was current then; a deletion counts as none.
+    // A deletion after `at` counts: something may have been current before it.
     constexpr std::string_view sql =
         "SELECT " NEWEST_COLUMNS
-        ", h.version, h.position, h.at, h.verb, h.body FROM meridian.resource r "
-        "JOIN meridian.batch b ON b.id = r.batch "
-        "LEFT JOIN LATERAL (SELECT v.version, p.base + v.ordinal AS position, p.at, v.verb, v.body "
-        "FROM meridian.history v JOIN meridian.batch p ON p.id = v.batch "
-        "WHERE v.rid = r.rid AND p.base + v.ordinal <= $2 "
-        "AND coalesce(b.base + r.ordinal > $2, true) ORDER BY v.version DESC LIMIT 1) h ON true "
+        ", r.patient FROM meridian.resource r JOIN meridian.batch b ON b.id = r.batch "
         "WHERE r.type = $1 AND r.rid > $3 "
         "AND (r.verb <> 3 OR coalesce(b.base + r.ordinal > $2, true)) ORDER BY r.rid LIMIT $4";
     std::vector<Stored> found;
@@ -306,23 +508,53 @@ Result<std::vector<Stored>> PostgresSnapshot::walk(Name type, Position at, Rid a
         const auto wanted = static_cast<std::int64_t>(limit - found.size());
         const Answer rows = TRY(connection_->ask(
             sql, std::move(Parameters().small(type).integer(at).integer(after).integer(wanted))));
+        std::vector<Stored> page;
+        std::vector<Rid> homes;
         for (int row = 0; row < rows.size(); ++row) {
-            Stored stored = read_stored(rows, row, true);
-            after = stored.rid;
-            if (stored.position > at) {
-                if (rows.is_null(row, 8)) continue;  // made later
-                stored.version = rows.integer(row, 8);
-                stored.position = rows.integer(row, 9);
-                stored.updated.milliseconds = rows.integer(row, 10);
-                stored.verb = static_cast<Verb>(rows.integer(row, 11));
-                stored.body = rows.bytes(row, 12);
-                stored.current = false;
-            }
-            if (stored.verb != Verb::remove) found.push_back(std::move(stored));
+            page.push_back(read_stored(rows, row, true));
+            homes.push_back(rows.integer(row, 8));
+        }
+        TRY(turn_back(page, homes, at));
+        if (rows.size() > 0) after = rows.integer(rows.size() - 1, 0);
+        for (Stored& stored : page) {
+            // What was made later has no version then.
+            if (stored.position <= at && stored.verb != Verb::remove)
+                found.push_back(std::move(stored));
         }
         if (rows.size() < wanted) break;
     }
     return found;
+}
+
+Result<void> PostgresSnapshot::turn_back(std::vector<Stored>& page, const std::vector<Rid>& homes,
+                                         Position at) {
+    std::unordered_map<Rid, Stored*> later;
+    std::vector<Rid> rids, where;
+    for (std::size_t i = 0; i < page.size(); ++i) {
+        if (page[i].position <= at) continue;
+        later[page[i].rid] = &page[i];
+        rids.push_back(page[i].rid);
+        where.push_back(homes[i]);
+    }
+    if (rids.empty()) return {};
+    const Answer rows = TRY(connection_->ask(
+        fmt::format(
+            "SELECT DISTINCT ON (h.rid) h.rid, h.version, b.base + h.ordinal, b.at, "
+            "h.verb, h.body FROM meridian.history h JOIN meridian.batch b ON b.id = h.batch "
+            "WHERE h.rid = ANY($1::bigint[]) AND b.base + h.ordinal <= $3{} "
+            "ORDER BY h.rid, h.version DESC",
+            lies_among("h", 2)),
+        std::move(Parameters().integers(rids).integers(where).integer(at))));
+    for (int row = 0; row < rows.size(); ++row) {
+        Stored& stored = *later.at(rows.integer(row, 0));
+        stored.version = rows.integer(row, 1);
+        stored.position = rows.integer(row, 2);
+        stored.updated.milliseconds = rows.integer(row, 3);
+        stored.verb = static_cast<Verb>(rows.integer(row, 4));
+        stored.body = rows.bytes(row, 5);
+        stored.current = false;
+    }
+    return {};
 }
 
 Result<std::vector<ViewRow>> PostgresSnapshot::view(Name view, std::string_view key) {

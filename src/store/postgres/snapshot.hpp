@@ -4,20 +4,24 @@
 #include <memory>
 
 #include "store/postgres/dictionary.hpp"
+#include "store/postgres/layout.hpp"
 #include "store/postgres/pool.hpp"
+#include "store/postgres/search.hpp"
 #include "store/store.hpp"
 
 namespace meridian::store::postgres {
 
-/// The newest version of an identity as of now: one statement.
-Result<std::optional<Stored>> newest_version(Connection& connection, const Identity& identity);
+/// The newest version of an identity as of now: one statement, two in sharded layouts.
+Result<std::optional<Stored>> newest_version(Connection& connection, const Identity& identity,
+                                             const Layout& layout);
 
 /// A read-only transaction (REPEATABLE READ) on a connection of its own. Versions that are
 /// committed but have no position yet stand behind the last one.
 class PostgresSnapshot final : public Snapshot {
  public:
     /// Begins the transaction: everything it answers is as of now. Errors: `unavailable`.
-    static Result<std::unique_ptr<Snapshot>> begin(Pool& pool, const Dictionary& names);
+    static Result<std::unique_ptr<Snapshot>> begin(Pool& pool, const Dictionary& names,
+                                                   const Layout& layout);
 
     Position position() const override { return position_; }
     Result<std::optional<Stored>> find(const Identity& identity) override;
@@ -40,8 +44,8 @@ class PostgresSnapshot final : public Snapshot {
     Result<std::vector<TypeCount>> counts() override;
 
  private:
-    PostgresSnapshot(Pool::Loan connection, const Dictionary& names)
-        : connection_(std::move(connection)), names_(names) {}
+    PostgresSnapshot(Pool::Loan connection, const Dictionary& names, const Layout& layout)
+        : connection_(std::move(connection)), names_(names), layout_(layout) {}
     /// The positions [first, below) that a history scope's times and keyset allow.
     struct Window {
         Position first;
@@ -49,10 +53,30 @@ class PostgresSnapshot final : public Snapshot {
     };
     Result<Window> window(const HistoryScope& scope);
     Result<Position> first_position_at(Instant time);
+    Result<std::vector<Stored>> history_of_one(const HistoryScope& scope, const Window& range);
+    Result<std::vector<Stored>> history_of_many(const HistoryScope& scope, const Window& range);
+    /// Reads the bodies of those of `versions` whose indexes are `places`: where `homes` (one per
+    /// version) says that they lie, or anywhere when it is empty. Those it did not find.
+    Result<std::vector<std::size_t>> read_bodies(std::vector<Stored>& versions,
+                                                 const std::vector<std::size_t>& places,
+                                                 const std::vector<Rid>& homes);
+    /// As the public functions, in sharded layouts.
+    Result<std::vector<Stored>> fetch_in_shards(std::span<const Rid> rids);
+    Result<std::vector<Rid>> targets_in_shards(std::span<const Rid> rids, Name param,
+                                               Name target_type);
+    /// Puts in the place of what changed after `at` the version that was current then; `homes`
+    /// says where each lies.
+    Result<void> turn_back(std::vector<Stored>& page, const std::vector<Rid>& homes, Position at);
+    /// A restriction of `alias` in sharded layouts, as SQL: to the parameter `number`, one home
+    /// or an array of them.
+    std::string lies_at(std::string_view alias, int number) const;
+    std::string lies_among(std::string_view alias, int number) const;
 
     Pool::Loan connection_;
     const Dictionary& names_;
+    Layout layout_;
     Position position_ = -1;
+    Homes homes_{};  ///< of what searches have found, in sharded layouts
 };
 
 }  // namespace meridian::store::postgres

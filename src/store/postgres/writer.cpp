@@ -3,6 +3,7 @@
 
 #include <thread>
 
+#include "base/hash.hpp"
 #include "base/limits.hpp"
 #include "base/log.hpp"
 #include "store/engine/relevance.hpp"
@@ -17,6 +18,9 @@ namespace {
 /// types they were of.
 constexpr int changes_looked_through_max = 10'000;
 constexpr std::int32_t lock_of_conditions = 0x4d43;
+constexpr std::int32_t lock_of_rows = 0x4d52;
+/// A database has room for some thousands of locks.
+constexpr std::int32_t row_lock_buckets = 1'024;
 
 /// Calls `visit` with each identity of a change.
 template <class Visit>
@@ -37,12 +41,14 @@ std::optional<Error> beyond_limits(const Change& change) {
 
 }  // namespace
 
-Writer::Writer(Connection::Options options, Dictionary& names, std::int64_t server)
+Writer::Writer(Connection::Options options, Dictionary& names, std::int64_t server, Layout layout)
     : options_(std::move(options)),
       names_(names),
       server_(server),
-      sequencer_(server),
-      directory_(limits::directory_cache_identities) {}
+      layout_(layout),
+      sequencer_(server, layout),
+      directory_(limits::directory_cache_identities),
+      index_(layout) {}
 
 Result<void> Writer::connect() {
     if (connection_ && !connection_->lost()) return {};
@@ -53,9 +59,12 @@ Result<void> Writer::connect() {
     connection_name_ = fmt::format("meridian writer {}.{}", server_, ++connections_);
     options.application_name = connection_name_;
     options.setup = fmt::format(
-        "SET application_name = '{}'; SET synchronous_commit = on; "
-        "SET plan_cache_mode = force_generic_plan; SET jit = off",
-        connection_name_);
+        "SET application_name = '{}'; SET synchronous_commit = on; SET jit = off; {}",
+        connection_name_,
+        // Citus plans for values only, and a node commits what came by one connection at once.
+        layout_.is_distributed() ? "SET plan_cache_mode = force_custom_plan; "
+                                   "SET citus.multi_shard_modify_mode = 'sequential'"
+                                 : "SET plan_cache_mode = force_generic_plan");
     connection_ = TRY(Connection::open(options));
     return {};
 }
@@ -141,6 +150,8 @@ void Writer::clear() {
     inserts_.clear();
     updates_.clear();
     to_history_.clear();
+    moves_.clear();
+    directory_.forget_homes();
     touched_.clear();
     entries_.clear();
     count_changes_.clear();
@@ -156,68 +167,127 @@ Result<Writer::Written> Writer::try_once(const Group& group, bool is_first) {
     return finish(group);
 }
 
-Result<void> Writer::begin(const Group& group) {
-    std::vector<Rid> rids;
-    std::vector<std::string> keys;
-    std::set<Name> looked_at;
-    bool has_conditions = false;
-    Position seen = std::numeric_limits<Position>::max();
+Writer::Looks Writer::looks_of(const Group& group) const {
+    Looks looks;
     for (std::size_t i = 0; i < group.size(); ++i) {
         const Commit& commit = group[i]->commit;
         for (const Prepared& change : prepared_[i]) {
-            if (!change.change->fresh) rids.push_back(change.rid);
+            const Identity& identity = change.change->identity;
+            if (!change.change->fresh) looks.resources.emplace(change.rid, &identity);
             for (const auto& key : change.resolved.rows.unique_keys)
-                keys.push_back(byte_key_of(key));
-            if (!commit.expectations.empty()) looked_at.insert(change.change->identity.type);
+                looks.keys.push_back(byte_key_of(key));
+            if (!commit.expectations.empty()) looks.types.insert(identity.type);
         }
         for (const Expectation& expectation : commit.expectations) {
-            has_conditions = true;
-            seen = std::min(seen, commit.seen);
+            looks.has_conditions = true;
+            looks.seen = std::min(looks.seen, commit.seen);
             if (const auto types = types_looked_at(*expectation.plan)) {
-                looked_at.insert(types->begin(), types->end());
+                looks.types.insert(types->begin(), types->end());
             } else {
-                looked_at.insert(0);
+                looks.types.insert(0);
             }
         }
     }
-    const auto sort_unique = [](auto& list) {
-        std::sort(list.begin(), list.end());
-        list.erase(std::unique(list.begin(), list.end()), list.end());
-    };
-    sort_unique(rids);
-    sort_unique(keys);
+    std::sort(looks.keys.begin(), looks.keys.end());
+    looks.keys.erase(std::unique(looks.keys.begin(), looks.keys.end()), looks.keys.end());
+    return looks;
+}
+
+void Writer::send_condition_locks(const Looks& looks) {
+    // A condition on all types (0) excludes every other one; the rest exclude one another type by
+    // type. Always in ascending order.
     Connection& db = *connection_;
-    std::size_t answers_before_states = 1;
-    db.send("BEGIN");
-    if (has_conditions) {
-        // A condition on all types (0) excludes every other one; the rest exclude one another type
-        // by type. Always in ascending order.
-        const bool on_all = looked_at.contains(0);
-        db.send(on_all ? "SELECT pg_advisory_xact_lock($1, 0)"
-                       : "SELECT pg_advisory_xact_lock_shared($1, 0)",
+    if (looks.types.contains(0)) {
+        db.send("SELECT pg_advisory_xact_lock($1, 0)",
                 std::move(Parameters().small(lock_of_conditions)));
-        ++answers_before_states;
-        for (const Name type : looked_at) {
-            if (type == 0) continue;
-            db.send("SELECT pg_advisory_xact_lock($1, $2)",
-                    std::move(Parameters().small(lock_of_conditions).small(type)));
-            ++answers_before_states;
-        }
+        return;
     }
+    const std::vector<Name> types(looks.types.begin(), looks.types.end());
     db.send(
+        "SELECT pg_advisory_xact_lock_shared($1, 0) UNION ALL "
+        "SELECT pg_advisory_xact_lock($1, type) FROM unnest($2::integer[]) AS t(type)",
+        std::move(Parameters().small(lock_of_conditions).smalls(types)));
+}
+
+void Writer::ask_states(const Looks& looks) {
+    std::vector<Rid> rids;
+    rids.reserve(looks.resources.size());
+    for (const auto& [rid, identity] : looks.resources) rids.push_back(rid);
+    connection_->send(
         "SELECT rid, patient, version, verb, forward FROM meridian.resource "
         "WHERE rid = ANY($1::bigint[]) ORDER BY rid FOR UPDATE",
         std::move(Parameters().integers(rids)));
-    db.send(
+    connection_->send(
         "SELECT key, rid FROM meridian.unique_key WHERE key = ANY($1::bytea[]) ORDER BY key FOR "
         "UPDATE",
         std::move(Parameters().column(
-            keys, [](const std::string& key) { return Parameters::Bytes{key}; })));
+            looks.keys, [](const std::string& key) { return Parameters::Bytes{key}; })));
+}
+
+Result<void> Writer::lock_rows(const std::vector<Rid>& rids, const std::vector<std::string>& keys) {
+    std::vector<std::int32_t> buckets;
+    buckets.reserve(rids.size() + keys.size());
+    for (const Rid rid : rids) buckets.push_back(static_cast<std::int32_t>(rid % row_lock_buckets));
+    for (const std::string& key : keys) {
+        const Sha256 hash = sha256(key);
+        buckets.push_back(row_lock_buckets + (hash[0] * 256 + hash[1]) % row_lock_buckets);
+    }
+    std::sort(buckets.begin(), buckets.end());
+    buckets.erase(std::unique(buckets.begin(), buckets.end()), buckets.end());
+    if (buckets.empty()) return {};
+    TRY(connection_->ask(
+        "SELECT pg_advisory_xact_lock($1, bucket) FROM unnest($2::integer[]) AS b(bucket)",
+        std::move(Parameters().small(lock_of_rows).smalls(buckets))));
+    return {};
+}
+
+Result<void> Writer::ask_sharded_states(const Looks& looks) {
+    std::vector<const Identity*> identities;
+    std::vector<Rid> rids;
+    for (const auto& [rid, identity] : looks.resources) {
+        rids.push_back(rid);
+        identities.push_back(identity);
+    }
+    TRY(lock_rows(rids, looks.keys));
+    const auto homes = TRY(Directory::homes(*connection_, identities));
+    std::vector<Rid> written;
+    std::vector<Rid> where;
+    for (std::size_t i = 0; i < homes.size(); ++i) {
+        if (!homes[i]) continue;
+        written.push_back(rids[i]);
+        where.push_back(*homes[i]);
+    }
+    connection_->send(
+        fmt::format("SELECT i.rid, i.patient, i.version, i.verb, i.forward "
+                    "FROM unnest($1::bigint[], $2::bigint[]) AS u(rid, home) "
+                    "JOIN meridian.resource i ON i.rid = u.rid AND i.patient = u.home{}",
+                    layout_.is_distributed() ? " AND i.patient = ANY($2::bigint[])" : ""),
+        std::move(Parameters().integers(written).integers(where)));
+    connection_->send("SELECT key, rid FROM meridian.unique_key WHERE key = ANY($1::bytea[])",
+                      std::move(Parameters().column(looks.keys, [](const std::string& key) {
+                          return Parameters::Bytes{key};
+                      })));
+    return {};
+}
+
+Result<void> Writer::begin(const Group& group) {
+    const Looks looks = looks_of(group);
+    Connection& db = *connection_;
+    db.send("BEGIN");
+    if (looks.has_conditions) send_condition_locks(looks);
+    std::size_t at = looks.has_conditions ? 2 : 1;
+    if (layout_.is_sharded()) {
+        TRY(db.flush());
+        at = 0;
+        TRY(ask_sharded_states(looks));
+    } else {
+        ask_states(looks);
+    }
     // Taken when all locks are held: what depends on another group has the higher number.
     db.send("SELECT nextval('meridian.batch_number')");
     gives_positions_ = sequencer_.is_elected();
     if (gives_positions_) db.send(Sequencer::waiting_sql);
-    if (has_conditions) {
+    if (looks.has_conditions) {
         db.send(
             "SELECT type, max(position), sum(count(*)) OVER () FROM ("
             "SELECT type, position FROM meridian.log WHERE position > $1 ORDER BY position LIMIT "
@@ -225,12 +295,11 @@ Result<void> Writer::begin(const Group& group) {
             "UNION ALL SELECT type, 9223372036854775807, 0 FROM meridian.log_waiting GROUP BY type "
             "UNION ALL SELECT 0, 9223372036854775807, 0 FROM meridian.setting "
             "WHERE key = 'index_changed' AND value > int8send($1)",
-            std::move(Parameters().integer(seen).integer(changes_looked_through_max)));
+            std::move(Parameters().integer(looks.seen).integer(changes_looked_through_max)));
     }
     const auto answers = TRY(db.flush());
     // Now that the locks are held: a plan that could not know a system looks in the wrong place.
-    if (has_conditions) TRY(names_.refresh());
-    std::size_t at = answers_before_states;
+    if (looks.has_conditions) TRY(names_.refresh());
     const Answer& states = answers[at++];
     for (int row = 0; row < states.size(); ++row) {
         states_[states.integer(row, 0)] = State{.home = states.integer(row, 1),
@@ -239,7 +308,7 @@ Result<void> Writer::begin(const Group& group) {
                                                 .forward = std::string(states.bytes(row, 4))};
     }
     const Answer& holders = answers[at++];
-    for (const std::string& key : keys) keys_stored_[key] = 0;
+    for (const std::string& key : looks.keys) keys_stored_[key] = 0;
     for (int row = 0; row < holders.size(); ++row)
         keys_stored_[std::string(holders.bytes(row, 0))] = holders.integer(row, 1);
     keys_ = keys_stored_;
@@ -250,7 +319,7 @@ Result<void> Writer::begin(const Group& group) {
         if (!waiting.empty()) sequencer_.send_positions(db, waiting);
         at_ = sequencer_.time();
     }
-    if (has_conditions) {
+    if (looks.has_conditions) {
         const Answer& changed = answers[at++];
         for (int row = 0; row < changed.size(); ++row) {
             const auto type = static_cast<Name>(changed.integer(row, 0));
@@ -268,12 +337,13 @@ Result<Writer::Written> Writer::finish(const Group&) {
     if (entries_.empty()) {
         // Jobs may have written, and what waited may have got its positions.
         send_rows();
+        directory_.send_changes(db);
         db.send("COMMIT");
         TRY(db.flush());
         return Written{.batch = 0, .has_positions = true, .last = sequencer_.next() - 1};
     }
     send_rows();
-    directory_.send_added(db);
+    directory_.send_changes(db);
     send_unique_keys();
     send_counts();
     send_entries();
@@ -281,9 +351,20 @@ Result<Writer::Written> Writer::finish(const Group&) {
     committing_ = true;
     TRY(db.flush());
     committing_ = false;
+    publish();
     return Written{.batch = batch_,
                    .has_positions = gives_positions_,
                    .last = gives_positions_ ? sequencer_.next() - 1 : -1};
+}
+
+void Writer::publish() {
+    // Elsewhere a commit shows at once, and tells the others itself.
+    if (!layout_.is_distributed()) return;
+    if (sequencer_.is_elected()) sequencer_.send_published(*connection_);
+    connection_->send("SELECT pg_notify('meridian', $1::text)",
+                      std::move(Parameters().text(std::to_string(server_))));
+    if (const auto told = connection_->flush(); !told)
+        log::warning("what was committed is told later", {{"reason", told.error().message}});
 }
 
 Result<std::optional<bool>> Writer::was_committed(const Written& doubtful) {
@@ -397,7 +478,7 @@ Result<Writer::Verdict> Writer::verify_expectations(const Commit& commit) {
     for (const Expectation& expectation : commit.expectations) {
         if (unchanged_since(*expectation.plan, commit.seen)) continue;
         TRY(flush());  // earlier commits of the group count
-        Matches matches = TRY(search(*connection_, *expectation.plan, names_));
+        Matches matches = TRY(search(*connection_, *expectation.plan, names_, layout_)).matches;
         std::sort(matches.rids.begin(), matches.rids.end());
         if (matches.more || matches.rids != expectation.expected)
             return Verdict{.stale = true, .refused = {}};
@@ -430,7 +511,7 @@ Result<Receipt> Writer::apply(const Commit& commit, const PreparedCommit& change
 }
 
 Result<Writer::State*> Writer::state_to_write(Rid rid) {
-    // Answer of this resource wait: they must be in the tables before they can be replaced.
+    // Rows of this resource wait: they must be in the tables before they can be replaced.
     if (!touched_.insert(rid).second) {
         TRY(flush());
         touched_.insert(rid);
@@ -456,12 +537,18 @@ Result<store::Written> Writer::apply_write(const Commit& commit, const Prepared&
     written.version = state.version + 1;
     written.created = !state.current();
     const Verb verb = written.created ? Verb::create : Verb::update;
-    const int ordinal = append_entry(commit, *change.change, change.rid, written.version, verb);
-    written.position = ordinal;
     const Name type = change.change->identity.type;
     const Rid home = change.resolved.patient;
+    const int ordinal = append_entry(commit, change, home, written.version, verb);
+    written.position = ordinal;
     std::vector<std::string> keys_before;
-    if (state.version != 0) to_history_.push_back(change.rid);
+    const bool lies_elsewhere = state.version == 0 || state.home != home;
+    if (layout_.is_sharded() && lies_elsewhere) {
+        directory_.set_home(change.change->identity, home);
+        if (state.version != 0) moves_.push_back({change.rid, state.home, home});
+    }
+    if (state.version != 0)
+        to_history_.emplace_back(change.rid, layout_.is_sharded() ? home : state.home);
     if (state.current()) TRY(drop_rows(change.rid, state, type, &keys_before));
     (state.version == 0 ? inserts_ : updates_)
         .push_back(
@@ -486,10 +573,9 @@ Result<store::Written> Writer::apply_remove(const Commit& commit, const Prepared
     const Name type = change.change->identity.type;
     written.rid = change.rid;
     written.version = state.version + 1;
-    const int ordinal =
-        append_entry(commit, *change.change, change.rid, written.version, Verb::remove);
+    const int ordinal = append_entry(commit, change, state.home, written.version, Verb::remove);
     written.position = ordinal;
-    to_history_.push_back(change.rid);
+    to_history_.emplace_back(change.rid, state.home);
     std::vector<std::string> keys_before;
     TRY(drop_rows(change.rid, state, type, &keys_before));
     change_unique_keys(change.rid, keys_before, {});
@@ -501,9 +587,10 @@ Result<store::Written> Writer::apply_remove(const Commit& commit, const Prepared
     return written;
 }
 
-int Writer::append_entry(const Commit& commit, const Change& change, Rid rid, Version version,
+int Writer::append_entry(const Commit& commit, const Prepared& change, Rid home, Version version,
                          Verb verb) {
-    entries_.push_back({rid, version, verb, commit.actor, commit.organisation, &change});
+    entries_.push_back(
+        {change.rid, home, version, verb, commit.actor, commit.organisation, change.change});
     return static_cast<int>(entries_.size()) - 1;
 }
 
@@ -536,8 +623,9 @@ Result<Position> Writer::tend() {
     if (waiting.empty()) return -1;
     connection_->send("BEGIN");
     sequencer_.send_positions(*connection_, waiting);
-    connection_->send("SELECT pg_notify('meridian', $1::text)",
-                      std::move(Parameters().text(std::to_string(server_))));
+    if (!layout_.is_distributed())
+        connection_->send("SELECT pg_notify('meridian', $1::text)",
+                          std::move(Parameters().text(std::to_string(server_))));
     connection_->send("COMMIT");
     const auto done = connection_->flush();
     sequencer_.finish(done.has_value());
@@ -545,6 +633,7 @@ Result<Position> Writer::tend() {
         connection_->roll_back();
         return std::unexpected(done.error());
     }
+    publish();
     return sequencer_.next() - 1;
 }
 

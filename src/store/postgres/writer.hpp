@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <limits>
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <unordered_map>
 #include <unordered_set>
@@ -16,6 +18,7 @@
 #include "store/postgres/dictionary.hpp"
 #include "store/postgres/directory.hpp"
 #include "store/postgres/index_writer.hpp"
+#include "store/postgres/layout.hpp"
 #include "store/postgres/sequencer.hpp"
 #include "store/store.hpp"
 
@@ -28,10 +31,11 @@ namespace meridian::store::postgres {
 /// Several servers write at once. Rows that a group changes are locked in the order of their rids
 /// before anything is decided; a group that carries conditions also holds a lock for each type that
 /// they look at and that it writes, so that two of them never decide side by side
-/// (docs/adr/0020). What still collides is rolled back and tried again.
+/// (docs/adr/0020). What still collides is rolled back and tried again. Where rows lie in shards,
+/// locks of the coordinator's stand for those of the rows (docs/adr/0023).
 class Writer {
  public:
-    Writer(Connection::Options options, Dictionary& names, std::int64_t server);
+    Writer(Connection::Options options, Dictionary& names, std::int64_t server, Layout layout);
 
     /// What became of a group.
     struct Written {
@@ -93,6 +97,7 @@ class Writer {
     };
     struct Entry {
         Rid rid;
+        Rid home;
         Version version;
         Verb verb;
         Name actor;
@@ -100,11 +105,35 @@ class Writer {
         const Change* change;
     };
     using PreparedCommit = std::vector<Prepared>;
+    /// A resource whose home patient has changed: it and its history go where that one's rows are.
+    struct Move {
+        Rid rid;
+        Rid before;
+        Rid after;
+    };
+    /// What a group looks at, and so locks.
+    struct Looks {
+        std::map<Rid, const Identity*> resources{};
+        std::vector<std::string> keys{};  ///< unique keys, sorted
+        bool has_conditions = false;
+        std::set<Name> types{};  ///< of conditions; 0 = all
+        Position seen = std::numeric_limits<Position>::max();
+    };
 
     Result<void> connect();
     Result<void> prepare(const Group& group);
     Result<Written> try_once(const Group& group, bool is_first);
     Result<void> begin(const Group& group);
+    Looks looks_of(const Group& group) const;
+    /// Queues the locks of conditions.
+    void send_condition_locks(const Looks& looks);
+    /// Queues the locking of rows, and the question what stands in them.
+    void ask_states(const Looks& looks);
+    /// The same of rows in shards. Errors: as Connection.
+    Result<void> ask_sharded_states(const Looks& looks);
+    /// Citus locks no rows of several shards, and a resource that moves leaves its row: locks of
+    /// their own stand for those of resources and of unique keys, one for many, in ascending order.
+    Result<void> lock_rows(const std::vector<Rid>& rids, const std::vector<std::string>& keys);
     Result<Written> finish(const Group& group);
     Result<void> write_task(Task& task, const PreparedCommit& changes);
     Result<Verdict> verify(const Commit& commit, const PreparedCommit& changes);
@@ -119,7 +148,7 @@ class Writer {
     Result<State*> state_to_write(Rid rid);
     Result<void> drop_rows(Rid rid, const State& state, Name type,
                            std::vector<std::string>* keys_before);
-    int append_entry(const Commit& commit, const Change& change, Rid rid, Version version,
+    int append_entry(const Commit& commit, const Prepared& change, Rid home, Version version,
                      Verb verb);
     void change_unique_keys(Rid rid, const std::vector<std::string>& before,
                             const std::vector<std::string>& after);
@@ -127,18 +156,23 @@ class Writer {
 
     /// Queues all rows that wait.
     void send_rows();
+    void send_moves();
     void send_resources();
     void send_entries();
     void send_unique_keys();
     void send_counts();
     /// Writes what waits, so that a search or a second change of a resource finds it.
     Result<void> flush();
+    /// Makes known that all nodes of a distributed store show what was committed. That it fails
+    /// is no failure of the group: who takes the office next does it.
+    void publish();
     /// Forgets what the last attempt has made.
     void clear();
 
     Connection::Options options_;
     Dictionary& names_;
     std::int64_t server_;
+    Layout layout_;
     std::unique_ptr<Connection> connection_;
     std::string connection_name_;
     std::uint64_t connections_ = 0;
@@ -159,7 +193,8 @@ class Writer {
     bool all_changed_ = false;
     std::unordered_set<Name> changed_here_;
     std::vector<Row> inserts_, updates_;
-    std::vector<Rid> to_history_;
+    std::vector<std::pair<Rid, Rid>> to_history_;  ///< rid, home
+    std::vector<Move> moves_;
     std::unordered_set<Rid> touched_;
     std::vector<Entry> entries_;
     std::unordered_map<Name, std::int64_t> count_changes_;

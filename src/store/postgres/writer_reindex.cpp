@@ -17,10 +17,12 @@ constexpr std::string_view note_index_change =
 }  // namespace
 
 Result<void> Writer::reindex(Rid rid, Version version, std::span<const Name> params, Rows rows) {
-    const Answer found = TRY(connection_->ask(
-        "SELECT type, version, verb, patient, forward FROM meridian.resource WHERE rid = $1 FOR "
-        "UPDATE",
-        std::move(Parameters().integer(rid))));
+    if (layout_.is_sharded()) TRY(lock_rows({rid}, {}));
+    const Answer found =
+        TRY(connection_->ask(fmt::format("SELECT type, version, verb, patient, forward, id "
+                                         "FROM meridian.resource WHERE rid = $1{}",
+                                         layout_.is_sharded() ? "" : " FOR UPDATE"),
+                             std::move(Parameters().integer(rid))));
     if (found.empty() || found.integer(0, 1) != version ||
         found.integer(0, 2) == static_cast<int>(Verb::remove))
         return {};
@@ -43,8 +45,16 @@ Result<void> Writer::reindex(Rid rid, Version version, std::span<const Name> par
     ResolvedRows merged =
         is_whole ? std::move(fresh.rows) : with_params_replaced(old, params, std::move(fresh.rows));
     std::string packed = pack(merged);
-    connection_->send("UPDATE meridian.resource SET forward = $2, patient = $3 WHERE rid = $1",
-                      std::move(Parameters().integer(rid).bytes(packed).integer(home)));
+    if (layout_.is_sharded() && home != home_before) {
+        moves_.push_back({rid, home_before, home});
+        directory_.set_home({type, std::string(found.bytes(0, 5))}, home);
+        send_moves();
+    }
+    connection_->send(
+        layout_.is_sharded()
+            ? "UPDATE meridian.resource SET forward = $2 WHERE rid = $1 AND patient = $3"
+            : "UPDATE meridian.resource SET forward = $2, patient = $3 WHERE rid = $1",
+        std::move(Parameters().integer(rid).bytes(packed).integer(home)));
     if (is_whole) {
         change_unique_keys(rid, keys_before, merged.unique_keys);
     } else {

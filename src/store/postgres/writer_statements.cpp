@@ -14,9 +14,42 @@ constexpr std::size_t log_salt_bytes = 16;
 }  // namespace
 
 void Writer::send_rows() {
+    send_moves();
     send_resources();
     index_.send(*connection_);
     touched_.clear();
+}
+
+void Writer::send_moves() {
+    if (moves_.empty()) return;
+    // Neither a copy nor a removal by itself changes a shard key, which Citus forbids.
+    constexpr std::string_view tables_and_columns[][2] = {
+        {"resource",
+         "batch, ordinal, type, version, organisation, sensitivity, verb, id, body, "
+         "forward"},
+        {"history", "batch, ordinal, version, verb, body"}};
+    for (const auto& [table, columns] : tables_and_columns) {
+        const auto before = [&] {
+            return std::move(Parameters()
+                                 .column(moves_, [](const Move& move) { return move.rid; })
+                                 .column(moves_, [](const Move& move) { return move.before; }));
+        };
+        const std::string_view only_shards =
+            layout_.is_distributed() ? " AND i.patient = ANY($2::bigint[])" : "";
+        connection_->send(
+            fmt::format("INSERT INTO meridian.{0}(rid, patient, {1}) SELECT i.rid, u.after, {1} "
+                        "FROM meridian.{0} i JOIN unnest($1::bigint[], $2::bigint[], "
+                        "$3::bigint[]) AS u(rid, before, after) ON i.rid = u.rid "
+                        "AND i.patient = u.before{2}",
+                        table, columns, only_shards),
+            std::move(before().column(moves_, [](const Move& move) { return move.after; })));
+        connection_->send(
+            fmt::format("DELETE FROM meridian.{0} i USING unnest($1::bigint[], $2::bigint[]) "
+                        "AS u(rid, before) WHERE i.rid = u.rid AND i.patient = u.before{1}",
+                        table, only_shards),
+            before());
+    }
+    moves_.clear();
 }
 
 void Writer::send_resources() {
@@ -25,8 +58,11 @@ void Writer::send_resources() {
         db.send(
             "INSERT INTO meridian.history(rid, patient, batch, ordinal, version, verb, body) "
             "SELECT rid, patient, batch, ordinal, version, verb, body FROM meridian.resource "
-            "WHERE rid = ANY($1::bigint[])",
-            std::move(Parameters().integers(to_history_)));
+            "WHERE rid = ANY($1::bigint[]) AND patient = ANY($2::bigint[])",
+            std::move(
+                Parameters()
+                    .column(to_history_, [](const auto& version) { return version.first; })
+                    .column(to_history_, [](const auto& version) { return version.second; })));
         to_history_.clear();
     }
     const auto body = [](const Row& row) {
@@ -52,13 +88,18 @@ void Writer::send_resources() {
         return parameters;
     };
     if (!updates_.empty()) {
+        // In shards who changes the home has moved the row before.
         db.send(
-            "UPDATE meridian.resource r SET patient = u.patient, batch = $1, ordinal = u.ordinal, "
-            "version = u.version, organisation = u.organisation, verb = u.verb, body = u.body, "
-            "forward = u.forward FROM unnest($2::bigint[], $3::bigint[], $4::integer[], "
-            "$5::integer[], $6::integer[], $7::integer[], $8::bytea[], $9::bytea[]) "
-            "AS u(rid, patient, ordinal, version, organisation, verb, body, forward) "
-            "WHERE r.rid = u.rid",
+            fmt::format(
+                "UPDATE meridian.resource i SET {}batch = $1, ordinal = u.ordinal, "
+                "version = u.version, organisation = u.organisation, verb = u.verb, body = u.body, "
+                "forward = u.forward FROM unnest($2::bigint[], $3::bigint[], $4::integer[], "
+                "$5::integer[], $6::integer[], $7::integer[], $8::bytea[], $9::bytea[]) "
+                "AS u(rid, patient, ordinal, version, organisation, verb, body, forward) "
+                "WHERE i.rid = u.rid{}{}",
+                layout_.is_sharded() ? "" : "patient = u.patient, ",
+                layout_.is_sharded() ? " AND i.patient = u.patient" : "",
+                layout_.is_distributed() ? " AND i.patient = ANY($3::bigint[])" : ""),
             changing(updates_));
         updates_.clear();
     }
@@ -116,32 +157,38 @@ void Writer::send_entries() {
         .column(entries_, [](const Entry& entry) { return entry.organisation; })
         .column(ids, [](const std::string& id) { return std::string_view(id); })
         .column(salt, [](std::string_view bytes) { return Parameters::Bytes{bytes}; })
-        .column(entries_, [](const Entry& entry) {
-            const Sha256& hash = entry.change->body_hash;
-            return Parameters::Bytes{{reinterpret_cast<const char*>(hash.data()), hash.size()}};
-        });
+        .column(
+            entries_,
+            [](const Entry& entry) {
+                const Sha256& hash = entry.change->body_hash;
+                return Parameters::Bytes{{reinterpret_cast<const char*>(hash.data()), hash.size()}};
+            })
+        .column(entries_, [](const Entry& entry) { return entry.home; });
     if (has_positions) {
         db.send(
             "INSERT INTO meridian.log(position, at, rid, kind, verb, type, version, actor, "
-            "organisation, id, salt, body_hash) "
+            "organisation, id, salt, body_hash, patient) "
             "SELECT $1 + e.place - 1, $2, e.rid, 0, e.verb, e.type, e.version, e.actor, "
-            "e.organisation, e.id, e.salt, e.body_hash "
+            "e.organisation, e.id, e.salt, e.body_hash, e.patient "
             "FROM unnest($3::bigint[], $4::integer[], $5::integer[], $6::integer[], "
-            "$7::integer[], $8::integer[], $9::text[], $10::bytea[], $11::bytea[]) WITH ORDINALITY "
-            "AS e(rid, verb, type, version, actor, organisation, id, salt, body_hash, place)",
+            "$7::integer[], $8::integer[], $9::text[], $10::bytea[], $11::bytea[], $12::bigint[]) "
+            "WITH ORDINALITY AS e(rid, verb, type, version, actor, organisation, id, salt, "
+            "body_hash, patient, place)",
             std::move(parameters));
         sequencer_.take(count, at_);
     } else {
         db.send(
             "INSERT INTO meridian.log_waiting(batch, ordinal, rid, kind, verb, type, version, "
-            "actor, organisation, id, salt, body_hash) "
+            "actor, organisation, id, salt, body_hash, patient) "
             "SELECT $1, e.place - 1, e.rid, 0 * $2::bigint, e.verb, e.type, e.version, e.actor, "
-            "e.organisation, e.id, e.salt, e.body_hash "
+            "e.organisation, e.id, e.salt, e.body_hash, e.patient "
             "FROM unnest($3::bigint[], $4::integer[], $5::integer[], $6::integer[], "
-            "$7::integer[], $8::integer[], $9::text[], $10::bytea[], $11::bytea[]) WITH ORDINALITY "
-            "AS e(rid, verb, type, version, actor, organisation, id, salt, body_hash, place)",
+            "$7::integer[], $8::integer[], $9::text[], $10::bytea[], $11::bytea[], $12::bigint[]) "
+            "WITH ORDINALITY AS e(rid, verb, type, version, actor, organisation, id, salt, "
+            "body_hash, patient, place)",
             std::move(parameters));
     }
+    if (layout_.is_distributed()) return;  // see publish
     db.send("SELECT pg_notify('meridian', $1::text)",
             std::move(Parameters().text(std::to_string(server_))));
 }
