@@ -316,6 +316,8 @@ TEST(Store, ReferencesBothWaysAndViews) {
 constexpr int counted = 600;
 
 TEST(Store, ACountIsRememberedOnlyWhileNothingThatItLooksAtChanged) {
+    if (shows_node_by_node())
+        GTEST_SKIP() << "each node of a Citus cluster shows a commit when it comes to it";
     const TestFolder folder;
     auto store = must_open(folder.path());
     Commit all;

@@ -15,4 +15,9 @@ inline Result<std::unique_ptr<Store>> open_for_test(OpenOptions options) {
     return open(std::move(options));
 }
 
+/// Whether the tests' store has no snapshot of all its nodes at one moment (docs/adr/0023).
+inline bool shows_node_by_node() {
+    return postgres::tests_use_postgres() && postgres::layout_of_tests().is_distributed();
+}
+
 }  // namespace meridian::store

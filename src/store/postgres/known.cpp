@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "store/postgres/known.hpp"
 
+#include <algorithm>
+
 #include "store/postgres/keys.hpp"
 
 namespace meridian::store::postgres {
@@ -43,6 +45,9 @@ struct Mentions {
 /// The patients that every match of a condition concerns one of; nothing when that is not said.
 struct Concerned {
     std::optional<std::vector<Identity>> operator()(const OfPatient& condition) const {
+        // A chart may be kept for what is no resource, which has no compartment.
+        const auto is_resource = [](const Identity& patient) { return patient.type != 0; };
+        if (!std::ranges::all_of(condition.patients, is_resource)) return std::nullopt;
         return condition.patients;
     }
     std::optional<std::vector<Identity>> operator()(const InCompartment& condition) const {

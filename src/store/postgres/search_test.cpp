@@ -25,10 +25,14 @@ void must_run(Connection& database, std::string_view sql, Parameters parameters 
     ASSERT_TRUE(done) << done.error().message << " in " << sql;
 }
 
+/// Where a document lies: a patient with itself.
+Rid home_of(const Document& document) {
+    if (document.type == patient_type) return document.rid;
+    return document.rows.compartments.empty() ? 0 : document.rows.compartments.front();
+}
+
 void store_document(Connection& database, IndexWriter& index, const Document& document) {
-    // A patient lies with itself.
-    const Rid first = document.rows.compartments.empty() ? 0 : document.rows.compartments.front();
-    const Rid home = document.type == patient_type ? document.rid : first;
+    const Rid home = home_of(document);
     must_run(database,
              "INSERT INTO meridian.directory(type, key, rid, home) "
              "SELECT $1, $2, $3, CASE WHEN $5 <> 0 THEN $4 END",
@@ -158,6 +162,50 @@ TEST_P(PostgresSearch, RandomTreesOfConditionsAreAsTheNaiveEvaluationSays) {
             expect_as_naive(world, plan);
         }
     }
+}
+
+/// How many partitions of a table a plan looks at.
+std::size_t partitions_in(const std::string& plan, const std::string& table) {
+    std::set<std::string> names;
+    for (std::size_t at = plan.find(table + "_"); at != std::string::npos;
+         at = plan.find(table + "_", at + 1)) {
+        const std::size_t digits = at + table.size() + 1;
+        const std::size_t end = plan.find_first_not_of("0123456789", digits);
+        if (end != digits) names.insert(plan.substr(at, end - at));
+    }
+    return names.size();
+}
+
+TEST(PostgresShards, AChartIsAskedForInOneShardAndAPopulationInAll) {
+    constexpr int partitions = 8;
+    StoredWorld world = make_stored_world({Layout::Kind::partitioned, partitions}, 3, 250);
+    const auto plan_of = [&](Condition condition, Name type) {
+        Plan plan;
+        plan.type = type;
+        plan.where = std::move(condition);
+        return *explain(*world.database, plan, world.names, world.layout);
+    };
+    // One whom nothing concerns that lies with somebody else.
+    const auto lies_together = [&](const Document& patient) {
+        return std::ranges::all_of(world.documents, [&](const Document& document) {
+            const auto& all = document.rows.compartments;
+            return std::ranges::find(all, patient.rid) == all.end() ||
+                   home_of(document) == patient.rid;
+        });
+    };
+    const auto patient = std::ranges::find_if(world.documents, [&](const Document& document) {
+        return document.type == patient_type && document.live && lies_together(document);
+    });
+    ASSERT_NE(patient, world.documents.end());
+    const std::string chart =
+        plan_of(OfPatient{.type = observation_type, .patients = {{patient_type, patient->id}}},
+                observation_type);
+    EXPECT_EQ(partitions_in(chart, "resource"), 1U) << chart;
+    EXPECT_EQ(partitions_in(chart, "idx_patient"), 1U) << chart;
+    const std::string population =
+        plan_of(HasAny{param_of(observation_type, token_a)}, observation_type);
+    EXPECT_EQ(partitions_in(population, "resource"), static_cast<std::size_t>(partitions))
+        << population;
 }
 
 TEST_P(PostgresSearch, WordsThatLookLikeFullTextSyntaxAreJustWords) {
