@@ -80,9 +80,13 @@ Result<void> ask_homes(Connection& connection, const Plan& plan, Known& known) {
     constexpr std::size_t patients_max = 100;  // beyond it is a question to all shards
     if (!patients || patients->size() > patients_max) return {};
     std::vector<Rid> homes;
+    std::vector<Rid> own;  // a patient mostly lies with itself
     for (const Identity& patient : *patients) {
         const auto found = known.places.find({patient.type, patient.id});
-        if (found != known.places.end()) homes.push_back(found->second.rid);
+        if (found == known.places.end()) continue;
+        homes.push_back(found->second.rid);
+        if (const auto home = found->second.home; home && *home != found->second.rid)
+            own.push_back(*home);
     }
     if (!homes.empty()) {
         const Answer elsewhere =
@@ -91,6 +95,7 @@ Result<void> ask_homes(Connection& connection, const Plan& plan, Known& known) {
                                std::move(Parameters().integers(homes))));
         for (int row = 0; row < elsewhere.size(); ++row) homes.push_back(elsewhere.integer(row, 0));
     }
+    homes.insert(homes.end(), own.begin(), own.end());
     known.homes = std::move(homes);
     return {};
 }

@@ -439,6 +439,11 @@ class Renderer {
         }
         return rids;
     }
+    /// Where a known identity lies; what nobody wrote would lie with itself.
+    Rid home_of(const Identity& identity) const {
+        const Place& place = known_.places.at({identity.type, identity.id});
+        return place.home.value_or(place.rid);
+    }
     Leaves leaves(const HasReference& condition, Name) {
         const auto targets = known(condition.targets);
         if (targets.empty()) return {};
@@ -550,8 +555,9 @@ class Renderer {
         if (condition.type != 0 && type == 0) in = of_type(in, condition.type);
         Leaves both{std::move(in)};
         if (condition.type == 0 || condition.type == condition.patient.type)
-            both.push_back({fmt::format("(VALUES ({}::bigint)) AS {}(rid)", patient.front(), self),
-                            "true", self + ".rid", self + ".rid"});
+            both.push_back({fmt::format("(VALUES ({}::bigint, {}::bigint)) AS {}(rid, home)",
+                                        patient.front(), home_of(condition.patient), self),
+                            "true", self + ".rid", self + ".home"});
         return both;
     }
     /// The resources among those of a leaf that are of a type.
