@@ -26,8 +26,8 @@ void Followers::stop() {
 }
 
 void Followers::add(std::shared_ptr<FollowingView> view) {
-    auto follower = std::make_unique<Follower>();
-    follower->view = std::move(view);
+    auto follower =
+        std::make_unique<Follower>(Follower{.view = view, .measures = measures_of(view->name())});
     {
         const std::lock_guard lock(mutex_);
         followers_.push_back(std::move(follower));
@@ -35,10 +35,35 @@ void Followers::add(std::shared_ptr<FollowingView> view) {
     wake_.notify_all();
 }
 
+Followers::Follower::Measures Followers::measures_of(std::string_view view) {
+    const std::string labels = fmt::format("view=\"{}\"", view);
+    return {
+        .lag = metrics::gauge("meridian_view_lag_entries",
+                              "entries of the log that a view followed here has yet to handle",
+                              labels),
+        .followed = metrics::gauge("meridian_view_followed", "1 while this server follows the view",
+                                   labels),
+        .failures = metrics::counter("meridian_view_failures_total",
+                                     "batches of a view that failed and are tried again", labels)};
+}
+
+void Followers::note_progress() {
+    static metrics::Gauge& position = metrics::gauge(
+        "meridian_log_position", "position of the log's last entry that this server knows of");
+    position.set(last_);
+    for (const auto& f : followers_) {
+        // A view that another server follows lags nowhere here. One that fails lags until it works.
+        const bool is_here = f->has_begun || f->failures > 0;
+        f->measures.followed.set(f->has_begun ? 1 : 0);
+        f->measures.lag.set(is_here ? std::max<store::Position>(last_ + 1 - f->next, 0) : 0);
+    }
+}
+
 void Followers::wake(store::Position last) {
     {
         const std::lock_guard lock(mutex_);
         last_ = std::max(last_, last);
+        note_progress();
     }
     wake_.notify_all();
 }
@@ -74,6 +99,10 @@ void Followers::run() {
             if (stopping_) return;
         }
         for (Follower* follower : ready) advance(*follower);
+        {
+            const std::lock_guard lock(mutex_);
+            note_progress();
+        }
         progressed_.notify_all();
     }
 }
@@ -94,6 +123,7 @@ bool Followers::advance(Follower& follower) {
         return false;
     }
     ++follower.failures;
+    follower.measures.failures.add();
     const unsigned exponent = std::min(follower.failures, 8u);
     follower.not_before =
         std::chrono::steady_clock::now() + std::chrono::milliseconds(50u << exponent);

@@ -7,6 +7,7 @@
 #include <thread>
 #include <vector>
 
+#include "base/metrics.hpp"
 #include "fhir/caller.hpp"
 #include "store/store.hpp"
 
@@ -36,6 +37,11 @@ class Followers {
         bool has_cursor = false;
         bool has_begun = false;
         unsigned failures = 0;
+        struct Measures {
+            metrics::Gauge& lag;
+            metrics::Gauge& followed;
+            metrics::Counter& failures;
+        } measures;
         std::chrono::steady_clock::time_point not_before{};
     };
 
@@ -43,6 +49,9 @@ class Followers {
     /// Handles one batch of one view. True when there may be more.
     bool advance(Follower& follower);
     Result<bool> follow_batch(Follower& follower);
+    static Follower::Measures measures_of(std::string_view view);
+    /// Tells /metrics where the log and each view stand. The mutex is held.
+    void note_progress();
 
     store::Store& store_;
     std::mutex mutex_;

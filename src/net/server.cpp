@@ -845,6 +845,9 @@ std::uint16_t Server::port() const {
 std::size_t Server::connection_count() const {
     return implementation_->connection_count;
 }
+std::size_t Server::requests_waiting() const {
+    return implementation_->pool.waiting();
+}
 
 void Server::stop() {
     std::call_once(implementation_->stop_once, [this] { implementation_->stop(); });

@@ -124,6 +124,8 @@ class Server {
     std::uint16_t port() const;
     /// Open connections, WebSockets included.
     std::size_t connection_count() const;
+    /// Requests that wait for a worker.
+    std::size_t requests_waiting() const;
 
     /// Graceful stop: closes the listening socket and idle connections, closes WebSockets with
     /// 1001, lets requests in work end and their answers leave, then joins all threads. Clients

@@ -5,6 +5,7 @@
 #include "base/log.hpp"
 #include "fhir/definitions/definitions.hpp"
 #include "fhir/format/xml.hpp"
+#include "rest/measure.hpp"
 
 namespace meridian::rest {
 
@@ -124,6 +125,7 @@ std::string Service::base_of(const net::Request& request) const {
 std::optional<net::Response> Service::answer_at_once(const net::Request& request) {
     if (request.method != net::Method::get || !is_plain_read(request.target, options_.base_path))
         return std::nullopt;
+    const auto began = std::chrono::steady_clock::now();
     const auto exchange = make_exchange(request, options_.base_path, base_of(request));
     if (!exchange || exchange->format != Format::json || exchange->wants_content)
         return std::nullopt;
@@ -131,21 +133,29 @@ std::optional<net::Response> Service::answer_at_once(const net::Request& request
     if (found && !*found) return std::nullopt;
     auto answer = found ? answer_of_resource(**std::move(found), *exchange)
                         : Result<Answer>(std::unexpected(found.error()));
-    return finished(answer ? *std::move(answer) : answer_of(answer.error()), Format::json, false,
-                    request);
+    auto response = finished(answer ? *std::move(answer) : answer_of(answer.error()), Format::json,
+                             false, request);
+    note_interaction(Interaction::read, began);
+    return response;
 }
 
 net::Response Service::handle(const net::Request& request) {
     Format format = Format::json;
     bool pretty = false;
+    auto interaction = Interaction::other;
+    const auto began = std::chrono::steady_clock::now();
     auto answer = [&]() -> Result<Answer> {
         const Exchange exchange = TRY(make_exchange(request, options_.base_path, base_of(request)));
         format = exchange.format;
         pretty = exchange.pretty;
+        interaction = interaction_of(exchange.method, exchange.path,
+                                     exchange.parameter("_cursor") != nullptr);
         return dispatch(exchange);
     }();
-    return finished(answer ? *std::move(answer) : answer_of(answer.error()), format, pretty,
-                    request);
+    auto response =
+        finished(answer ? *std::move(answer) : answer_of(answer.error()), format, pretty, request);
+    note_interaction(interaction, began);
+    return response;
 }
 
 Result<Answer> Service::dispatch(const Exchange& exchange) {

@@ -17,6 +17,7 @@
 #include "rest/terminology_operations.hpp"
 #include "rest/validate_operation.hpp"
 #include "server/pages.hpp"
+#include "server/vitals.hpp"
 #include "store/open.hpp"
 
 namespace meridian::server {
@@ -106,6 +107,7 @@ Result<OpenRecord> open_record(const RecordOptions& options) {
 }
 
 struct Application::Parts {
+    std::string data_folder;
     std::unique_ptr<store::Store> store;
     std::unique_ptr<fhir::Repository> repository;
     std::unique_ptr<rest::Service> service;
@@ -124,9 +126,6 @@ struct Application::Parts {
         const std::string& base = service->options().base_path;
         if (path == base || path.starts_with(base + "/")) return service->handle(request);
         if (path == "/readyz") return ready();
-        if (path == "/metrics")
-            return net::Response::text(200, metrics::exposition(),
-                                       "text/plain; version=0.0.4; charset=utf-8");
         return pages->handle(request);
     }
 
@@ -134,6 +133,8 @@ struct Application::Parts {
     std::optional<net::Response> answer_at_once(const net::Request& request) {
         if (request.path() == "/healthz") return net::Response::text(200, "ok\n");
         if (!is_started.load(std::memory_order_acquire)) return starting();
+        // Not on a worker: it is wanted most when all workers wait for the database.
+        if (request.path() == "/metrics") return measured();
         return service->answer_at_once(request);
     }
 
@@ -142,6 +143,14 @@ struct Application::Parts {
             rest::Service::error_response(503, "the server is starting: try again in a moment");
         response.headers.set("Retry-After", std::to_string(limits::http_retry_after_seconds));
         return response;
+    }
+
+    net::Response measured() {
+        note_vitals({.data_folder = data_folder,
+                     .connections = http->connection_count(),
+                     .requests_waiting = http->requests_waiting()});
+        return net::Response::text(200, metrics::exposition(),
+                                   "text/plain; version=0.0.4; charset=utf-8");
     }
 
     /// Ready means: a snapshot can be taken and the log grows when asked.
@@ -167,6 +176,7 @@ Result<std::unique_ptr<Application>> Application::start(const ApplicationOptions
                     "--listen");
     }
     auto parts = std::make_unique<Parts>();
+    parts->data_folder = options.data_folder;
     store::OpenOptions open;
     open.folder = options.data_folder;
     open.database = options.database;

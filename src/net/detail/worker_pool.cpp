@@ -36,6 +36,11 @@ void WorkerPool::submit_admitted(Job& job) {
     push(job, lock);
 }
 
+std::size_t WorkerPool::waiting() {
+    const std::lock_guard lock(mutex_);
+    return waiting_;
+}
+
 void WorkerPool::push(Job& job, std::unique_lock<std::mutex>& lock) {
     job.next_job_ = nullptr;
     if (last_ != nullptr) {

@@ -45,6 +45,8 @@ class WorkerPool {
     [[nodiscard]] bool submit(Job& job);
     /// For the next step of work that was admitted before: no bound.
     void submit_admitted(Job& job);
+    /// Jobs that no worker has taken yet.
+    std::size_t waiting();
     /// Runs what still waits, then joins all workers. Nothing may be submitted any more.
     void stop();
 

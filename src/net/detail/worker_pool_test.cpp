@@ -52,6 +52,7 @@ TEST(WorkerPool, BlockedWorkersAreReplacedAndTheQueueIsBounded) {
     EXPECT_TRUE(pool.submit(tasks[3]));
     EXPECT_TRUE(pool.submit(tasks[4]));
     EXPECT_FALSE(pool.submit(tasks[5])) << "two wait already";
+    EXPECT_EQ(pool.waiting(), 2u);
     release.count_down();
     pool.stop();
     EXPECT_EQ(finished, 5);

@@ -17,19 +17,22 @@ bool is_overtaken(const Error& error) {
            error.category == Category::gone || error.category == Category::not_found;
 }
 
-void count_delivery(bool is_success) {
+/// The count of notifications that arrived, or did not.
+metrics::Counter& deliveries(bool is_success) {
     static metrics::Counter& good =
         metrics::counter("meridian_subscription_deliveries_total",
                          "notifications sent to subscribers", "outcome=\"success\"");
     static metrics::Counter& bad =
         metrics::counter("meridian_subscription_deliveries_total",
                          "notifications sent to subscribers", "outcome=\"failure\"");
-    (is_success ? good : bad).add();
+    return is_success ? good : bad;
 }
 
 }  // namespace
 
 void Engine::deliver_all() {
+    deliveries(true).add(0);  // both appear in /metrics before the first
+    deliveries(false).add(0);
     Clients clients;
     std::unique_lock lock(mutex_);
     while (!stopping_) {
@@ -93,7 +96,7 @@ void Engine::work(const Work& work, Clients& clients) {
         } else if (work.is_heartbeat_due) {
             outcome = send_heartbeat(work, clients);
         }
-        if (is_sent) count_delivery(outcome.has_value());
+        if (is_sent) deliveries(outcome.has_value()).add();
         if (!outcome && work.failures >= limits::subscription_retries_max) {
             log::warning("a subscriber could not be reached",
                          {{"subscription", work.id}, {"error", outcome.error().message}});

@@ -8,6 +8,7 @@
 #include <climits>
 
 #include "base/limits.hpp"
+#include "store/engine/measures.hpp"
 
 namespace meridian::store {
 
@@ -26,11 +27,13 @@ void Round::wake_all() {
 }
 
 void CommitQueue::submit(const std::shared_ptr<Task>& task) {
+    task->since = std::chrono::steady_clock::now();
     {
         const std::lock_guard lock(mutex_);
         task->round = round_;
         if (!stopping_ && queue_.size() < limits::commit_queue_max) {
             queue_.push_back(task);
+            measures::commit_queue_length().set(static_cast<std::int64_t>(queue_.size()));
             waiting_.notify_one();
             return;
         }
@@ -102,16 +105,21 @@ Result<void> CommitQueue::take_deferred_error() {
 
 Group CommitQueue::take_group() {
     Group group;
+    std::size_t room = 0;
     std::size_t changes = 0;
     while (!queue_.empty()) {
-        const std::size_t more = std::max<std::size_t>(queue_.front()->commit.changes.size(), 1);
-        if (!group.empty() && changes + more > limits::commit_group_changes_max) break;
-        changes += more;
+        const std::size_t own = queue_.front()->commit.changes.size();
+        const std::size_t more = std::max<std::size_t>(own, 1);
+        if (!group.empty() && room + more > limits::commit_group_changes_max) break;
+        room += more;
+        changes += own;
         group.push_back(std::move(queue_.front()));
         queue_.pop_front();
     }
     round_ = std::make_shared<Round>();
     room_.notify_all();
+    measures::commit_queue_length().set(static_cast<std::int64_t>(queue_.size()));
+    if (!group.empty()) measures::note_group(changes);
     return group;
 }
 
@@ -136,6 +144,12 @@ void CommitQueue::nudge() {
 }
 
 void CommitQueue::answer_one(Task& task) {
+    if (!task.job) {
+        const auto outcome = !task.outcome         ? measures::Outcome::failed
+                             : task.outcome->stale ? measures::Outcome::stale
+                                                   : measures::Outcome::written;
+        measures::note_commit(outcome, task.since);
+    }
     if (task.done) {
         task.done(std::move(task.outcome));
     } else {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <deque>
 #include <functional>
@@ -36,8 +37,9 @@ struct Task {
     std::function<void(Result<Receipt>)> done{};
     std::shared_ptr<Round> round{};
     std::atomic<bool> is_answered{false};
-    std::function<Result<void>()> job{};  ///< instead of the commit
-    std::vector<Identity> mentions{};     ///< identities that the job will ask for
+    std::chrono::steady_clock::time_point since{};  ///< when it was queued
+    std::function<Result<void>()> job{};            ///< instead of the commit
+    std::vector<Identity> mentions{};               ///< identities that the job will ask for
     Result<Receipt> outcome{};
 };
 using Group = std::vector<std::shared_ptr<Task>>;

@@ -5,6 +5,7 @@
 
 #include "base/limits.hpp"
 #include "base/log.hpp"
+#include "store/engine/measures.hpp"
 
 namespace meridian::store::sqlite {
 
@@ -34,6 +35,7 @@ Committer::Committer(std::unique_ptr<Writer> writer, std::unique_ptr<Database> c
       checkpoint_at_pages_(static_cast<int>(checkpoint_pages)) {
     // The hook takes the place of SQLite's automatic checkpoint, which would run inside somebody's
     // commit.
+    measures::note_store_works(true);
     sqlite3_wal_hook(writer_->database().handle(), note_log_pages, &log_pages_);
     checkpoint_thread_ = std::thread([this] { checkpoint(); });
     thread_ = std::thread([this] { work(); });

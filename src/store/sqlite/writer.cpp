@@ -4,6 +4,7 @@
 #include "base/hash.hpp"
 #include "base/limits.hpp"
 #include "base/log.hpp"
+#include "store/engine/measures.hpp"
 #include "store/engine/relevance.hpp"
 #include "store/sqlite/search.hpp"
 
@@ -127,8 +128,10 @@ Result<void> Writer::finish_transaction() {
 void Writer::fail_group(std::span<const std::shared_ptr<Task>> group, const Error& error) {
     const int code = database_->last_code();
     if (!database_->in_autocommit()) {
-        if (auto undone = database_->run("ROLLBACK"); !undone && !database_->in_autocommit())
+        if (auto undone = database_->run("ROLLBACK"); !undone && !database_->in_autocommit()) {
             broken_ = undone.error();
+            measures::note_store_works(false);
+        }
     }
     directory_.finish(false);
     names_.saved(false);
@@ -150,6 +153,7 @@ void Writer::stop_writing(Error why) {
         "the store stopped writing after a disk error: {}; check the disk, then restart",
         why.message);
     log::error("the store stopped writing", {{"reason", why.message}});
+    measures::note_store_works(false);
     broken_ = std::move(why);
 }
 
