@@ -6,6 +6,7 @@
 
 #include "base/limits.hpp"
 #include "base/log.hpp"
+#include "store/engine/measures.hpp"
 
 namespace meridian::store::postgres {
 
@@ -44,6 +45,7 @@ Committer::Committer(std::unique_ptr<Writer> writer, Connection::Options listeni
       server_(server),
       layout_(layout),
       wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
+    measures::begin_shared();
     listening_thread_ = std::thread([this] { listen(); });
     writing_thread_ = std::thread([this] { write(); });
 }
@@ -97,6 +99,7 @@ void Committer::write() {
                 announce(*last);
                 wake(wake_);
             }
+            measures::is_sequencer().set(writer_->is_sequencer() ? 1 : 0);
         }
     }
     while (!doubts_.empty()) {
@@ -116,6 +119,7 @@ void Committer::hand_on(Group group, const Writer::Written& written) {
     if (written.batch != 0 && !written.has_positions) {
         const std::lock_guard lock(waiting_mutex_);
         waiting_[written.batch] = {std::move(group), time};
+        measures::groups_without_position().add(1);
         wake(wake_);
         return;
     }
@@ -158,6 +162,7 @@ void Committer::listen() {
             connection.reset();
             auto opened = Connection::open(listening_);
             if (opened && (*opened)->execute("LISTEN meridian")) connection = std::move(*opened);
+            measures::note_store_works(connection != nullptr);
         }
         if (!connection) {
             answer_all_waiting({Category::unavailable,
@@ -217,6 +222,7 @@ Result<void> Committer::answer_waiting(Connection& connection) {
             const std::lock_guard lock(waiting_mutex_);
             group = std::move(waiting_.extract(placed.integer(row, 0)).mapped().group);
         }
+        measures::groups_without_position().add(-1);
         set_positions(group, placed.integer(row, 1), Instant{placed.integer(row, 2)});
         CommitQueue::answer(group);
     }
@@ -236,6 +242,7 @@ void Committer::answer_all_waiting(const Error& error) {
         }
     }
     for (auto& [batch, each] : waiting) {
+        measures::groups_without_position().add(-1);
         for (const auto& task : each.group) {
             if (task->outcome) task->outcome = std::unexpected(error);
         }

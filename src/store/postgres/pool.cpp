@@ -2,6 +2,7 @@
 #include "store/postgres/pool.hpp"
 
 #include "base/limits.hpp"
+#include "store/engine/measures.hpp"
 
 namespace meridian::store::postgres {
 
@@ -9,13 +10,18 @@ Result<Pool::Loan> Pool::take() {
     {
         std::unique_lock lock(mutex_);
         const std::chrono::seconds patience(limits::database_connection_wait_seconds);
-        if (!given_back_.wait_for(lock, patience,
-                                  [this] { return in_use_ < limits::database_connections_max; })) {
+        measures::connections_awaited().add(1);
+        const bool is_free = given_back_.wait_for(
+            lock, patience, [this] { return in_use_ < limits::database_connections_max; });
+        measures::connections_awaited().add(-1);
+        if (!is_free) {
+            measures::connections_refused().add();
             return fail(Category::unavailable,
                         "all connections to the database are in use "
                         "(limits::database_connections_max); try again in a second");
         }
         ++in_use_;
+        measures::connections_used().add(1);
         if (!idle_.empty()) {
             auto connection = std::move(idle_.back());
             idle_.pop_back();
@@ -26,6 +32,7 @@ Result<Pool::Loan> Pool::take() {
     if (!connection) {
         const std::lock_guard lock(mutex_);
         --in_use_;
+        measures::connections_used().add(-1);
         given_back_.notify_one();
         return std::unexpected(connection.error());
     }
@@ -36,6 +43,7 @@ void Pool::give_back(std::unique_ptr<Connection> connection) {
     connection->roll_back();
     const std::lock_guard lock(mutex_);
     --in_use_;
+    measures::connections_used().add(-1);
     given_back_.notify_one();
     if (!connection->lost() && idle_.size() < limits::snapshots_idle_max)
         idle_.push_back(std::move(connection));
