@@ -8,6 +8,7 @@
 #include "cli/commands.hpp"
 #include "cli/exit_code.hpp"
 #include "cli/place.hpp"
+#include "cli/service_manager.hpp"
 #include "server/application.hpp"
 
 namespace meridian::cli {
@@ -101,7 +102,9 @@ void add_serve(CLI::App& app, Action& action) {
             std::printf("Meridian serves http://%s:%u (FHIR at /fhir)\n",
                         arguments->options.address.c_str(), application->port());
             std::fflush(stdout);
+            tell_service_manager("READY=1");
             wait_for_stop(signals);
+            tell_service_manager("STOPPING=1");
             application->stop();
             return done;
         };
