@@ -133,6 +133,16 @@ inline constexpr std::size_t snapshots_idle_max = 24;  ///< reading connections 
 inline constexpr unsigned wal_pages_before_checkpoint = 20'000;  ///< 160 MB
 inline constexpr unsigned wal_pages_before_checkpoint_bulk = 80'000;
 inline constexpr std::size_t check_problems_max = 1'000;  ///< after these a check stops looking
+inline constexpr std::size_t check_rows_at_once = 2'000;  ///< that a check holds of a table
+inline constexpr std::size_t check_bytes_at_once = 32u
+                                                   << 20;  ///< of bodies and index rows likewise
+inline constexpr std::int64_t check_rids_at_once =
+    1LL << 30;  ///< rids that one walk of the directory tells apart: a bit each
+inline constexpr std::size_t migrate_batch_entries = 20'000;   ///< log entries of one transaction
+inline constexpr std::size_t migrate_batch_bytes = 48u << 20;  ///< and the bodies in it
+inline constexpr std::size_t migrate_identities_at_once = 20'000;
+inline constexpr std::int64_t migrate_entries_behind =
+    1'000;  ///< a live store counts as caught up with when no more entries are left
 inline constexpr unsigned search_statement_copies_max =
     8;  ///< copies of one statement that a search keeps prepared
 inline constexpr std::size_t search_streams_max =

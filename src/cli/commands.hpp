@@ -25,6 +25,7 @@ void add_backup(CLI::App& app, Action& action);
 void add_restore(CLI::App& app, Action& action);
 void add_reindex(CLI::App& app, Action& action);
 void add_store(CLI::App& app, Action& action);
+void add_migrate(CLI::App& app, Action& action);
 void add_bench(CLI::App& app, Action& action);
 void add_version(CLI::App& app, Action& action);
 

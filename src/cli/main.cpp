@@ -39,9 +39,10 @@ int main(int argc, char** argv) {
     app.require_subcommand(1);
     app.failure_message(usage_sentence);
     cli::Action action;
-    for (const auto add : {cli::add_serve, cli::add_import, cli::add_export, cli::add_generate,
-                           cli::add_fhirpath, cli::add_validate, cli::add_check, cli::add_backup,
-                           cli::add_restore, cli::add_reindex, cli::add_store, cli::add_bench, cli::add_version}) {
+    for (const auto add :
+         {cli::add_serve, cli::add_import, cli::add_export, cli::add_generate, cli::add_fhirpath,
+          cli::add_validate, cli::add_check, cli::add_backup, cli::add_restore, cli::add_reindex,
+          cli::add_migrate, cli::add_store, cli::add_bench, cli::add_version}) {
         add(app, action);
     }
     if (argc == 1) std::fputs(app.help().c_str(), stderr);
@@ -56,6 +57,8 @@ int main(int argc, char** argv) {
     const Error& error = result.error();
     std::fprintf(stderr, "meridian: %s%s\n",
                  error.where.empty() ? "" : (error.where + ": ").c_str(), error.message.c_str());
-    // A database that cannot be used is a wrong --store, whatever is wrong with it.
-    return error.where == store::database_option ? cli::usage : cli::exit_code_of(error.category);
+    // A store that cannot be used is a wrong --store or --data, whatever is wrong with it.
+    const bool is_misplaced =
+        error.where == store::database_option || error.where == store::folder_option;
+    return is_misplaced ? cli::usage : cli::exit_code_of(error.category);
 }

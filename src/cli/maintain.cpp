@@ -18,49 +18,77 @@ namespace meridian::cli {
 namespace {
 
 /// The FHIR base that the store's index rows were made with; empty when it was never served.
-Result<std::string> kept_base_url(const std::string& folder) {
-    store::OpenOptions open;
-    open.folder = folder;
-    open.create = false;
-    open.read_only = true;
-    const auto store = TRY(store::open(open));
+Result<std::string> kept_base_url(const std::string& folder, const std::string& database = {}) {
+    const auto store = TRY(
+        store::open({.folder = folder, .database = database, .create = false, .read_only = true}));
     return TRY(store->setting(fhir::base_url_setting)).value_or("");
+}
+
+struct CheckArguments {
+    std::string data, database;
+    bool quick = false, log_hash = false;
+    store::Position up_to = -1;
+};
+
+/// The hash by which stores on different engines, backups and moved stores are compared.
+Result<int> print_log_hash(const CheckArguments& arguments) {
+    const auto store = TRY(store::open({.folder = arguments.data,
+                                        .database = arguments.database,
+                                        .create = false,
+                                        .read_only = true}));
+    Progress progress("entries");
+    const auto sum = TRY(
+        store::log_sum(*store, arguments.up_to < 0 ? std::nullopt : std::optional(arguments.up_to),
+                       [&](std::string_view, std::int64_t now, std::int64_t total) {
+                           progress.show(now, total, now);
+                       }));
+    std::printf("log hash %s up to position %lld\n", to_hex(sum.hash).c_str(),
+                static_cast<long long>(sum.position));
+    return done;
+}
+
+Result<int> run_check(const CheckArguments& arguments) {
+    Progress progress("records");
+    store::CheckOptions options;
+    options.deep = !arguments.quick;
+    options.database = arguments.database;
+    options.progress = [&](std::string_view part, std::int64_t now, std::int64_t total) {
+        progress.show(now, total, now, std::string(part));
+    };
+    // A store that cannot be opened is for the check to describe.
+    const std::string base_url = kept_base_url(arguments.data, arguments.database).value_or("");
+    const auto report = TRY(
+        store::check(arguments.data, fhir::body_reader(fhir::plain_cipher(), base_url), options));
+    std::printf(
+        "%lld resources, %lld versions, %lld log entries, %lld index rows, %lld blobs: "
+        "%lld problems\n",
+        static_cast<long long>(report.resources), static_cast<long long>(report.versions),
+        static_cast<long long>(report.log_entries), static_cast<long long>(report.index_rows),
+        static_cast<long long>(report.blobs), static_cast<long long>(report.problems));
+    if (report.clean()) return done;
+    std::fprintf(stderr, "meridian: the first problem: %s\n", report.first_problem.c_str());
+    return failed;
 }
 
 }  // namespace
 
 void add_check(CLI::App& app, Action& action) {
-    struct Arguments {
-        std::string data;
-        bool quick = false;
-    };
-    auto arguments = std::make_shared<Arguments>();
+    auto arguments = std::make_shared<CheckArguments>();
     CLI::App* command = app.add_subcommand(
         "check", "verify database, index, blobs and log; names the first bad record");
-    command->add_option("--data", arguments->data, "folder of the store")->required();
+    add_place(*command, arguments->data, arguments->database)->required();
     command->add_flag("--quick", arguments->quick, "structure only, not every page");
+    CLI::Option* hash = command->add_flag(
+        "--log-hash", arguments->log_hash,
+        "only print a hash of the log, which is the same for the same record on either engine");
+    command
+        ->add_option("--up-to", arguments->up_to,
+                     "with --log-hash: the last position that counts (default: the newest)")
+        ->needs(hash)
+        ->check(CLI::NonNegativeNumber);
     command->callback([arguments, &action] {
         action = [arguments]() -> Result<int> {
-            Progress progress("records");
-            store::CheckOptions options;
-            options.deep = !arguments->quick;
-            options.progress = [&](std::string_view part, std::int64_t now, std::int64_t total) {
-                progress.show(now, total, now, std::string(part));
-            };
-            // A store that cannot be opened is for the check to describe.
-            const std::string base_url = kept_base_url(arguments->data).value_or("");
-            const auto report = TRY(store::check(
-                arguments->data, fhir::body_reader(fhir::plain_cipher(), base_url), options));
-            std::printf(
-                "%lld resources, %lld versions, %lld log entries, %lld index rows, %lld blobs: "
-                "%lld problems\n",
-                static_cast<long long>(report.resources), static_cast<long long>(report.versions),
-                static_cast<long long>(report.log_entries),
-                static_cast<long long>(report.index_rows), static_cast<long long>(report.blobs),
-                static_cast<long long>(report.problems));
-            if (report.clean()) return done;
-            std::fprintf(stderr, "meridian: the first problem: %s\n", report.first_problem.c_str());
-            return failed;
+            return arguments->log_hash ? print_log_hash(*arguments) : run_check(*arguments);
         };
     });
 }

@@ -31,19 +31,38 @@ struct CheckReport {
     bool clean() const { return problems == 0; }
 };
 
+/// Told now and then by what takes long; a total of 0 is unknown.
+using CheckProgress =
+    std::function<void(std::string_view part, std::int64_t done, std::int64_t total)>;
+
 struct CheckOptions {
-    bool deep = true;  ///< every page of the database (integrity_check), not only its structure
-    std::function<void(std::string_view part, std::int64_t done, std::int64_t total)> progress{};
+    bool deep = true;  ///< every page of the database (integrity_check), not only its structure;
+                       ///< PostgreSQL looks at its pages itself
+    std::string database{};  ///< postgres://… when the record does not lie in the folder
+    CheckProgress progress{};
 };
 
-/// Verifies the store in `folder`, also while a server writes to it: the database's own structure;
-/// the log without gaps, its hashes against the bodies; the chain of versions of each resource; the
-/// directory; index rows against forward rows, both ways, and against the bodies when `reader.rows`
-/// is given; blobs against their hashes. Goes on after a problem, up to limits::check_problems_max
-/// of them. Errors: `not_found`, `unavailable`, `fault` when the file cannot be read at all.
-/// Blocking: long; reads everything.
+/// Verifies the store in `folder`, or in `options.database` with its blobs there, also while
+/// servers write to it: the database's own structure; the log without gaps, its hashes against the
+/// bodies; the chain of versions of each resource; the directory; index rows against forward rows,
+/// both ways, and against the bodies when `reader.rows` is given; blobs against their hashes. Goes
+/// on after a problem, up to limits::check_problems_max of them. Changes nothing. Errors:
+/// `not_found`, `unavailable`, `fault` when the file cannot be read at all; `conflict` for a store
+/// that is being moved here and not complete. Blocking: long; reads everything.
 Result<CheckReport> check(const std::string& folder, const BodyReader& reader,
                           const CheckOptions& options = {});
+
+/// What two stores that hold the same record agree in, whatever their engines.
+struct LogSum {
+    Position position = -1;  ///< of the last entry in it
+    Sha256 hash{};
+};
+
+/// The hash of the log up to a position (all of it when none is given): store/engine/log_hash.hpp
+/// tells of what. Errors: `incorrect` when the log is shorter; as the store. Blocking: reads the
+/// log.
+Result<LogSum> log_sum(Store& store, std::optional<Position> up_to = {},
+                       const CheckProgress& progress = {});
 
 /// Copies a consistent state of an open store into the new folder `to`, without index rows: log,
 /// versions, dictionaries, blobs. Writers go on meanwhile. Errors: `conflict` when `to` exists and

@@ -13,6 +13,8 @@ namespace meridian::store {
 
 /// Where the errors of a database that cannot be opened say that the fault lies.
 inline constexpr const char* database_option = "--store";
+/// The same for a folder that may not be used yet.
+inline constexpr const char* folder_option = "--data";
 
 struct OpenOptions {
     std::string folder;  ///< holds record.db, blobs/ and the lock file
@@ -26,7 +28,10 @@ struct OpenOptions {
         8LL << 20;  ///< page cache of each reading connection, filled as needed
     std::int64_t mapped_bytes = 1LL << 30;  ///< readers see the database through a memory map, of
                                             ///< which so much may stay in the process; 0 = no map
-    std::shared_ptr<FileFaults> faults{};   ///< tests only
+    /// Opens also a store that is being moved here and not complete: for who moves it, with
+    /// `read_only`.
+    bool unfinished = false;
+    std::shared_ptr<FileFaults> faults{};  ///< tests only
 };
 
 /// Opens the store in a folder or a database, or makes one. An older schema is migrated forward
@@ -34,7 +39,8 @@ struct OpenOptions {
 ///
 /// Errors: `unavailable` when another process has it open for writing or the disk fails;
 /// `not_found` when there is no store and `create` is false; `unsupported` for a schema newer than
-/// this program; `fault` for a damaged file. Blocking: file I/O; after a crash as long as the
+/// this program; `fault` for a damaged file; `conflict` for a store that is being moved here and
+/// not complete. Blocking: file I/O; after a crash as long as the
 /// recovery of the write-ahead log takes. What is wrong with a database says so at
 /// `database_option`, whatever its category. The store must outlive its snapshots. Destroying it
 /// waits for all queued commits.

@@ -5,6 +5,7 @@
 
 #include "base/limits.hpp"
 #include "base/log.hpp"
+#include "store/engine/unfinished.hpp"
 #include "store/postgres/migrations.hpp"
 #include "store/postgres/snapshot.hpp"
 
@@ -24,6 +25,13 @@ Connection::Options connection_options(const OpenOptions& options, std::string_v
     return {.url = options.database,
             .application_name = fmt::format("meridian {}", part),
             .setup = "SET jit = off"};
+}
+
+/// A store that is being moved into this database is none before all of it is here.
+Result<void> refuse_unfinished(Connection& connection) {
+    const Answer mark = TRY(connection.ask("SELECT 1 FROM meridian.setting WHERE key = $1",
+                                           std::move(Parameters().text(migration_mark))));
+    return mark.empty() ? Result<void>() : unfinished(database_option);
 }
 
 /// A name need not be durable by itself: the commit that uses it comes after it in the same
@@ -84,6 +92,7 @@ Result<std::unique_ptr<Store>> PostgresStore::open(OpenOptions options) {
 Result<std::unique_ptr<Connection>> PostgresStore::connect() {
     auto connection = TRY(Connection::open(connection_options(options_, "start")));
     layout_ = TRY(prepare_schema(*connection, options_.create && !options_.read_only));
+    if (!options_.unfinished) TRY(refuse_unfinished(*connection));
     TRY(names_->load());
     return connection;
 }

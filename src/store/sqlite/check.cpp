@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "store/sqlite/check.hpp"
+
 #include <filesystem>
 
-#include "base/limits.hpp"
-#include "store/engine/resolve.hpp"
-#include "store/maintain.hpp"
+#include "store/engine/findings.hpp"
 #include "store/sqlite/blobs.hpp"
 #include "store/sqlite/database.hpp"
 #include "store/sqlite/dictionary.hpp"
@@ -12,9 +12,8 @@
 #include "store/sqlite/migrations.hpp"
 #include "store/sqlite/vfs.hpp"
 
-namespace meridian::store {
+namespace meridian::store::sqlite {
 
-namespace sqlite {
 namespace {
 
 /// Tables whose rows come from forward rows, in the order of Checker::counts_.
@@ -41,7 +40,12 @@ class Checker {
  public:
     Checker(Database& database, Dictionary& names, const BodyReader& reader,
             const CheckOptions& options, CheckReport& report)
-        : database_(database), names_(names), reader_(reader), options_(options), report_(report) {}
+        : database_(database),
+          names_(names),
+          reader_(reader),
+          options_(options),
+          report_(report),
+          findings_(report, options, names) {}
 
     Result<void> run() {
         TRY(database_.run("BEGIN"));
@@ -55,19 +59,8 @@ class Checker {
     }
 
  private:
-    void problem(std::string text) {
-        if (report_.problems++ == 0) report_.first_problem = std::move(text);
-    }
-    bool enough() const {
-        return report_.problems >= static_cast<std::int64_t>(limits::check_problems_max);
-    }
-    void progress(std::string_view part, std::int64_t done, std::int64_t total) {
-        if (options_.progress && (done % 10'000 == 0 || done == total))
-            options_.progress(part, done, total);
-    }
-    std::string name_of(Name type, std::string_view id) const {
-        return fmt::format("{}/{}", names_.text(NameKind::type, type), id);
-    }
+    void problem(std::string text) { findings_.problem(std::move(text)); }
+    bool enough() const { return findings_.enough(); }
 
     Result<void> check_structure();
     Result<void> check_log();
@@ -92,10 +85,7 @@ class Checker {
     template <class... Values>
     Result<void> expect_in(const char* table, const Stored& stored, std::string_view sql,
                            const Values&... values) {
-        if (TRY(database_.integer(sql, 0, values...)) == 0) {
-            problem(fmt::format("{} version {}: a row of its forward rows is missing in {}",
-                                name_of(stored.type, stored.id), stored.version, table));
-        }
+        if (TRY(database_.integer(sql, 0, values...)) == 0) missing_row(findings_, stored, table);
         return {};
     }
 
@@ -104,6 +94,7 @@ class Checker {
     const BodyReader& reader_;
     const CheckOptions& options_;
     CheckReport& report_;
+    Findings findings_;
     std::int64_t counts_[std::size(index_tables)] = {};
     std::int64_t texts_ = 0;
     std::int64_t versions_ = 0;
@@ -111,13 +102,13 @@ class Checker {
 };
 
 Result<void> Checker::check_structure() {
-    progress("database", 0, 1);
+    findings_.progress("database", 0, 1);
     auto row = TRY(database_.prepare(options_.deep ? "PRAGMA integrity_check(100)"
                                                    : "PRAGMA quick_check(100)"));
     while (TRY(row.step())) {
         if (row.text(0) != "ok") problem(fmt::format("record.db: {}", row.text(0)));
     }
-    progress("database", 1, 1);
+    findings_.progress("database", 1, 1);
     return {};
 }
 
@@ -125,66 +116,25 @@ Result<void> Checker::check_log() {
     const std::int64_t total = TRY(database_.integer("SELECT max(position) FROM log", -1)) + 1;
     auto row = TRY(database_.prepare(
         "SELECT position, at, kind, length(salt), length(body_hash) FROM log ORDER BY position"));
-    std::int64_t at_before = INT64_MIN;
-    Position expected = 0;
+    LogCheck log(findings_);
     while (!enough() && TRY(row.step())) {
-        const Position position = row.integer(0);
-        if (position != expected)
-            problem(fmt::format("log: position {} is missing, the next entry is {}", expected,
-                                position));
-        if (row.integer(1) < at_before)
-            problem(fmt::format("log entry {}: its time lies before that of the entry before",
-                                position));
-        if (row.integer(3) != 16 || row.integer(4) != 32)
-            problem(fmt::format("log entry {}: its salt or hash has a wrong length", position));
-        if (row.integer(2) == 0) ++versions_;
-        at_before = row.integer(1);
-        expected = position + 1;
-        progress("log", ++report_.log_entries, total);
+        log.entry({row.integer(0), Instant{row.integer(1)}, row.integer(2), row.integer(3),
+                   row.integer(4)},
+                  total);
     }
+    versions_ = log.versions();
     return {};
 }
 
 Result<void> Checker::check_history() {
-    // Versions of a resource are 1, 2, 3 … without gaps: all but the newest in history, the newest
-    // in resource.
     auto row = TRY(database_.prepare(
         "SELECT h.rid, h.version, h.position, h.updated, h.verb, h.body, r.type, r.id, r.version, "
         "r.position "
         "FROM history h LEFT JOIN resource r ON r.rid = h.rid ORDER BY h.rid, h.version"));
-    Rid rid = 0;
-    Version expected = 1;
-    Version newest = 0;
-    Position position_before = -1;
-    std::string name;
-    const auto finish = [&] {
-        if (rid != 0 && expected != newest)
-            problem(fmt::format("{}: version {} is missing in its history", name, expected));
-    };
+    HistoryCheck history(findings_);
     while (!enough() && TRY(row.step())) {
-        if (row.integer(0) != rid) {
-            finish();
-            rid = row.integer(0);
-            expected = 1;
-            position_before = -1;
-            newest = row.integer(8);
-            name = row.is_null(6) ? fmt::format("resource {}", rid)
-                                  : name_of(static_cast<Name>(row.integer(6)), row.text(7));
-            if (row.is_null(6))
-                problem(fmt::format(
-                    "history: versions of the resource {} are there, its newest version is not",
-                    rid));
-        }
-        if (row.integer(1) != expected)
-            problem(fmt::format("{}: version {} is missing in its history", name, expected));
-        if (row.integer(2) <= position_before || row.integer(2) >= row.integer(9)) {
-            problem(fmt::format("{} version {}: its position {} is not between its neighbours'",
-                                name, row.integer(1), row.integer(2)));
-        }
-        expected = row.integer(1) + 1;
-        position_before = row.integer(2);
         Stored stored;
-        stored.rid = rid;
+        stored.rid = row.integer(0);
         stored.type = static_cast<Name>(row.integer(6));
         stored.id = row.text(7);
         stored.version = row.integer(1);
@@ -192,41 +142,28 @@ Result<void> Checker::check_history() {
         stored.updated.milliseconds = row.integer(3);
         stored.verb = static_cast<Verb>(row.integer(4));
         stored.body = row.blob(5);
+        history.version(stored, {!row.is_null(6), row.integer(8), row.integer(9)});
         TRY(check_version(stored));
     }
-    finish();
+    history.finish();
     return {};
 }
 
 Result<void> Checker::check_version(const Stored& stored) {
-    ++report_.versions;
-    const std::string name =
-        fmt::format("{} version {}", name_of(stored.type, stored.id), stored.version);
     auto entry = TRY(database_.prepare(
         "SELECT rid, version, verb, at, type, body_hash FROM log WHERE position = ?"));
     entry.bind(1, stored.position);
     if (!TRY(entry.step())) {
-        problem(fmt::format("{}: the log has no entry {}", name, stored.position));
+        store::check_version(findings_, reader_, stored, nullptr);
         return {};
     }
-    if (entry.integer(0) != stored.rid || entry.integer(1) != stored.version ||
-        entry.integer(2) != static_cast<int>(stored.verb) ||
-        entry.integer(3) != stored.updated.milliseconds || entry.integer(4) != stored.type) {
-        problem(fmt::format("{}: the log entry {} tells of something else", name, stored.position));
-    }
-    if (stored.deleted()) {
-        if (!stored.body.empty()) problem(fmt::format("{}: a deletion has a body", name));
-        return {};
-    }
-    if (!reader_.hash) return {};
-    const auto hash = reader_.hash(stored);
-    if (!hash)
-        problem(fmt::format("{}: its body cannot be read: {}", name, hash.error().message));
-    else if (std::string_view(reinterpret_cast<const char*>(hash->data()), hash->size()) !=
-             entry.blob(5)) {
-        problem(fmt::format("{}: its body has another hash than the log entry {}", name,
-                            stored.position));
-    }
+    const EntryFacts facts{entry.integer(0),
+                           entry.integer(1),
+                           static_cast<Verb>(entry.integer(2)),
+                           Instant{entry.integer(3)},
+                           static_cast<Name>(entry.integer(4)),
+                           entry.blob(5)};
+    store::check_version(findings_, reader_, stored, &facts);
     return {};
 }
 
@@ -236,7 +173,7 @@ Result<void> Checker::check_directory() {
     auto row = TRY(database_.prepare("SELECT type, id, rid FROM directory"));
     while (!enough() && TRY(row.step())) {
         const Rid rid = row.integer(2);
-        const std::string name = name_of(static_cast<Name>(row.integer(0)), row.text(1));
+        const std::string name = findings_.name_of(static_cast<Name>(row.integer(0)), row.text(1));
         if (rid < 1 || rid > last)
             problem(fmt::format("directory: {} has the impossible rid {}", name, rid));
         else if (seen[static_cast<std::size_t>(rid)])
@@ -263,7 +200,7 @@ Result<void> Checker::check_resources() {
         stored.verb = static_cast<Verb>(row.integer(6));
         stored.body = row.blob(7);
         stored.current = stored.verb != Verb::remove;
-        const std::string name = name_of(stored.type, stored.id);
+        const std::string name = findings_.name_of(stored.type, stored.id);
         if (TRY(database_.integer("SELECT rid FROM directory WHERE type = ? AND id = ?", 0,
                                   stored.type, stored.id)) != stored.rid) {
             problem(
@@ -278,7 +215,7 @@ Result<void> Checker::check_resources() {
         TRY(check_version(stored));
         TRY(check_rows(stored));
         if (stored.current) ++types_[stored.type], ++report_.resources;
-        progress("resources", ++done, total);
+        findings_.progress("resources", ++done, total);
     }
     return {};
 }
@@ -287,20 +224,9 @@ Result<void> Checker::check_rows(const Stored& stored) {
     auto forward = TRY(database_.prepare("SELECT rows FROM forward WHERE rid = ?"));
     forward.bind(1, stored.rid);
     const bool there = TRY(forward.step());
-    const std::string name =
-        fmt::format("{} version {}", name_of(stored.type, stored.id), stored.version);
-    if (there != stored.current) {
-        problem(fmt::format(
-            "{}: {}", name,
-            there ? "a deleted resource has forward rows" : "its forward rows are missing"));
-        return {};
-    }
-    if (!there) return {};
-    const auto rows = unpack(forward.blob(0));
-    if (!rows) {
-        problem(fmt::format("{}: its forward rows are damaged: {}", name, rows.error().message));
-        return {};
-    }
+    const auto rows =
+        check_forward(findings_, stored, there, there ? forward.blob(0) : std::string_view());
+    if (!rows) return {};
     TRY(check_tables(stored, *rows));
     TRY(check_texts(stored, *rows));
     if (reader_.rows) TRY(check_against_body(stored, forward.blob(0)));
@@ -381,20 +307,17 @@ Result<void> Checker::check_texts(const Stored& stored, const ResolvedRows& rows
         ++texts_;
         ++report_.index_rows;
         const std::int64_t rowid = text_rowid(stored.rid, text_field_of(names_, param));
-        if (TRY(database_.integer("SELECT 1 FROM idx_text WHERE rowid = ?", 0, rowid)) == 0) {
-            problem(fmt::format("{} version {}: its words are missing in idx_text",
-                                name_of(stored.type, stored.id), stored.version));
-        }
+        if (TRY(database_.integer("SELECT 1 FROM idx_text WHERE rowid = ?", 0, rowid)) == 0)
+            missing_row(findings_, stored, "idx_text");
     }
     return {};
 }
 
 Result<void> Checker::check_against_body(const Stored& stored, std::string_view packed) {
-    const std::string name =
-        fmt::format("{} version {}", name_of(stored.type, stored.id), stored.version);
     auto rows = reader_.rows(stored, names_);
     if (!rows) {
-        problem(fmt::format("{}: its body gives no index rows: {}", name, rows.error().message));
+        problem(fmt::format("{}: its body gives no index rows: {}", findings_.version_name(stored),
+                            rows.error().message));
         return {};
     }
     const auto rid_of = [this](const Identity& identity) {
@@ -403,19 +326,11 @@ Result<void> Checker::check_against_body(const Stored& stored, std::string_view 
     };
     const Resolved expected = TRY(resolve_rows(
         std::move(*rows), rid_of, [this](Name param) { return text_field_of(names_, param); }));
-    if (pack(expected.rows) != packed) {
-        problem(fmt::format("{}: its index rows are not those of its body; run `meridian reindex`",
-                            name));
-        return {};
-    }
+    if (!check_packed(findings_, stored, expected, packed)) return {};
     for (const ResolvedText& text : expected.texts) {
         auto words = TRY(database_.prepare("SELECT words FROM idx_text WHERE rowid = ?"));
         words.bind(1, text_rowid(stored.rid, text.field));
-        if (!TRY(words.step()) || words.text(0) != text.words) {
-            problem(fmt::format(
-                "{}: its words in idx_text are not those of its body; run `meridian reindex`",
-                name));
-        }
+        if (!TRY(words.step()) || words.text(0) != text.words) wrong_words(findings_, stored);
     }
     return {};
 }
@@ -442,27 +357,21 @@ Result<void> Checker::check_counts() {
     auto row = TRY(database_.prepare("SELECT type, resources FROM type_count"));
     while (TRY(row.step())) types_[static_cast<Name>(row.integer(0))] -= row.integer(1);
     for (const auto& [type, difference] : types_) {
-        if (difference == 0) continue;
-        problem(fmt::format("type_count: the number of {} resources is wrong by {}",
-                            names_.text(NameKind::type, type), difference));
+        if (difference != 0) wrong_count(findings_, type, difference);
     }
     return {};
 }
 
 Result<void> Checker::find_stray(unsigned table) {
     // Some row has no resource that claims it: look for the first.
-    auto row = TRY(database_.prepare(fmt::format("SELECT rid, * FROM {}", index_tables[table])));
+    auto row = TRY(database_.prepare(fmt::format("SELECT rid FROM {}", index_tables[table])));
     while (TRY(row.step())) {
         const Rid rid = row.integer(0);
         auto claimed = TRY(database_.prepare("SELECT rows FROM forward WHERE rid = ?"));
         claimed.bind(1, rid);
-        std::string values;
-        for (int column = 1; column < row.column_count(); ++column)
-            values += fmt::format("{}{}", column == 1 ? "" : ", ", row.text(column));
         if (!TRY(claimed.step())) {
-            problem(fmt::format(
-                "{}: the row ({}) belongs to the resource {}, which has no forward rows",
-                index_tables[table], values, rid));
+            problem(fmt::format("{}: a row belongs to the resource {}, which has no forward rows",
+                                index_tables[table], rid));
             return {};
         }
     }
@@ -484,26 +393,25 @@ Result<void> Checker::find_stray_code() {
 }
 
 }  // namespace
-}  // namespace sqlite
 
 Result<CheckReport> check(const std::string& folder, const BodyReader& reader,
                           const CheckOptions& options) {
-    const std::string path = sqlite::database_path(folder);
+    const std::string path = database_path(folder);
     std::error_code ignored;
     if (!std::filesystem::exists(path, ignored))
         return fail(Category::not_found, fmt::format("there is no store in {}", folder));
-    const auto vfs = TRY(sqlite::Vfs::make(1LL << 30, false, nullptr));
-    auto database = TRY(sqlite::Database::open(
+    const auto vfs = TRY(Vfs::make(1LL << 30, false, nullptr));
+    auto database = TRY(Database::open(
         path,
         {.read_only = true, .vfs = vfs->name(), .cache_bytes = 64LL << 20, .mapped_bytes = 1}));
-    TRY(sqlite::require_schema(*database));
-    sqlite::Dictionary names;
+    TRY(require_schema(*database));
+    TRY(refuse_unfinished(*database));
+    Dictionary names;
     TRY(names.load(*database));
     CheckReport report;
-    sqlite::Checker checker(*database, names, reader, options, report);
+    Checker checker(*database, names, reader, options, report);
     TRY(checker.run());
-    const auto blobs =
-        TRY(sqlite::Blobs::open({.folder = sqlite::blobs_path(folder), .read_only = true}));
+    const auto blobs = TRY(Blobs::open({.folder = blobs_path(folder), .read_only = true}));
     const auto totals = TRY(blobs->verify());
     report.blobs = totals.blobs;
     report.blob_bytes = totals.bytes;
@@ -512,4 +420,4 @@ Result<CheckReport> check(const std::string& folder, const BodyReader& reader,
     return report;
 }
 
-}  // namespace meridian::store
+}  // namespace meridian::store::sqlite

@@ -3,6 +3,7 @@
 
 #include "base/hash.hpp"
 #include "base/log.hpp"
+#include "store/engine/unfinished.hpp"
 #include "store/sqlite/schema.hpp"
 
 namespace meridian::store::sqlite {
@@ -94,6 +95,13 @@ Result<void> require_schema(Database& database) {
             "the store has schema version {}, this program needs {}; open it for writing once to "
             "migrate it",
             version, schema_version));
+}
+
+Result<void> refuse_unfinished(Database& database) {
+    auto mark = TRY(database.prepare("SELECT 1 FROM setting WHERE key = ?"));
+    mark.bind_text(1, migration_mark);
+    if (!TRY(mark.step())) return {};
+    return unfinished(folder_option);
 }
 
 }  // namespace meridian::store::sqlite

@@ -29,4 +29,8 @@ Result<void> prepare_schema(Database& database, int target, std::span<const Migr
 /// schema_version.
 Result<void> require_schema(Database& database);
 
+/// A store that is being moved into this database is none before all of it is here. Errors:
+/// `conflict` then, at folder_option.
+Result<void> refuse_unfinished(Database& database);
+
 }  // namespace meridian::store::sqlite

@@ -57,6 +57,7 @@ Result<void> SqliteStore::start() {
     if (options_.read_only) {
         auto database = TRY(readers_->take());
         TRY(require_schema(*database));
+        if (!options_.unfinished) TRY(refuse_unfinished(*database));
         TRY(names_.load(*database));
         readers_->give_back(std::move(database));
         blobs_ = TRY(Blobs::open({.folder = blobs_path(options_.folder), .read_only = true}));
@@ -73,6 +74,7 @@ Result<void> SqliteStore::start() {
     TRY(database->execute("PRAGMA page_size=8192;"));
     TRY(database->execute(writer_settings));
     TRY(prepare_schema(*database, schema_version, migrations()));
+    TRY(refuse_unfinished(*database));
     if (!exists) TRY(sync_folder(options_.folder));
     TRY(names_.load(*database));
     blobs_ = TRY(Blobs::open({.folder = blobs_path(options_.folder), .faults = options_.faults}));
