@@ -65,11 +65,12 @@ Result<int> run(const Arguments& arguments) {
     }
     const std::string base_url = TRY(base_url_of(*from));
     ::meridian::cli::Progress progress("records");
-    const auto report =
-        TRY(store::copy::migrate(*from, *to, fhir::body_reader(fhir::plain_cipher(), base_url),
-                                 [&](std::string_view part, std::int64_t now, std::int64_t total) {
-                                     progress.show(now, total, now, std::string(part));
-                                 }));
+    store::copy::MigrateOptions options;
+    options.progress = [&](std::string_view part, std::int64_t now, std::int64_t total) {
+        progress.show(now, total, now, std::string(part));
+    };
+    const auto report = TRY(store::copy::migrate(
+        *from, *to, fhir::body_reader(fhir::plain_cipher(), base_url), options));
     print(report);
     return report.is_finished ? done : unavailable;
 }

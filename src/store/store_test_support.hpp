@@ -63,8 +63,10 @@ inline BodyReader test_reader() {
 }
 
 inline void expect_clean(const std::string& folder) {
-    if (postgres::tests_use_postgres()) return;
-    const CheckReport report = must(check(folder, test_reader()));
+    CheckOptions options;
+    if (postgres::tests_use_postgres())
+        options.database = postgres::TestCluster::instance().database_for(folder);
+    const CheckReport report = must(check(folder, test_reader(), options));
     EXPECT_EQ(report.problems, 0) << report.first_problem;
 }
 

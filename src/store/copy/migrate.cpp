@@ -3,8 +3,6 @@
 
 #include <future>
 
-#include "base/limits.hpp"
-#include "base/log.hpp"
 #include "store/copy/packs.hpp"
 #include "store/copy/sides.hpp"
 #include "store/sqlite/blobs.hpp"
@@ -15,8 +13,8 @@ namespace {
 
 class Migration {
  public:
-    Migration(Source& source, Target& target, const CheckProgress& progress)
-        : source_(source), target_(target), progress_(progress) {}
+    Migration(Source& source, Target& target, const MigrateOptions& options)
+        : source_(source), target_(target), options_(options) {}
 
     Result<MigrateReport> run() {
         done_ = TRY(target_.begin(source_.names().token_key()));
@@ -34,7 +32,7 @@ class Migration {
 
  private:
     void tell(std::string_view part, std::int64_t done, std::int64_t total) {
-        if (progress_) progress_(part, done, total);
+        if (options_.progress) options_.progress(part, done, total);
     }
     Result<void> catch_up();
     Result<void> copy_log(Position end);
@@ -46,7 +44,7 @@ class Migration {
 
     Source& source_;
     Target& target_;
-    const CheckProgress& progress_;
+    const MigrateOptions& options_;
     Progress done_;
     MigrateReport report_;
 };
@@ -67,7 +65,8 @@ Result<void> Migration::copy_log(Position end) {
     using Batch = Result<std::vector<Carried>>;
     const auto read = [&](Position from) {
         return std::async(std::launch::async, [this, from, end]() -> Batch {
-            return from < end ? source_.read(from, end) : Batch(std::vector<Carried>());
+            return from < end ? source_.read(from, end, options_.batch_entries)
+                              : Batch(std::vector<Carried>());
         });
     };
     std::future<Batch> coming = read(done_.next);
@@ -168,7 +167,7 @@ Result<MigrateReport> Migration::finish() {
 }  // namespace
 
 Result<MigrateReport> migrate(const Place& from, const Place& to, const BodyReader& reader,
-                              const CheckProgress& progress) {
+                              const MigrateOptions& options) {
     if (from.database.empty() == to.database.empty()) {
         return fail(Category::incorrect,
                     "both stores are on the same engine; a folder is moved with backup and "
@@ -180,7 +179,7 @@ Result<MigrateReport> migrate(const Place& from, const Place& to, const BodyRead
     std::unique_ptr<Target> target =
         to.database.empty() ? TRY(sqlite_target(to.folder, source->names()))
                             : TRY(postgres_target(to.database, to.folder, source->names()));
-    return Migration(*source, *target, progress).run();
+    return Migration(*source, *target, options).run();
 }
 
 }  // namespace meridian::store::copy

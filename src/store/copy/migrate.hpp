@@ -3,6 +3,7 @@
 
 #include <string>
 
+#include "base/limits.hpp"
 #include "store/maintain.hpp"
 
 namespace meridian::store::copy {
@@ -11,6 +12,12 @@ namespace meridian::store::copy {
 struct Place {
     std::string folder;
     std::string database{};  ///< postgres://…; empty: in the folder
+};
+
+struct MigrateOptions {
+    /// Log entries of one transaction; what the bodies in them weigh bounds it too.
+    std::size_t batch_entries = limits::migrate_batch_entries;
+    CheckProgress progress{};
 };
 
 struct MigrateReport {
@@ -31,6 +38,6 @@ struct MigrateReport {
 /// engine; `not_found` without a source; `fault` when the logs differ in the end; as both engines.
 /// Blocking: long; reads everything.
 Result<MigrateReport> migrate(const Place& from, const Place& to, const BodyReader& reader,
-                              const CheckProgress& progress = {});
+                              const MigrateOptions& options = {});
 
 }  // namespace meridian::store::copy

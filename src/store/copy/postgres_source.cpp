@@ -34,8 +34,8 @@ class PostgresSource final : public Source {
     Result<Position> end() override {
         return TRY(connection_->integer("SELECT max(position) FROM meridian.log", -1)) + 1;
     }
-    Result<std::vector<Carried>> read(Position from, Position below) override {
-        return in_snapshot([&] { return read_entries(from, below); });
+    Result<std::vector<Carried>> read(Position from, Position below, std::size_t count) override {
+        return in_snapshot([&] { return read_entries(from, below, count); });
     }
     Result<std::vector<Carried>> read_newest(const std::vector<Rid>& rids) override;
     Result<std::vector<IndexState>> index_states(Rid after) override {
@@ -68,7 +68,7 @@ class PostgresSource final : public Source {
         connection_->roll_back();
         return done;
     }
-    Result<std::vector<Carried>> read_entries(Position from, Position below);
+    Result<std::vector<Carried>> read_entries(Position from, Position below, std::size_t count);
     Result<std::vector<Carried>> entries_of(const Answer& rows);
     /// How many of the first entries fit into a batch.
     Result<std::size_t> count_that_fits(const std::vector<Carried>& batch);
@@ -159,13 +159,14 @@ Result<std::vector<Carried>> PostgresSource::entries_of(const Answer& rows) {
     return batch;
 }
 
-Result<std::vector<Carried>> PostgresSource::read_entries(Position from, Position below) {
+Result<std::vector<Carried>> PostgresSource::read_entries(Position from, Position below,
+                                                          std::size_t count) {
     auto batch = TRY(entries_of(TRY(connection_->ask(
         "SELECT position, at, kind, rid, type, id, version, verb, actor, organisation, salt, "
         "body_hash FROM meridian.log WHERE position >= $1 AND position < $2 ORDER BY position "
         "LIMIT $3",
         std::move(Parameters().integer(from).integer(below).integer(
-            static_cast<std::int64_t>(limits::migrate_batch_entries)))))));
+            static_cast<std::int64_t>(count)))))));
     batch.resize(TRY(count_that_fits(batch)));
     TRY(read_newest_bodies(batch));
     TRY(read_history_bodies(batch));

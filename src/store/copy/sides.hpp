@@ -67,8 +67,9 @@ class Source {
     virtual Result<bool> is_at_rest() = 0;
     /// Behind the last entry.
     virtual Result<Position> end() = 0;
-    /// Entries of [from, below) in order: at least the first, and as many as fit into a batch.
-    virtual Result<std::vector<Carried>> read(Position from, Position below) = 0;
+    /// Entries of [from, below) in order, at most `count`: at least the first, and as many as fit
+    /// into limits::migrate_batch_bytes.
+    virtual Result<std::vector<Carried>> read(Position from, Position below, std::size_t count) = 0;
     /// The newest versions of `rids`, as read gives them.
     virtual Result<std::vector<Carried>> read_newest(const std::vector<Rid>& rids) = 0;
     /// Rows of `resource` by rid, behind `after`.

@@ -54,14 +54,13 @@ class SqliteSource final : public Source {
     Result<Position> end() override {
         return TRY(database_->integer("SELECT max(position) FROM log", -1)) + 1;
     }
-    Result<std::vector<Carried>> read(Position from, Position below) override {
+    Result<std::vector<Carried>> read(Position from, Position below, std::size_t count) override {
         return in_transaction([&]() -> Result<std::vector<Carried>> {
             std::vector<Carried> batch;
             std::size_t bytes = 0;
             auto row = TRY(database_->prepare(entries_sql));
             row.bind_all(from, below);
-            while (batch.size() < limits::migrate_batch_entries &&
-                   bytes < limits::migrate_batch_bytes && TRY(row.step())) {
+            while (batch.size() < count && bytes < limits::migrate_batch_bytes && TRY(row.step())) {
                 batch.push_back(read_entry(row));
                 bytes += batch.back().bytes();
             }
