@@ -34,6 +34,7 @@ const std::string long_url = "http://example.org/" + std::string(2'000, 'x');
 Rows more_rows(Names& names, const std::string& type, const std::string& value) {
     Rows rows = rows_of(names, type, value);
     if (value == "holder") rows.unique_keys.push_back("the only one");
+    if (value == "second") rows.unique_keys.push_back("another");
     if (value == "long")
         rows.references.push_back(
             {names.intern(NameKind::parameter, type + ".subject"), {0, long_url}});
@@ -72,6 +73,7 @@ void fill(Store& store, int resources = 20) {
         must(store.commit(make_commit(make_removal(store, "Patient", std::to_string(i)))));
     put(store, "Patient", "0", "3");
     put(store, "Group", "g", "holder");
+    put(store, "Group", "h", "second");
     put(store, "Group", "l", "long");
     Commit many;
     for (int i = 0; i < 9; ++i)
@@ -122,7 +124,7 @@ void expect_same(const Place& left_place, const Place& right_place) {
         EXPECT_EQ(version_a->current, version_b->current);
     }
     for (const char* type : {"Patient", "Basic", "Group"}) {
-        for (const char* value : {"1", "2", "3", "holder", "long"}) {
+        for (const char* value : {"1", "2", "3", "holder", "second", "long"}) {
             EXPECT_EQ(must(a->search(token_plan(*left, type, value))).rids,
                       must(b->search(token_plan(*right, type, value))).rids);
         }
@@ -224,6 +226,7 @@ TEST_P(Migrate, ALiveStoreIsCaughtUpWithAndFinishedWhenItRests) {
     must(store->commit(make_commit(make_removal(*store, "Patient", "31"))));
     put(*store, "Group", "heir", "1");
     put(*store, "Group", "g", "2");
+    put(*store, "Group", "h", "2");  // its key is nobody's now
     put(*store, "Group", "heir", "holder");
     must(store->put_blob("another document"));
     EXPECT_FALSE(must(run(options)).is_finished);
