@@ -207,6 +207,68 @@ TEST(Moving, ABackupUnderLoadRestoresToTheSameLog) {
     expect_sound({"--data", folder / "served"});
 }
 
+int send(const std::string& base, net::Method method, const std::string& path,
+         const std::string& body, std::string* answer_body = nullptr) {
+    net::Client client;
+    net::ClientRequest request;
+    request.method = method;
+    request.url = base + "/fhir/" + path;
+    request.body = body;
+    if (!body.empty()) request.headers.add("Content-Type", "application/fhir+json");
+    const auto answer = client.send(request);
+    if (answer && answer_body != nullptr) *answer_body = answer->body;
+    return answer ? answer->status : 0;
+}
+
+/// Whether Patient/p1 is found by the search parameter of the test below, which may have to be
+/// indexed first.
+bool is_found(const std::string& base) {
+    std::string body;
+    for (int i = 0; i < 1'000; ++i) {
+        if (send(base, net::Method::get, "Patient?blood-group=AB", {}, &body) == 200)
+            return body.find("\"p1\"") != std::string::npos;
+        std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    }
+    return false;
+}
+
+TEST(Moving, OwnSearchParametersAreCheckedMovedAndRestored) {
+    const Folder folder;
+    const std::string url = store::postgres::TestCluster::instance().database_for(folder / "own");
+    std::filesystem::create_directories(folder / "first");
+    std::filesystem::create_directories(folder / "second");
+    std::filesystem::create_directories(folder / "again");
+    {
+        ServerProcess server(folder / "first");
+        const std::string base = server.base_url();
+        ASSERT_EQ(
+            send(
+                base, net::Method::put, "Patient/p1",
+                R"({"resourceType":"Patient","id":"p1","extension":[{"url":"http://example.org/blood","valueCode":"AB"}]})"),
+            201);
+        ASSERT_EQ(
+            send(
+                base, net::Method::post, "SearchParameter",
+                R"({"resourceType":"SearchParameter","url":"http://example.org/SearchParameter/blood","name":"blood","status":"active","description":"blood group","code":"blood-group","base":["Patient"],"type":"token","expression":"Patient.extension('http://example.org/blood').value"})"),
+            201);
+        ASSERT_TRUE(is_found(base)) << server.output();
+        EXPECT_EQ(server.stop(), 0);
+    }
+    expect_sound({"--data", folder / "first"});
+    run_well({"migrate", "--from", "sqlite:" + folder / "first", "--to", url, "--data",
+              folder / "second"});
+    expect_sound({"--data", folder / "second", "--store", url});
+    {
+        ServerProcess server(folder / "second", {"--store", url});
+        EXPECT_TRUE(is_found(server.base_url())) << server.output();
+    }
+    run_well({"backup", "--data", folder / "first", folder / "backup"});
+    run_well({"restore", "--data", folder / "again", folder / "backup"});
+    expect_sound({"--data", folder / "again"});
+    ServerProcess server(folder / "again");
+    EXPECT_TRUE(is_found(server.base_url())) << server.output();
+}
+
 TEST(Moving, TheCommandLineIsChecked) {
     const Folder folder;
     std::string output;

@@ -18,10 +18,27 @@ namespace meridian::cli {
 namespace {
 
 /// The FHIR base that the store's index rows were made with; empty when it was never served.
-Result<std::string> kept_base_url(const std::string& folder, const std::string& database = {}) {
-    const auto store = TRY(
-        store::open({.folder = folder, .database = database, .create = false, .read_only = true}));
+Result<std::string> kept_base_url(const std::string& folder) {
+    const auto store = TRY(store::open({.folder = folder, .create = false, .read_only = true}));
     return TRY(store->setting(fhir::base_url_setting)).value_or("");
+}
+
+/// A restore makes the rows of the specification's parameters. Those of the record's own ones are
+/// made when their definitions are there: by a reindex. Errors: as open_record.
+Result<void> index_own_parameters(const std::string& folder, const std::string& base_url,
+                                  Progress& progress) {
+    {
+        const auto store = TRY(store::open({.folder = folder, .create = false, .read_only = true}));
+        const auto own = TRY(fhir::own_search_parameters(*store, *fhir::plain_cipher()));
+        if (own.empty()) return {};
+    }
+    const server::OpenRecord record =
+        TRY(server::open_record({.data_folder = folder, .create = false, .base_url = base_url}));
+    return record.repository->reindex(
+        "", [&](std::string_view type, std::int64_t now, std::int64_t total) {
+            progress.show(now, total, now, std::string(type));
+            return true;
+        });
 }
 
 struct CheckArguments {
@@ -56,9 +73,9 @@ Result<int> run_check(const CheckArguments& arguments) {
         progress.show(now, total, now, std::string(part));
     };
     // A store that cannot be opened is for the check to describe.
-    const std::string base_url = kept_base_url(arguments.data, arguments.database).value_or("");
-    const auto report = TRY(
-        store::check(arguments.data, fhir::body_reader(fhir::plain_cipher(), base_url), options));
+    const store::BodyReader reader =
+        reader_for(arguments.data, arguments.database).value_or(fhir::body_reader());
+    const auto report = TRY(store::check(arguments.data, reader, options));
     std::printf(
         "%lld resources, %lld versions, %lld log entries, %lld index rows, %lld blobs: "
         "%lld problems\n",
@@ -135,6 +152,7 @@ void add_restore(CLI::App& app, Action& action) {
             std::printf("restored into %s up to position %lld\n", arguments->data.c_str(),
                         static_cast<long long>(position));
             const std::string served = TRY(kept_base_url(arguments->data));
+            TRY(index_own_parameters(arguments->data, arguments->base_url, progress));
             if (served != arguments->base_url) {
                 std::printf(
                     "the record was served under %s: restore with --base-url, or run "

@@ -7,10 +7,8 @@
 
 #include "cli/commands.hpp"
 #include "cli/exit_code.hpp"
+#include "cli/place.hpp"
 #include "cli/progress.hpp"
-#include "fhir/body_reader.hpp"
-#include "server/application.hpp"
-#include "store/open.hpp"
 
 namespace meridian::cli {
 
@@ -30,13 +28,6 @@ std::optional<store::copy::Place> read_place(const std::string& text, const std:
     if (text.starts_with("postgres://") || text.starts_with("postgresql://"))
         return store::copy::Place{.folder = data, .database = text};
     return std::nullopt;
-}
-
-/// The FHIR base that the source's index rows were made with. Errors: as open.
-Result<std::string> base_url_of(const store::copy::Place& place) {
-    const auto store = TRY(store::open(
-        {.folder = place.folder, .database = place.database, .create = false, .read_only = true}));
-    return TRY(store->setting(fhir::base_url_setting)).value_or("");
 }
 
 void print(const store::copy::MigrateReport& report) {
@@ -63,14 +54,13 @@ Result<int> run(const Arguments& arguments) {
                      "restore\n");
         return usage;
     }
-    const std::string base_url = TRY(base_url_of(*from));
-    ::meridian::cli::Progress progress("records");
+    const store::BodyReader reader = TRY(reader_for(from->folder, from->database));
+    Progress progress("records");
     store::copy::MigrateOptions options;
     options.progress = [&](std::string_view part, std::int64_t now, std::int64_t total) {
         progress.show(now, total, now, std::string(part));
     };
-    const auto report = TRY(store::copy::migrate(
-        *from, *to, fhir::body_reader(fhir::plain_cipher(), base_url), options));
+    const auto report = TRY(store::copy::migrate(*from, *to, reader, options));
     print(report);
     return report.is_finished ? done : unavailable;
 }

@@ -3,6 +3,9 @@
 
 #include <string>
 
+#include "base/result.hpp"
+#include "store/maintain.hpp"
+
 namespace CLI {
 class App;
 class Option;
@@ -14,5 +17,9 @@ namespace meridian::cli {
 /// database beside a folder that keeps the blobs. The option `--data`.
 CLI::Option* add_place(CLI::App& command, std::string& folder, std::string& database,
                        const std::string& about_folder = "folder of the store");
+
+/// What the bodies of the store there say: with the public base that it was served under and its
+/// own search parameters. Errors: as store::open.
+Result<store::BodyReader> reader_for(const std::string& folder, const std::string& database);
 
 }  // namespace meridian::cli
