@@ -158,6 +158,11 @@ Result<MigrateReport> Migration::finish() {
                                 to_hex(report_.source.hash), report_.source.position,
                                 to_hex(report_.target.hash), report_.target.position));
     }
+    if (!TRY(source_.is_at_rest())) {
+        return fail(Category::conflict,
+                    "a server was started on the source meanwhile; stop it, then run this again",
+                    "--from");
+    }
     TRY(target_.finish());
     report_.position = report_.target.position;
     report_.is_finished = true;

@@ -348,6 +348,35 @@ TEST(MigrateFromPostgres, WaitsForEntriesThatHaveNoPosition) {
     EXPECT_NE(report.error().message.find("1 group(s)"), std::string::npos);
 }
 
+TEST(MigrateFromPostgres, DoesNotFinishWhenAServerIsStartedMeanwhile) {
+    const TestFolder folder;
+    const Place from = in_database(folder.path() + "/from");
+    const Place to = in_folder(folder.path() + "/to");
+    fill(*open_at(from));
+    std::unique_ptr<Store> server;
+    MigrateOptions options;
+    options.progress = [&](std::string_view part, std::int64_t, std::int64_t) {
+        if (server || part != "hash of the source") return;
+        server = open_at(from);
+        auto connection = must(postgres::Connection::open({.url = from.database}));
+        const auto is_there = [&] {
+            return must(connection->integer("SELECT count(*) FROM pg_stat_activity WHERE datname = "
+                                            "current_database() AND application_name LIKE "
+                                            "'meridian writer %'",
+                                            0)) > 0;
+        };
+        while (!is_there()) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    };
+    const auto report = migrate(from, to, reader(), options);
+    ASSERT_FALSE(report);
+    EXPECT_EQ(report.error().category, Category::conflict);
+    put(*server, "Patient", "late", "1");
+    server.reset();
+    EXPECT_TRUE(must(migrate(from, to, reader())).is_finished);
+    expect_sound(to);
+    expect_same(from, to);
+}
+
 TEST(MigrateOnOneEngine, IsRefused) {
     const TestFolder folder;
     EXPECT_EQ(migrate(in_folder(folder.path() + "/a"), in_folder(folder.path() + "/b"), reader())

@@ -85,7 +85,7 @@ class PostgresSource final : public Source {
     postgres::Dictionary names_;
     postgres::FrozenNames frozen_;
     std::unique_ptr<Connection> connection_;
-    bool at_rest_ = false;
+    bool holds_office_ = false;
 };
 
 Result<std::unique_ptr<Source>> PostgresSource::make(const std::string& url,
@@ -111,16 +111,19 @@ Result<std::unique_ptr<Source>> PostgresSource::make(const std::string& url,
 }
 
 Result<bool> PostgresSource::is_at_rest() {
-    if (at_rest_) return true;
     // Whoever gives positions holds this lock; while it is held here nobody else gives any.
-    const Answer office = TRY(connection_->ask("SELECT pg_try_advisory_lock(1297240403, 1)"));
-    if (office.integer(0, 0) == 0) return false;
+    if (!holds_office_) {
+        const Answer office = TRY(connection_->ask("SELECT pg_try_advisory_lock(1297240403, 1)"));
+        holds_office_ = office.integer(0, 0) != 0;
+    }
+    if (!holds_office_) return false;
     const std::int64_t writers = TRY(connection_->integer(
         "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() "
         "AND application_name LIKE 'meridian writer %'",
         0));
     if (writers > 0) {
         TRY(connection_->ask("SELECT pg_advisory_unlock(1297240403, 1)"));
+        holds_office_ = false;
         return false;
     }
     const std::int64_t waiting =
@@ -133,7 +136,6 @@ Result<bool> PostgresSource::is_at_rest() {
                                 waiting),
                     "--from");
     }
-    at_rest_ = true;
     return true;
 }
 

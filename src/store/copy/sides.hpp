@@ -62,8 +62,9 @@ class Source {
  public:
     virtual ~Source() = default;
     virtual const Names& names() const = 0;
-    /// Whether nobody writes any more; from then on, as long as this object lives, nobody begins
-    /// to. Errors: `conflict` when nobody writes, and yet not all that was written has a position.
+    /// Whether nobody writes any more; from then on, as long as this object lives and the answer is
+    /// the same, no entry is added to the log. Errors: `conflict` when nobody writes, and yet not
+    /// all that was written has a position.
     virtual Result<bool> is_at_rest() = 0;
     /// Behind the last entry.
     virtual Result<Position> end() = 0;

@@ -9,9 +9,10 @@
 
 namespace meridian::store {
 
-/// A SHA-256 over log entries, given in their order: of each its position, time, type, id, version,
-/// verb, actor, organisation, salt and the body's hash. Names count by their texts, and nothing
-/// counts that only one engine knows: two stores hold the same record when theirs are equal.
+/// A SHA-256 over log entries, given in their order: of each its position, time, kind, type, id,
+/// version, verb, actor, organisation, salt and the body's hash. Names count by their texts, and
+/// nothing counts that only one engine knows: two stores hold the same record when theirs are
+/// equal.
 ///
 /// Numbers go in as eight bytes, big-endian; texts with their length in front.
 class LogHash {
