@@ -68,7 +68,8 @@ Result<LogSum> log_sum(Store& store, std::optional<Position> up_to = {},
 /// versions, dictionaries, blobs. Writers go on meanwhile. Errors: `conflict` when `to` exists and
 /// is not empty; `storage_full`; `unavailable`.
 Result<Position> backup(Store& store, const std::string& to);
-/// The same for a store that another process has open, or that nobody has.
+/// The same for a store that another process has open, or that nobody has. Errors: also `conflict`
+/// for one that is being moved here.
 Result<Position> backup_folder(const std::string& from, const std::string& to);
 
 /// Makes the store `folder` out of a backup; index rows are made again by reader.rows, which is

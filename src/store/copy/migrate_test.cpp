@@ -219,6 +219,10 @@ TEST_P(Migrate, ALiveStoreIsCaughtUpWithAndFinishedWhenItRests) {
     CheckOptions check_options;
     check_options.database = to().database;
     EXPECT_EQ(check(to().folder, reader(), check_options).error().category, Category::conflict);
+    if (to().database.empty()) {
+        EXPECT_EQ(backup_folder(to().folder, folder_.path() + "/backup").error().category,
+                  Category::conflict);
+    }
 
     // New versions of what was copied, a key that changes hands, a deletion, a name, a blob.
     for (int i = 30; i < 50; ++i) put(*store, "Patient", std::to_string(i), "3");

@@ -214,6 +214,9 @@ Result<Position> backup_folder(const std::string& from, const std::string& to) {
     if (!std::filesystem::exists(sqlite::database_path(from), ignored)) {
         return fail(Category::not_found, fmt::format("there is no store in {}", from));
     }
+    const auto source =
+        TRY(sqlite::Database::open(sqlite::database_path(from), {.read_only = true}));
+    TRY(sqlite::refuse_unfinished(*source));
     return sqlite::back_up(from, to, [&from]() -> Result<std::map<std::int64_t, std::int64_t>> {
         const auto blobs =
             TRY(sqlite::Blobs::open({.folder = sqlite::blobs_path(from), .read_only = true}));
