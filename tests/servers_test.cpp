@@ -6,11 +6,10 @@
 #include <filesystem>
 #include <thread>
 
-#include "base/json.hpp"
 #include "net/client.hpp"
 #include "store/postgres/connection.hpp"
 #include "store/postgres/test_cluster.hpp"
-#include "tests/server_process.hpp"
+#include "tests/region.hpp"
 
 namespace meridian::tests {
 namespace {
@@ -18,89 +17,6 @@ namespace {
 using store::postgres::Connection;
 using store::postgres::TestCluster;
 using Clock = std::chrono::steady_clock;
-
-/// Servers that share a database; each has a folder of its own.
-class Region {
- public:
-    explicit Region(std::size_t servers)
-        : folder_(make_temporary_folder()), servers_(servers), numbers_(servers) {
-        url_ = TestCluster::instance().database_for(folder_);
-        for (std::size_t i = 0; i < servers; ++i) start(i);
-    }
-    ~Region() {
-        servers_.clear();
-        std::filesystem::remove_all(folder_);
-    }
-    Region(const Region&) = delete;
-    Region& operator=(const Region&) = delete;
-
-    void start(std::size_t i) {
-        const std::string data = fmt::format("{}/{}", folder_, i);
-        std::filesystem::create_directories(data);
-        servers_[i] =
-            std::make_unique<ServerProcess>(data, std::vector<std::string>{"--store", url_});
-        ASSERT_TRUE(servers_[i]->is_running()) << servers_[i]->output();
-        numbers_[i] = ask("SELECT last_value FROM meridian.server_number");
-    }
-    /// Which server has a number in the database.
-    std::size_t with_number(std::int64_t number) const {
-        return static_cast<std::size_t>(std::find(numbers_.begin(), numbers_.end(), number) -
-                                        numbers_.begin());
-    }
-    ServerProcess& at(std::size_t i) { return *servers_[i]; }
-    std::size_t size() const { return servers_.size(); }
-    std::int64_t ask(const std::string& sql) {
-        const auto connection = Connection::open({.url = url_, .application_name = "test"});
-        if (!connection) return -1;
-        return (*connection)->integer(sql, -1).value_or(-1);
-    }
-
- private:
-    std::string folder_;
-    std::string url_;
-    std::vector<std::unique_ptr<ServerProcess>> servers_;
-    std::vector<std::int64_t> numbers_;
-};
-
-net::ClientRequest create(const std::string& base, const std::string& value, bool if_none) {
-    net::ClientRequest request;
-    request.method = net::Method::post;
-    request.url = base + "/fhir/Basic";
-    request.headers.add("Content-Type", "application/fhir+json");
-    if (if_none) request.headers.add("If-None-Exist", "identifier=" + value);
-    request.body = fmt::format(
-        R"({{"resourceType":"Basic","code":{{"text":"x"}},"identifier":[{{"value":"{}"}}]}})",
-        value);
-    return request;
-}
-
-std::int64_t total(const std::string& base, const std::string& search) {
-    net::Client client;
-    net::ClientRequest request;
-    request.url = fmt::format("{}/fhir/{}", base, search);
-    const auto answer = client.send(request);
-    if (!answer || answer->status != 200) return -1;
-    const auto document = JsonDocument::parse(answer->body);
-    if (!document) return -1;
-    return std::stoll(std::string(document->root()["total"].text()));
-}
-
-/// The log has no gap and says no version twice.
-void expect_dense_log(Region& region) {
-    const std::int64_t entries = region.ask("SELECT count(*) FROM meridian.log");
-    EXPECT_EQ(region.ask("SELECT max(position) + 1 FROM meridian.log"), entries);
-    EXPECT_EQ(region.ask("SELECT count(*) FROM (SELECT DISTINCT rid, version FROM meridian.log) v"),
-              entries);
-    EXPECT_EQ(region.ask("SELECT count(*) FROM meridian.log_waiting"), 0);
-    // Versions of one resource lie in the log in their order.
-    EXPECT_EQ(region.ask("SELECT count(*) FROM meridian.log a JOIN meridian.log b "
-                         "ON b.rid = a.rid AND b.version = a.version + 1 "
-                         "WHERE b.position < a.position"),
-              0);
-    EXPECT_EQ(region.ask("SELECT count(*) FROM meridian.log a JOIN meridian.log b "
-                         "ON b.position = a.position + 1 WHERE b.at < a.at"),
-              0);
-}
 
 TEST(Servers, AConditionalCreateMakesOneResourceHoweverManyServersAreAsked) {
     Region region(3);
@@ -164,7 +80,7 @@ TEST(Servers, WhatWasAcknowledgedSurvivesTheKillOfAnyServerAndOthersTakeOver) {
         // The one that gives the positions, and then each in turn.
         std::size_t victim = round / 2;
         if (round % 2 == 0) {
-            victim = region.with_number(region.ask("SELECT server FROM meridian.sequencer"));
+            victim = region.sequencer();
             ASSERT_LT(victim, region.size());
         }
         region.at(victim).kill();
@@ -197,8 +113,7 @@ TEST(Servers, WhatWasAcknowledgedSurvivesTheKillOfAnyServerAndOthersTakeOver) {
 
 TEST(Servers, OneThatHangsLosesTheOfficeOfGivingPositions) {
     Region region(2);
-    const std::size_t victim =
-        region.with_number(region.ask("SELECT server FROM meridian.sequencer"));
+    const std::size_t victim = region.sequencer();
     ASSERT_LT(victim, region.size());
     ASSERT_EQ(::kill(region.at(victim).process(), SIGSTOP), 0);
     const auto begun = Clock::now();
@@ -236,64 +151,6 @@ TEST(Servers, AFollowingViewIsFollowedByOneServerAndTakenOver) {
         std::this_thread::sleep_for(std::chrono::milliseconds(50));
     EXPECT_NE(owner(), first);
     EXPECT_LT(Clock::now() - begun, std::chrono::seconds(10));
-}
-
-TEST(Servers, ADatabaseThatGoesAwayUnderLoadCostsNothingThatWasAcknowledged) {
-    if (std::getenv("MERIDIAN_TEST_DATABASE") != nullptr)
-        GTEST_SKIP() << "the database is not ours to stop";
-    Region region(2);
-    constexpr unsigned clients = 6;
-    std::array<std::vector<std::pair<std::string, int>>, clients> told;
-    std::atomic<bool> stopping = false;
-    std::vector<std::thread> threads;
-    threads.reserve(clients);
-    for (unsigned number = 0; number < clients; ++number) {
-        threads.emplace_back([&, number] {
-            for (int i = 0; !stopping; ++i) {
-                const std::string value = fmt::format("d{}-{}", number, i);
-                net::Client client;
-                const auto answer =
-                    client.send(create(region.at(number % region.size()).base_url(), value, false));
-                told[number].emplace_back(value, answer ? answer->status : 0);
-            }
-        });
-    }
-    TestCluster& cluster = TestCluster::instance();
-    const auto pause = [](int milliseconds) {
-        std::this_thread::sleep_for(std::chrono::milliseconds(milliseconds));
-    };
-    for (int round = 0; round < 3; ++round) {
-        pause(1'000 + 130 * round);
-        cluster.crash();
-        pause(1'500);
-        // Reads and writes are refused as long as it lasts, and say when to come again.
-        net::Client client;
-        const auto refused = client.send(create(region.at(0).base_url(), "refused", false));
-        ASSERT_TRUE(refused) << refused.error().message;
-        EXPECT_EQ(refused->status, 503) << refused->body;
-        EXPECT_TRUE(refused->headers.has("Retry-After")) << "of a refused write";
-        cluster.launch();
-    }
-    pause(2'000);
-    stopping = true;
-    for (std::thread& thread : threads) thread.join();
-    std::size_t acknowledged = 0, refused = 0;
-    for (const auto& each : told) {
-        for (const auto& [value, status] : each) {
-            const std::int64_t found =
-                total(region.at(0).base_url(), "Basic?_summary=count&identifier=" + value);
-            if (status == 201) {
-                ++acknowledged;
-                ASSERT_EQ(found, 1) << value << " was acknowledged";
-            } else {
-                ++refused;
-                ASSERT_LE(found, 1) << value << " was written twice";
-            }
-        }
-    }
-    EXPECT_GT(acknowledged, 50u);
-    EXPECT_GT(refused, 0u);
-    expect_dense_log(region);
 }
 
 /// What `meridian serve` says of a database, and that it says so with the exit code 2.

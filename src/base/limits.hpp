@@ -163,7 +163,19 @@ inline constexpr std::size_t database_connections_max =
     40;  ///< that one server reads by at the same time
 inline constexpr unsigned database_connection_wait_seconds =
     5;  ///< for one of them; after these unavailable
-inline constexpr unsigned database_silence_seconds = 60;  ///< after these a connection is given up
+inline constexpr unsigned database_silence_seconds =
+    60;  ///< a statement may take so long; then its connection is given up
+inline constexpr unsigned database_network_seconds =
+    10;  ///< the other machine may leave sent bytes unacknowledged for so long
+inline constexpr unsigned database_pulse_seconds =
+    5;  ///< a small question may stay unanswered for so long; then every connection is given up
+inline constexpr unsigned database_idle_transaction_seconds =
+    8;  ///< then the database ends a transaction whose server says nothing, and its locks
+inline constexpr unsigned database_at_once_milliseconds =
+    100;  ///< that a thread which must not wait gives a read
+inline constexpr std::size_t database_replicas_max = 16;
+inline constexpr unsigned database_stale_seconds_max =
+    3'600;  ///< what is older on a replica is not given out, whatever a client allows
 inline constexpr std::size_t database_key_bytes_max =
     400;  ///< of a text in a key; longer ones are cut and told apart by their hash
 inline constexpr int database_shards_max = 1'024;  ///< hash partitions, or shards of a Citus cluster

@@ -57,8 +57,9 @@ int main(int argc, char** argv) {
     const Error& error = result.error();
     std::fprintf(stderr, "meridian: %s%s\n",
                  error.where.empty() ? "" : (error.where + ": ").c_str(), error.message.c_str());
-    // A store that cannot be used is a wrong --store or --data, whatever is wrong with it.
-    const bool is_misplaced =
-        error.where == store::database_option || error.where == store::folder_option;
+    // A store that cannot be used is a wrong option, whatever is wrong with it.
+    const bool is_misplaced = error.where == store::database_option ||
+                              error.where == store::replica_option ||
+                              error.where == store::folder_option;
     return is_misplaced ? cli::usage : cli::exit_code_of(error.category);
 }

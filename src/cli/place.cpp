@@ -5,6 +5,7 @@
 
 #include "fhir/body_reader.hpp"
 #include "fhir/repository.hpp"
+#include "base/limits.hpp"
 #include "store/open.hpp"
 
 namespace meridian::cli {
@@ -27,6 +28,24 @@ Result<store::BodyReader> reader_for(const std::string& folder, const std::strin
     const auto cipher = fhir::plain_cipher();
     return fhir::body_reader(cipher, std::move(base_url), 0,
                              TRY(fhir::own_search_parameters(*store, *cipher)));
+void add_replicas(CLI::App& command, std::vector<std::string>& replicas) {
+    command.add_option("--replica", replicas,
+                       "postgres://USER@HOST:PORT/DATABASE, a read-only copy of the database of "
+                       "--store: reads that may be stale (Cache-Control: max-stale=SECONDS) are "
+                       "answered from it; may be given several times");
+}
+
+Result<void> check_replicas(const std::vector<std::string>& replicas, const std::string& database) {
+    if (replicas.empty()) return {};
+    if (database.empty())
+        return fail(Category::incorrect, "there is no database to replicate: give --store too",
+                    store::replica_option);
+    if (replicas.size() > limits::database_replicas_max)
+        return fail(Category::incorrect,
+                    fmt::format("at most {} replicas are used, not {}",
+                                limits::database_replicas_max, replicas.size()),
+                    store::replica_option);
+    return {};
 }
 
 }  // namespace meridian::cli

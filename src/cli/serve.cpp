@@ -31,6 +31,7 @@ constexpr Option settings[] = {
     {"base-url", Option::Kind::text, "", "public FHIR base, when a proxy stands in front"},
     {"conditional-delete-many", Option::Kind::boolean, "false",
      "DELETE Type?search removes all that match, not only one"},
+    {"replica", Option::Kind::list, "", "read-only copies of the database of --store"},
     {"import.sources", Option::Kind::list, "",
      "URL prefixes (http, https, file) that $import may fetch from"},
 };
@@ -49,6 +50,7 @@ Result<void> read_settings(const CLI::App& command, const std::string& file, std
     if (wanted("--base-url")) options.base_url = config.text("base-url");
     if (wanted("--conditional-delete-many"))
         options.conditional_delete_many = config.boolean("conditional-delete-many");
+    if (wanted("--replica")) options.replicas = config.list("replica");
     if (wanted("--import.sources")) options.import_sources = config.list("import.sources");
     return {};
 }
@@ -66,6 +68,7 @@ void add_serve(CLI::App& app, Action& action) {
     add_place(*command, arguments->options.data_folder, arguments->options.database,
               "folder of the store; made when it is not there")
         ->required();
+    add_replicas(*command, arguments->options.replicas);
     command
         ->add_option("--listen", arguments->listen,
                      "address and port, loopback only until sign-in exists")
@@ -91,6 +94,7 @@ void add_serve(CLI::App& app, Action& action) {
             if (!arguments->config.empty())
                 TRY(read_settings(*command, arguments->config, arguments->listen,
                                   arguments->options));
+            TRY(check_replicas(arguments->options.replicas, arguments->options.database));
             TRY(server::read_listen_address(arguments->listen, arguments->options));
             sigset_t signals;
             sigemptyset(&signals);

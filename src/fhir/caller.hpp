@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <chrono>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -46,6 +48,8 @@ struct Caller {
     std::string purpose = "TREAT";  ///< code of http://terminology.hl7.org/CodeSystem/v3-ActReason
     std::string request_id{};       ///< for logs and audit
     std::shared_ptr<const AccessFilter> access = permit_all();
+    /// What is read may lack what was written in these last seconds.
+    std::optional<std::chrono::seconds> max_stale{};
 
     /// The server itself (start-up, background work).
     static Caller system(std::string_view part);

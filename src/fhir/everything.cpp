@@ -94,10 +94,18 @@ void narrow(store::Condition& where, store::Condition also) {
 Result<Page> StoreRepository::everything(const Caller& caller, std::string_view type,
                                          std::string_view id, const QueryParameters& parameters,
                                          const SearchOptions& options) {
-    auto snapshot = TRY(store_.snapshot());
+    return read_from(caller, [&](store::Snapshot& snapshot) {
+        return everything_on(snapshot, caller, type, id, parameters, options);
+    });
+}
+
+Result<Page> StoreRepository::everything_on(store::Snapshot& snapshot, const Caller& caller,
+                                            std::string_view type, std::string_view id,
+                                            const QueryParameters& parameters,
+                                            const SearchOptions& options) {
     const auto registry = this->parameters();
     const Wanted wanted = TRY(read_parameters(parameters, options.lenient));
-    const search::SnapshotTimeline timeline(*snapshot);
+    const search::SnapshotTimeline timeline(snapshot);
     search::ParseOptions parse = parse_options(caller, options.base_url);
     parse.lenient = options.lenient;
     parse.timeline = &timeline;
@@ -108,7 +116,7 @@ Result<Page> StoreRepository::everything(const Caller& caller, std::string_view 
         return parameter.first == "_type";
     });
     if (!id.empty()) {
-        const auto owner = TRY(find(*snapshot, caller, type, id));
+        const auto owner = TRY(find(snapshot, caller, type, id));
         if (!owner)
             return fail(Category::not_found,
                         fmt::format("there is no {}/{}", type, id.substr(0, 64)));
@@ -148,7 +156,7 @@ Result<Page> StoreRepository::everything(const Caller& caller, std::string_view 
     query.includes.push_back({.reverse = false, .iterate = false, .source_type = "*", .code = "*"});
     options_.audit->record(caller, {"operation", type, id, "$everything", true});
     Page page =
-        TRY(page_of(TRY(search::run(run_context(*snapshot, *registry, caller),
+        TRY(page_of(TRY(search::run(run_context(snapshot, *registry, caller),
                                     std::make_shared<const search::Query>(std::move(query))))));
     page.self_path = id.empty() ? fmt::format("{}/$everything", type)
                                 : fmt::format("{}/{}/$everything", type, id);

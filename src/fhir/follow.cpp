@@ -108,7 +108,7 @@ void Followers::run() {
 }
 
 bool Followers::advance(Follower& follower) {
-    auto more = follow_batch(follower);
+    auto more = store::with_names([&] { return follow_batch(follower); });
     const std::lock_guard lock(mutex_);
     if (more) {
         follower.failures = 0;

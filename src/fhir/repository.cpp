@@ -217,17 +217,21 @@ Result<std::optional<store::Stored>> StoreRepository::find(store::Snapshot& snap
 
 Result<Resource> StoreRepository::read(const Caller& caller, std::string_view type,
                                        std::string_view id) {
-    auto snapshot = TRY(store_.snapshot());
-    return answer_read(caller, type, id, TRY(find(*snapshot, caller, type, id)));
+    return read_from(caller, [&](store::Snapshot& snapshot) -> Result<Resource> {
+        return answer_read(caller, type, id, TRY(find(snapshot, caller, type, id)));
+    });
 }
 
 Result<std::optional<Resource>> StoreRepository::read_at_once(const Caller& caller,
                                                               std::string_view type,
                                                               std::string_view id) {
     const store::Name type_name = parameters()->type_name(type);
-    if (type_name == 0 || !caller.access->sees_everything() || !options_.cipher->is_plain())
+    if (type_name == 0 || !caller.access->sees_everything() || !options_.cipher->is_plain() ||
+        caller.max_stale)
         return std::nullopt;
-    const auto stored = TRY(store_.find({type_name, std::string(id)}));
+    const auto found = store_.find({type_name, std::string(id)});
+    if (!found) return std::nullopt;
+    const auto& stored = *found;
     if (stored && stored->body.size() > limits::http_body_at_once_bytes_max) return std::nullopt;
     return TRY(answer_read(caller, type, id, stored));
 }
@@ -243,17 +247,19 @@ Result<Resource> StoreRepository::answer_read(const Caller& caller, std::string_
 
 Result<Resource> StoreRepository::read_version(const Caller& caller, std::string_view type,
                                                std::string_view id, store::Version version) {
-    auto snapshot = TRY(store_.snapshot());
-    const auto newest = TRY(find(*snapshot, caller, type, id));
-    options_.audit->record(caller, {"vread", type, id, {}, newest.has_value()});
-    if (!newest) return no_such(type, id);
-    auto stored = newest->version == version
-                      ? newest
-                      : TRY(snapshot->find_version({newest->type, newest->id}, version));
-    if (!stored)
-        return fail(Category::not_found, fmt::format("{}/{} has no version {}", type, id, version));
-    if (stored->deleted()) return was_deleted(type, fmt::format("{}/_history/{}", id, version));
-    return decode(*stored);
+    return read_from(caller, [&](store::Snapshot& snapshot) -> Result<Resource> {
+        const auto newest = TRY(find(snapshot, caller, type, id));
+        options_.audit->record(caller, {"vread", type, id, {}, newest.has_value()});
+        if (!newest) return no_such(type, id);
+        auto stored = newest->version == version
+                          ? newest
+                          : TRY(snapshot.find_version({newest->type, newest->id}, version));
+        if (!stored)
+            return fail(Category::not_found,
+                        fmt::format("{}/{} has no version {}", type, id, version));
+        if (stored->deleted()) return was_deleted(type, fmt::format("{}/_history/{}", id, version));
+        return decode(*stored);
+    });
 }
 
 Result<Page> StoreRepository::page_of(search::Answer answer) {
@@ -303,9 +309,16 @@ search::RunContext StoreRepository::run_context(store::Snapshot& snapshot,
 Result<Page> StoreRepository::search(const Caller& caller, std::string_view type,
                                      const QueryParameters& parameters,
                                      const SearchOptions& options) {
-    auto snapshot = TRY(store_.snapshot());
+    return read_from(caller, [&](store::Snapshot& snapshot) {
+        return search_on(snapshot, caller, type, parameters, options);
+    });
+}
+
+Result<Page> StoreRepository::search_on(store::Snapshot& snapshot, const Caller& caller,
+                                        std::string_view type, const QueryParameters& parameters,
+                                        const SearchOptions& options) {
     const auto registry = this->parameters();
-    const search::SnapshotTimeline timeline(*snapshot);
+    const search::SnapshotTimeline timeline(snapshot);
     search::ParseOptions parse = parse_options(caller, options.base_url);
     parse.lenient = options.lenient;
     parse.compartment_type = options.compartment_type;
@@ -313,14 +326,14 @@ Result<Page> StoreRepository::search(const Caller& caller, std::string_view type
     parse.count_only = options.count_only;
     parse.timeline = &timeline;
     const search::SnapshotCanonicals canonicals(
-        *snapshot, [this](const store::Stored& stored) -> Result<std::string> {
+        snapshot, [this](const store::Stored& stored) -> Result<std::string> {
             return std::move(TRY(decode(stored)).json);
         });
     parse.canonicals = &canonicals;
     auto query = std::make_shared<const search::Query>(
         TRY(search::parse(*registry, store_.names(), type, parameters, parse)));
     options_.audit->record(caller, {"search", type, {}, query->self, true});
-    Page page = TRY(page_of(TRY(search::run(run_context(*snapshot, *registry, caller), query))));
+    Page page = TRY(page_of(TRY(search::run(run_context(snapshot, *registry, caller), query))));
     page.self_path =
         options.compartment_type.empty()
             ? std::string(type)
@@ -330,10 +343,11 @@ Result<Page> StoreRepository::search(const Caller& caller, std::string_view type
 
 Result<Page> StoreRepository::next_page(const Caller& caller, std::string_view cursor) {
     if (cursor.starts_with("h.")) return history_after(caller, cursor);
-    auto snapshot = TRY(store_.snapshot());
-    const auto registry = parameters();
-    return page_of(
-        TRY(search::run_page(run_context(*snapshot, *registry, caller), cursor, *caller.access)));
+    return read_from(caller, [&](store::Snapshot& snapshot) -> Result<Page> {
+        const auto registry = parameters();
+        return page_of(TRY(
+            search::run_page(run_context(snapshot, *registry, caller), cursor, *caller.access)));
+    });
 }
 
 }  // namespace meridian::fhir

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -36,6 +37,8 @@ struct Resource {
     store::Verb verb = store::Verb::create;
     store::Rid rid = 0;
     std::string json;  ///< complete, with meta.versionId and meta.lastUpdated; empty when deleted
+    /// As store::Snapshot::age, of what it was read from.
+    std::optional<std::chrono::seconds> age{};
 };
 
 using QueryParameters =
@@ -109,6 +112,8 @@ struct Page {
     /// (rest), never to includes.
     enum class Summary : unsigned char { off, on, text, data, count } summary = Summary::off;
     std::vector<std::string> elements;
+    /// As store::Snapshot::age, of what it was read from.
+    std::optional<std::chrono::seconds> age{};
 };
 
 struct HistoryRequest {

@@ -190,14 +190,19 @@ Result<std::vector<Member>> members_in(std::string_view list_json, const History
 }  // namespace
 
 Result<Page> StoreRepository::history(const Caller& caller, const HistoryRequest& request) {
-    auto snapshot = TRY(store_.snapshot());
+    return read_from(
+        caller, [&](store::Snapshot& snapshot) { return history_on(snapshot, caller, request); });
+}
+
+Result<Page> StoreRepository::history_on(store::Snapshot& snapshot, const Caller& caller,
+                                         const HistoryRequest& request) {
     const auto registry = parameters();
     store::HistoryScope scope;
     scope.since = request.since;
     if (request.at) scope.at_or_before = request.at->second;
     if (!request.type.empty()) scope.type = registry->type_name(request.type);
     scope.id = request.id;
-    if (!request.id.empty() && !TRY(find(*snapshot, caller, request.type, request.id)))
+    if (!request.id.empty() && !TRY(find(snapshot, caller, request.type, request.id)))
         return fail(Category::not_found,
                     fmt::format("there is no {}/{}", request.type, request.id.substr(0, 64)));
     if (!request.cursor.empty()) {
@@ -207,7 +212,7 @@ Result<Page> StoreRepository::history(const Caller& caller, const HistoryRequest
     }
     std::optional<std::vector<Member>> members;
     if (!request.list.empty()) {
-        const auto list = TRY(find(*snapshot, caller, "List", request.list));
+        const auto list = TRY(find(snapshot, caller, "List", request.list));
         if (!list || list->deleted())
             return fail(Category::not_found,
                         fmt::format("there is no List/{}", request.list.substr(0, 64)), "_list");
@@ -216,7 +221,7 @@ Result<Page> StoreRepository::history(const Caller& caller, const HistoryRequest
     options_.audit->record(caller, {"history", request.type, request.id, {}, true});
 
     const std::size_t count = request.count == 0 ? limits::page_size_default : request.count;
-    auto versions = TRY(Versions(*snapshot, request, scope).take(count + 1, members));
+    auto versions = TRY(Versions(snapshot, request, scope).take(count + 1, members));
     Page page;
     page.is_history = true;
     page.self_path = request.type + (request.id.empty() ? "" : "/" + request.id) +
@@ -228,14 +233,13 @@ Result<Page> StoreRepository::history(const Caller& caller, const HistoryRequest
         if (!request.at && !members) {
             store::HistoryScope all = scope;
             all.limit = 0;
-            page.total = TRY(snapshot->history_count(all));
+            page.total = TRY(snapshot.history_count(all));
         } else if (!more) {
             page.total = static_cast<std::int64_t>(versions.size());
         }
     }
     for (const store::Stored& stored : versions) {
-        if (!caller.access->sees_everything() && !check_visible(*snapshot, caller, stored))
-            continue;
+        if (!caller.access->sees_everything() && !check_visible(snapshot, caller, stored)) continue;
         page.entries.push_back({TRY(decode(stored)), Page::Entry::Mode::match});
     }
     if (more)

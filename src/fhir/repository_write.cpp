@@ -512,7 +512,7 @@ Result<std::vector<OperationResult>> StoreRepository::commit(const Caller& calle
     for (unsigned attempt_number = 0; attempt_number < limits::commit_retries_max;
          ++attempt_number) {
         Attempt attempt(*this, caller, transaction, new_ids);
-        TRY(attempt.decide());
+        TRY(store::with_names([&] { return attempt.decide(); }));
         store::Receipt receipt;
         if (!attempt.writes_nothing()) {
             receipt = TRY(store_.commit(attempt.take_commit()));
@@ -553,7 +553,7 @@ Result<store::Change> StoreRepository::prepare(const Caller& caller, std::string
         named = own.copy(resource);
         own.set(named, "id", own.string(id));
     }
-    Encoded encoded = TRY(encode(named, type, id));
+    Encoded encoded = TRY(store::with_names([&] { return encode(named, type, id); }));
     encoded.change.verb = store::Verb::update;
     return std::move(encoded.change);
 }
@@ -562,7 +562,9 @@ Result<store::Receipt> StoreRepository::commit_prepared(const Caller& caller,
                                                         std::vector<store::Change> changes) {
     store::Commit commit;
     commit.changes = std::move(changes);
-    commit.actor = store_.names().intern(store::NameKind::actor, caller.actor);
+    commit.actor = TRY(store::with_names([&]() -> Result<store::Name> {
+        return store_.names().intern(store::NameKind::actor, caller.actor);
+    }));
     return store_.commit(std::move(commit));
 }
 

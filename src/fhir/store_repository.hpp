@@ -81,12 +81,37 @@ class StoreRepository final : public Repository {
     Result<void> note_derived_rows();
     Result<void> set_parameters(std::shared_ptr<const search::Parameters> parameters);
 
+    /// What `work` answers on a snapshot that is as stale as the caller allows, with its age. What
+    /// fails on a replica, also because something is not there yet, is asked of the record itself.
+    template <class Work>
+    auto read_from(const Caller& caller, Work work)
+        -> decltype(work(std::declval<store::Snapshot&>())) {
+        using Answer = decltype(work(std::declval<store::Snapshot&>()));
+        return store::with_names([&]() -> Answer {
+            if (caller.max_stale) {
+                const auto snapshot = TRY(store_.stale_snapshot(*caller.max_stale));
+                auto answer = work(*snapshot);
+                if (answer) answer->age = snapshot->age();
+                if (answer || !snapshot->age()) return answer;
+            }
+            const auto snapshot = TRY(store_.snapshot());
+            return work(*snapshot);
+        });
+    }
+
     search::RunContext run_context(store::Snapshot& snapshot, const search::Parameters& parameters,
                                    const Caller& caller);
 
  private:
     Result<void> look_for_derived_rows();
     Result<Page> page_of(search::Answer answer);
+    Result<Page> search_on(store::Snapshot& snapshot, const Caller& caller, std::string_view type,
+                           const QueryParameters& parameters, const SearchOptions& options);
+    Result<Page> history_on(store::Snapshot& snapshot, const Caller& caller,
+                            const HistoryRequest& request);
+    Result<Page> everything_on(store::Snapshot& snapshot, const Caller& caller,
+                               std::string_view type, std::string_view id,
+                               const QueryParameters& parameters, const SearchOptions& options);
     Result<Page> history_after(const Caller& caller, std::string_view cursor);
 
     store::Store& store_;

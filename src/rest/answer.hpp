@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <chrono>
 #include <optional>
 #include <string>
 #include <utility>
@@ -20,7 +21,8 @@ struct Answer {
     std::string json{};  ///< a resource as JSON text; empty for no body
     std::optional<store::Version> version{};
     std::optional<Instant> last_modified{};
-    std::string location{};  ///< absolute URL
+    std::optional<std::chrono::seconds> age{};  ///< of what a replica answered
+    std::string location{};                     ///< absolute URL
     std::vector<std::pair<std::string, std::string>> headers{};
     /// Set for what is no FHIR resource (a Binary's content, NDJSON): sent as it is.
     std::string content_type{};

@@ -210,9 +210,7 @@ Result<Answer> everything(Service& service, const Exchange& exchange) {
         exchange.path.size() > 2 ? std::string_view(exchange.path[1]) : std::string_view();
     const fhir::Page page = TRY(service.repository().everything(exchange.caller, exchange.path[0],
                                                                 id, parameters, options));
-    Answer answer;
-    answer.json = bundle_json(page, exchange.base_url);
-    return answer;
+    return answer_of_page(page, exchange);
 }
 
 Result<Answer> not_here_yet(Service&, const Exchange&) {

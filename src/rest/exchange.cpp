@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "rest/exchange.hpp"
 
+#include "base/limits.hpp"
 #include "fhir/format/xml.hpp"
 
 namespace meridian::rest {
@@ -109,6 +110,35 @@ void take_preferences(const net::Request& request, Exchange& exchange) {
     exchange.respond_async = net::preference(request, "respond-async").has_value();
 }
 
+/// RFC 9111 §5.2.1.2: how stale an answer to this read may be. `max-stale` alone takes any. What
+/// cannot be understood is no permission, and `no-cache` takes it back.
+std::optional<std::chrono::seconds> allowed_staleness(const net::Request& request) {
+    if (request.method != net::Method::get && request.method != net::Method::head)
+        return std::nullopt;
+    std::optional<std::chrono::seconds> allowed;
+    const std::string all = request.headers.joined("Cache-Control");
+    for (std::size_t begin = 0; begin < all.size();) {
+        const std::size_t end = std::min(all.find(',', begin), all.size());
+        std::string directive = all.substr(begin, end - begin);
+        begin = end + 1;
+        std::erase_if(directive, [](char c) { return c == ' ' || c == '\t' || c == '"'; });
+        std::transform(directive.begin(), directive.end(), directive.begin(), [](char c) {
+            return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+        });
+        if (directive == "no-cache") return std::nullopt;
+        const std::chrono::seconds most(limits::database_stale_seconds_max);
+        if (directive == "max-stale") allowed = most;
+        if (!directive.starts_with("max-stale=")) continue;
+        unsigned seconds = 0;
+        const char* const last = directive.data() + directive.size();
+        const auto [rest, error] = std::from_chars(directive.data() + 10, last, seconds);
+        if (error == std::errc() && rest == last)
+            allowed = std::min(std::chrono::seconds(seconds), most);
+        if (error == std::errc::result_out_of_range && rest == last) allowed = most;
+    }
+    return allowed;
+}
+
 }  // namespace
 
 const std::string* Exchange::parameter(std::string_view name) const {
@@ -150,6 +180,7 @@ Result<Exchange> make_exchange(const net::Request& request, std::string_view bas
     take_preferences(request, exchange);
     exchange.caller.actor = "Device/anonymous";
     exchange.caller.request_id = request.id;
+    exchange.caller.max_stale = allowed_staleness(request);
     return exchange;
 }
 

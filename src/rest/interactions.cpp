@@ -64,6 +64,7 @@ Result<Answer> answer_of_resource(fhir::Resource resource, const Exchange& excha
     Answer answer;
     answer.version = resource.version;
     answer.last_modified = resource.updated;
+    answer.age = resource.age;
     if (is_unchanged(exchange, resource)) {
         answer.status = 304;
         return answer;
@@ -72,9 +73,17 @@ Result<Answer> answer_of_resource(fhir::Resource resource, const Exchange& excha
         Answer content = TRY(binary_content(resource.json));
         content.version = answer.version;
         content.last_modified = answer.last_modified;
+        content.age = answer.age;
         return content;
     }
     answer.json = TRY(shown(std::move(resource.json), exchange));
+    return answer;
+}
+
+Answer answer_of_page(const fhir::Page& page, const Exchange& exchange) {
+    Answer answer;
+    answer.age = page.age;
+    answer.json = bundle_json(page, exchange.base_url);
     return answer;
 }
 
@@ -244,9 +253,7 @@ Result<Answer> history(Service& service, const Exchange& exchange, std::string_v
         page.entries.clear();
         page.next.clear();
     }
-    Answer answer;
-    answer.json = bundle_json(page, exchange.base_url);
-    return answer;
+    return answer_of_page(page, exchange);
 }
 
 Result<Answer> search(Service& service, const Exchange& exchange, std::string_view type,
@@ -258,16 +265,12 @@ Result<Answer> search(Service& service, const Exchange& exchange, std::string_vi
     options.compartment_id = compartment_id;
     const fhir::Page page =
         TRY(service.repository().search(exchange.caller, type, exchange.parameters, options));
-    Answer answer;
-    answer.json = bundle_json(page, exchange.base_url);
-    return answer;
+    return answer_of_page(page, exchange);
 }
 
 Result<Answer> next_page(Service& service, const Exchange& exchange, std::string_view cursor) {
     const fhir::Page page = TRY(service.repository().next_page(exchange.caller, cursor));
-    Answer answer;
-    answer.json = bundle_json(page, exchange.base_url);
-    return answer;
+    return answer_of_page(page, exchange);
 }
 
 Result<Answer> create(Service& service, const Exchange& exchange, std::string_view type) {

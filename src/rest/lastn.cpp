@@ -79,6 +79,7 @@ Result<Answer> last_n(Service& service, const Exchange& exchange) {
     newest.self_path = "Observation/$lastn";
     Groups groups;
     for (std::size_t seen = 0; true;) {
+        newest.age = std::max(newest.age, found.age);
         for (fhir::Page::Entry& entry : found.entries) {
             if (entry.mode != fhir::Page::Entry::Mode::match) continue;
             const JsonDocument document = TRY(JsonDocument::parse(entry.resource.json));
@@ -94,9 +95,7 @@ Result<Answer> last_n(Service& service, const Exchange& exchange) {
         found = TRY(service.repository().next_page(exchange.caller, found.next));
     }
     newest.total = static_cast<std::int64_t>(newest.entries.size());
-    Answer answer;
-    answer.json = bundle_json(newest, exchange.base_url);
-    return answer;
+    return answer_of_page(newest, exchange);
 }
 
 }  // namespace meridian::rest

@@ -37,6 +37,8 @@ net::Response rendered(Answer answer, Format format, bool pretty) {
     if (answer.version) response.headers.add("ETag", fmt::format("W/\"{}\"", *answer.version));
     if (answer.last_modified)
         response.headers.add("Last-Modified", to_http_date(*answer.last_modified));
+    // RFC 9111 §5.1: the answer was right so many seconds ago, or later.
+    if (answer.age) response.headers.add("Age", std::to_string(answer.age->count()));
     if (!answer.location.empty()) response.headers.add("Location", answer.location);
     for (const auto& [name, value] : answer.headers) response.headers.add(name, value);
     if (!answer.content_type.empty()) {
@@ -150,7 +152,7 @@ net::Response Service::handle(const net::Request& request) {
         pretty = exchange.pretty;
         interaction = interaction_of(exchange.method, exchange.path,
                                      exchange.parameter("_cursor") != nullptr);
-        return dispatch(exchange);
+        return store::with_names([&] { return dispatch(exchange); });
     }();
     auto response =
         finished(answer ? *std::move(answer) : answer_of(answer.error()), format, pretty, request);

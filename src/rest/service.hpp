@@ -89,6 +89,8 @@ class Service {
 // --- interactions (interactions.cpp) ---
 /// A resource as the answer to a read: 304 when the client has it already.
 Result<Answer> answer_of_resource(fhir::Resource resource, const Exchange& exchange);
+/// A page as the answer to a search, a history or an operation.
+Answer answer_of_page(const fhir::Page& page, const Exchange& exchange);
 Result<Answer> read(Service& service, const Exchange& exchange, std::string_view type,
                     std::string_view id);
 Result<Answer> read_version(Service& service, const Exchange& exchange, std::string_view type,

@@ -156,7 +156,12 @@ struct Application::Parts {
     /// Ready means: a snapshot can be taken and the log grows when asked.
     net::Response ready() {
         const auto snapshot = store->snapshot();
-        if (!snapshot) return net::Response::text(503, snapshot.error().message + "\n");
+        if (!snapshot) {
+            auto response =
+                net::Response::text(503, fmt::format("not ready: {}\n", snapshot.error().message));
+            response.headers.set("Retry-After", std::to_string(limits::http_retry_after_seconds));
+            return response;
+        }
         return net::Response::text(200,
                                    fmt::format("ready at position {}\n", (*snapshot)->position()));
     }
@@ -180,6 +185,7 @@ Result<std::unique_ptr<Application>> Application::start(const ApplicationOptions
     store::OpenOptions open;
     open.folder = options.data_folder;
     open.database = options.database;
+    open.replicas = options.replicas;
     open.cache_bytes = options.cache_megabytes << 20;
     parts->store = TRY(store::open(open));
     fhir::Repository::Options repository;

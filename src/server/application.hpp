@@ -19,6 +19,7 @@ inline constexpr unsigned default_workers = 320;
 struct ApplicationOptions {
     std::string data_folder;
     std::string database{};  ///< postgres://… when the record does not lie in the folder
+    std::vector<std::string> replicas{};  ///< of that database, for reads that may be stale
     std::string address = "127.0.0.1";
     std::uint16_t port = 8080;  ///< 0 = any free one
     unsigned workers = default_workers;

@@ -2,17 +2,35 @@
 #pragma once
 
 #include <cstdint>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "base/hash.hpp"
+#include "base/result.hpp"
 #include "store/rows.hpp"
 
 namespace meridian::store {
 
 /// What a dictionary id stands for.
 enum class NameKind : unsigned char { type, parameter, system, unit, view, actor };
+
+/// Thrown where a name is asked for while the database that keeps them is away.
+class NamesAway : public std::runtime_error {
+ public:
+    using std::runtime_error::runtime_error;
+};
+
+/// What `work` answers, or `unavailable` when the names that it needs cannot be had.
+template <class Work>
+auto with_names(Work work) -> decltype(work()) {
+    try {
+        return work();
+    } catch (const NamesAway& away) {
+        return fail(Category::unavailable, away.what());
+    }
+}
 
 /// The store's dictionaries: text ↔ small integer, per kind. Thread-safe; a look-up of a known text
 /// takes a shared lock only.
@@ -22,7 +40,7 @@ enum class NameKind : unsigned char { type, parameter, system, unit, view, actor
 class Names {
  public:
     virtual ~Names() = default;
-    /// The id of `text`, given now if it is new. Never 0.
+    /// The id of `text`, given now if it is new. Never 0. Throws NamesAway, as `find`.
     virtual Name intern(NameKind kind, std::string_view text) = 0;
     /// The id of `text`, or 0 when it has none: use this for queries, which must not grow the
     /// dictionaries.

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "base/result.hpp"
 #include "store/faults.hpp"
@@ -15,11 +16,14 @@ namespace meridian::store {
 inline constexpr const char* database_option = "--store";
 /// The same for a folder that may not be used yet.
 inline constexpr const char* folder_option = "--data";
+inline constexpr const char* replica_option = "--replica";
 
 struct OpenOptions {
     std::string folder;  ///< holds record.db, blobs/ and the lock file
     /// postgres://… when the record lies in a PostgreSQL database; the folder keeps the blobs then.
     std::string database{};
+    /// Read-only copies of that database which the database itself keeps up to date.
+    std::vector<std::string> replicas{};
     bool create = true;      ///< make the folder and an empty store when there is none
     bool read_only = false;  ///< beside a server that writes; commit answers `unavailable`
     bool bulk = false;       ///< for loads: longer write-ahead log, fewer checkpoints
@@ -40,9 +44,9 @@ struct OpenOptions {
 /// Errors: `unavailable` when another process has it open for writing or the disk fails;
 /// `not_found` when there is no store and `create` is false; `unsupported` for a schema newer than
 /// this program; `fault` for a damaged file; `conflict` for a store that is being moved here and
-/// not complete. Blocking: file I/O; after a crash as long as the
-/// recovery of the write-ahead log takes. What is wrong with a database says so at
-/// `database_option`, whatever its category. The store must outlive its snapshots. Destroying it
+/// not complete. Blocking: file I/O; after a crash as long as the recovery of the write-ahead log
+/// takes. What is wrong with a database or a replica says so at `database_option` or
+/// `replica_option`, whatever its category. The store must outlive its snapshots. Destroying it
 /// waits for all queued commits.
 Result<std::unique_ptr<Store>> open(OpenOptions options);
 

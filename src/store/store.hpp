@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -126,6 +127,9 @@ struct TypeCount {
 class Snapshot {
  public:
     virtual ~Snapshot() = default;
+    /// How long ago, at most, something may have been acknowledged that this does not show; nothing
+    /// when it shows everything that was acknowledged when it was taken.
+    virtual std::optional<std::chrono::seconds> age() const { return std::nullopt; }
     /// Position of the last change that this snapshot sees; -1 for an empty store.
     virtual Position position() const = 0;
     /// The newest version, a deletion included; nothing when the identity was never written.
@@ -171,12 +175,19 @@ class Store {
     virtual Names& names() = 0;
     /// A snapshot of what is committed now. Errors: `unavailable`.
     virtual Result<std::unique_ptr<Snapshot>> snapshot() = 0;
+    /// A snapshot that may lack what was acknowledged in the last `max_stale` and says so (`age`):
+    /// an engine with replicas takes one of them. Errors: as `snapshot`.
+    virtual Result<std::unique_ptr<Snapshot>> stale_snapshot(std::chrono::seconds max_stale) {
+        (void)max_stale;
+        return snapshot();
+    }
     /// A snapshot for reading most of the store once, in order: it leaves alone the memory that
     /// other readers share, so that a walk does not fill it.
     virtual Result<std::unique_ptr<Snapshot>> scan() = 0;
     /// The newest version as of now, a deletion included: what a snapshot of its own would find,
-    /// for a fraction of its cost. Errors: `unavailable`. Blocking: at most a few pages of the
-    /// disk.
+    /// for a fraction of its cost. Errors: `unavailable`, also when it would take longer than a
+    /// thread that must not wait has: then a snapshot is the way. Blocking: at most a few pages of
+    /// the disk, or limits::database_at_once_milliseconds.
     virtual Result<std::optional<Stored>> find(const Identity& identity) = 0;
     /// Queues `commit` and waits until it is durable (one fsync for all that wait) or stale.
     /// Errors: `busy` when the queue is full, `storage_full`, `unavailable` after a failed write or

@@ -156,6 +156,7 @@ void Committer::settle_doubts() {
 // --- the listening thread ---
 
 void Committer::listen() {
+    constexpr std::chrono::seconds too_long(limits::database_silence_seconds);
     std::unique_ptr<Connection> connection;
     while (!stopping_ || has_waiting()) {
         if (!connection || connection->lost()) {
@@ -165,13 +166,18 @@ void Committer::listen() {
             measures::note_store_works(connection != nullptr);
         }
         if (!connection) {
-            answer_all_waiting({Category::unavailable,
-                                "this was written, but the database is away and its position in "
-                                "the log is not known yet; read it later"});
+            give_up_waiting(stopping_ ? std::chrono::seconds(0) : too_long,
+                            {Category::unavailable,
+                             "this was written, but the database is away and its position in the "
+                             "log is not known yet; read it later"});
             if (!stopping_) std::this_thread::sleep_for(reconnect_pause);
             continue;
         }
         if (!listen_on(*connection)) connection.reset();
+        // Nobody may have been able to give them: that is no reason to wait for ever.
+        give_up_waiting(too_long, {Category::unavailable,
+                                   "this was written, but nobody has given it its position in the "
+                                   "log yet; read it later"});
     }
 }
 
@@ -229,14 +235,13 @@ Result<void> Committer::answer_waiting(Connection& connection) {
     return {};
 }
 
-void Committer::answer_all_waiting(const Error& error) {
+void Committer::give_up_waiting(std::chrono::seconds patience, const Error& error) {
     std::unordered_map<std::int64_t, Waiting> waiting;
-    const auto too_long = std::chrono::seconds(limits::database_silence_seconds);
     {
         const std::lock_guard lock(waiting_mutex_);
         for (auto each = waiting_.begin(); each != waiting_.end();) {
             const auto next = std::next(each);
-            if (stopping_ || std::chrono::steady_clock::now() - each->second.since > too_long)
+            if (std::chrono::steady_clock::now() - each->second.since >= patience)
                 waiting.insert(waiting_.extract(each));
             each = next;
         }

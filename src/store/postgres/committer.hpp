@@ -39,7 +39,8 @@ class Committer {
     Result<void> listen_on(Connection& connection);
     /// Gives those their positions that wait for them.
     Result<void> answer_waiting(Connection& connection);
-    void answer_all_waiting(const Error& error);
+    /// Answers those with `error` that have waited so long.
+    void give_up_waiting(std::chrono::seconds patience, const Error& error);
     bool has_waiting();
     void announce(Position last);
     /// Shows that this server lives: the views that it follows stay its own.

@@ -63,8 +63,16 @@ Category category_of(std::string_view state) {
     if (state == "3D000") return Category::not_found;
     // A standby, or a primary that has become one: writes go elsewhere.
     if (state == "25006") return Category::unavailable;
+    if (state == "25P03") return Category::unavailable;  // it has waited too long for this server
     return Category::fault;
 }
+
+/// The database finds out by itself when this program can no longer be reached, also while it works
+/// for it or waits to be read from. On a unix socket these say nothing.
+const std::string session_setup =
+    "SET client_connection_check_interval = '5s'; SET tcp_keepalives_idle = 5; "
+    "SET tcp_keepalives_interval = 2; SET tcp_keepalives_count = 3; "
+    "SET tcp_user_timeout = '10s'; ";
 
 bool may_be_told(std::string_view state) {
     return state.empty() || state.starts_with("08") || state.starts_with("28") ||
@@ -77,6 +85,7 @@ std::unexpected<Error> Connection::failure(pg_result* result) {
     const char* state = result == nullptr ? nullptr : PQresultErrorField(result, PG_DIAG_SQLSTATE);
     last_state_ = state == nullptr ? "" : state;
     if (PQstatus(handle_) == CONNECTION_BAD) lose();
+    if (last_state_ == "25006") is_read_only_ = true;
     const Category category = category_of(last_state_);
     std::string message;
     if (may_be_told(last_state_)) {
@@ -96,8 +105,7 @@ std::unexpected<Error> Connection::failure(pg_result* result) {
 std::unexpected<Error> Connection::silence() {
     lose();
     last_state_.clear();
-    return fail(Category::unavailable, fmt::format("the database has said nothing for {} seconds",
-                                                   limits::database_silence_seconds));
+    return fail(Category::unavailable, "the database says nothing; try again in a few seconds");
 }
 
 void Connection::lose() {
@@ -119,8 +127,9 @@ Result<std::unique_ptr<Connection>> Connection::open(const Options& options) {
     }
     PQconninfoFree(parsed);
     const std::string patience = std::to_string(limits::database_connect_seconds);
-    const std::string silence = std::to_string(limits::database_silence_seconds * 1'000);
-    // What stands in the URL wins over what stands before it.
+    const std::string network = std::to_string(limits::database_network_seconds * 1'000);
+    // Of several hosts the one that takes writes. What stands in the URL wins over what stands
+    // before it.
     const char* const keys[] = {"connect_timeout",
                                 "fallback_application_name",
                                 "tcp_user_timeout",
@@ -128,19 +137,22 @@ Result<std::unique_ptr<Connection>> Connection::open(const Options& options) {
                                 "keepalives_interval",
                                 "keepalives_count",
                                 "client_encoding",
+                                "target_session_attrs",
                                 "dbname",
                                 nullptr};
     const char* const values[] = {patience.c_str(),
                                   options.application_name.c_str(),
-                                  silence.c_str(),
+                                  network.c_str(),
                                   "5",
                                   "2",
                                   "3",
                                   "UTF8",
+                                  options.writes ? "read-write" : "any",
                                   options.url.c_str(),
                                   nullptr};
+    const std::uint64_t line = options.line ? options.line->number() : 0;
     std::unique_ptr<Connection> connection(
-        new Connection(PQconnectdbParams(keys, values, /*expand_dbname=*/1)));
+        new Connection(PQconnectdbParams(keys, values, /*expand_dbname=*/1), options.line, line));
     if (PQstatus(connection->handle_) != CONNECTION_OK) {
         const std::string reason = first_line(PQerrorMessage(connection->handle_));
         // libpq gives no SQLSTATE for a failed connection, only the server's words.
@@ -153,8 +165,21 @@ Result<std::unique_ptr<Connection>> Connection::open(const Options& options) {
         return fail(category, fmt::format("the database cannot be reached: {}", reason));
     }
     PQsetNoticeProcessor(connection->handle_, [](void*, const char*) {}, nullptr);
-    if (!options.setup.empty()) TRY(connection->execute(options.setup));
+    // No call of libpq may wait, be it for room to send: waiting is done here, with a limit.
+    if (PQsetnonblocking(connection->handle_, 1) != 0)
+        return fail(Category::fault, "a connection to the database cannot be made non-blocking");
+    connection->set_patience(std::chrono::seconds(limits::database_silence_seconds));
+    if (options.writes) TRY(connection->refuse_standby());
+    TRY(connection->execute(session_setup + options.setup));
     return connection;
+}
+
+Result<void> Connection::refuse_standby() {
+    // The URL may ask for any host; and what is not found on a standby may still come.
+    const char* is_standby = PQparameterStatus(handle_, "in_hot_standby");
+    if (is_standby == nullptr || std::string_view(is_standby) != "on") return {};
+    return fail(Category::unavailable,
+                "the database is a standby, which takes no writes; name the primary, or both");
 }
 
 Connection::~Connection() {
@@ -167,19 +192,29 @@ int Connection::process() const {
 
 // --- answers ---
 
+Result<bool> Connection::wait_for_socket(bool unsent,
+                                         std::chrono::steady_clock::time_point give_up_at) {
+    // So often it is looked whether the line was cut.
+    constexpr std::chrono::milliseconds slice{250};
+    const auto left =
+        std::chrono::ceil<std::chrono::milliseconds>(give_up_at - std::chrono::steady_clock::now());
+    if (lost() || left.count() <= 0) return silence();
+    pollfd ready{PQsocket(handle_), static_cast<short>(POLLIN | (unsent ? POLLOUT : 0)), 0};
+    const int count = poll(&ready, 1, static_cast<int>(std::min(left, slice).count()));
+    if (count <= 0 || (ready.revents & ~POLLOUT) == 0) return false;
+    if (PQconsumeInput(handle_) == 0) return failure(nullptr);
+    return true;
+}
+
 Result<pg_result*> Connection::next_answer() {
-    const auto give_up_at =
-        std::chrono::steady_clock::now() + std::chrono::seconds(limits::database_silence_seconds);
-    while (PQisBusy(handle_) != 0) {
-        const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(
-            give_up_at - std::chrono::steady_clock::now());
-        pollfd ready{PQsocket(handle_), POLLIN, 0};
-        const int count = left.count() <= 0 ? 0 : poll(&ready, 1, static_cast<int>(left.count()));
-        if (count == 0) return silence();
-        if (count < 0 && errno == EINTR) continue;
-        if (PQconsumeInput(handle_) == 0) return failure(nullptr);
+    auto give_up_at = std::chrono::steady_clock::now() + patience_;
+    for (;;) {
+        const int unsent = PQflush(handle_);
+        if (unsent < 0) return failure(nullptr);
+        if (PQisBusy(handle_) == 0) return PQgetResult(handle_);
+        if (TRY(wait_for_socket(unsent > 0, give_up_at)))
+            give_up_at = std::chrono::steady_clock::now() + patience_;
     }
-    return PQgetResult(handle_);
 }
 
 Result<Answer> Connection::single_answer() {
@@ -209,7 +244,7 @@ Result<Answer> Connection::ask(std::string_view sql, Parameters parameters) {
 }
 
 Result<Answer> Connection::ask_once(const std::string& sql, Parameters parameters) {
-    if (lost_) return fail(Category::unavailable, "the connection to the database is lost");
+    if (lost()) return fail(Category::unavailable, "the connection to the database is lost");
     if (PQsendQueryParams(handle_, sql.c_str(), parameters.size(), parameters.types(),
                           parameters.values(), parameters.lengths(), parameters.formats(),
                           /*resultFormat=*/1) == 0)
@@ -224,7 +259,7 @@ Result<std::int64_t> Connection::integer(std::string_view sql, std::int64_t othe
 }
 
 Result<void> Connection::execute(const std::string& script) {
-    if (lost_) return fail(Category::unavailable, "the connection to the database is lost");
+    if (lost()) return fail(Category::unavailable, "the connection to the database is lost");
     if (PQsendQuery(handle_, script.c_str()) == 0) return failure(nullptr);
     TRY(single_answer());
     return {};
@@ -261,7 +296,7 @@ std::string Connection::prepare_in_pipeline(std::string_view sql, const Paramete
 }
 
 void Connection::send(std::string_view sql, Parameters parameters) {
-    if (lost_ || send_failed_) return;
+    if (lost() || send_failed_) return;
     if (!in_pipeline_) {
         if (PQenterPipelineMode(handle_) == 0) {
             send_failed_ = true;
@@ -277,7 +312,7 @@ void Connection::send(std::string_view sql, Parameters parameters) {
 }
 
 Result<std::vector<Answer>> Connection::flush() {
-    if (lost_) return fail(Category::unavailable, "the connection to the database is lost");
+    if (lost()) return fail(Category::unavailable, "the connection to the database is lost");
     const auto queued = std::exchange(queued_, {});
     if (std::exchange(send_failed_, false) || PQpipelineSync(handle_) == 0) {
         auto error = failure(nullptr);
@@ -325,8 +360,9 @@ bool Connection::in_transaction() const {
 }
 
 void Connection::roll_back() {
-    if (lost_ || !in_transaction()) return;
-    if (!execute("ROLLBACK")) lose();
+    if (!lost() && in_transaction() && !execute("ROLLBACK")) lose();
+    // The next connection looks for the machine that takes writes now.
+    if (is_read_only_) lose();
 }
 
 Result<std::vector<std::string>> Connection::wait_for_notices(std::chrono::milliseconds patience,

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/result.hpp"
+#include "store/postgres/line.hpp"
 #include "store/postgres/parameters.hpp"
 
 struct pg_conn;
@@ -48,17 +49,21 @@ class Answer {
 /// A connection that was told by the server, or found, to be of no use any more is `lost`.
 ///
 /// Errors of every call, by SQLSTATE (PostgreSQL 15, appendix A): `unavailable` for classes 08 and
-/// 57, a lost connection and a server that says nothing for limits::database_silence_seconds;
-/// `storage_full` for 53100; `busy` for 40001, 40P01 and 23505, after which the transaction may be
-/// tried again; `forbidden` for 42501 and class 28; `not_found` for 3D000; `fault` for the rest.
-/// Messages of the database may quote what was written, so only those of classes 08, 28, 3D, 53 and
-/// 57 are passed on. Use it from one thread at a time.
+/// 57, a lost connection, a line that was cut and a server that says nothing for
+/// limits::database_silence_seconds; `unavailable` for 25006 too, after which roll_back gives the
+/// connection up, because another machine may take the writes now; `storage_full` for 53100; `busy`
+/// for 40001, 40P01 and 23505, after which the transaction may be tried again; `forbidden` for
+/// 42501 and class 28; `not_found` for 3D000; `fault` for the rest. Messages of the database may
+/// quote what was written, so only those of classes 08, 28, 3D, 53 and 57 are passed on. Use it
+/// from one thread at a time.
 class Connection {
  public:
     struct Options {
         std::string url;                 ///< postgres://… or keyword=value pairs of libpq
         std::string application_name{};  ///< what the database's own list shows
         std::string setup{};             ///< run when the connection is made
+        bool writes = false;             ///< a standby, and a database set read-only, will not do
+        std::shared_ptr<Line> line{};    ///< the way that it shares with others
     };
     /// Errors: as above; `incorrect` for a URL that libpq does not understand. Blocking: at most
     /// limits::database_connect_seconds a host.
@@ -88,7 +93,9 @@ class Connection {
     bool in_transaction() const;
     /// Ends an open transaction without a trace; a connection on which that fails is lost.
     void roll_back();
-    bool lost() const { return lost_; }
+    bool lost() const { return lost_ || (line_ && line_->number() != line_number_); }
+    /// How long an answer may take from now on.
+    void set_patience(std::chrono::milliseconds patience) { patience_ = patience; }
     /// SQLSTATE of the last error; empty when the server did not give one.
     const std::string& last_state() const { return last_state_; }
     /// The server's process for this connection.
@@ -100,7 +107,8 @@ class Connection {
     pg_conn* handle() const { return handle_; }
 
  private:
-    explicit Connection(pg_conn* handle) : handle_(handle) {}
+    Connection(pg_conn* handle, std::shared_ptr<Line> line, std::uint64_t line_number)
+        : handle_(handle), line_(std::move(line)), line_number_(line_number) {}
     struct Prepared {
         std::string name;
         std::uint64_t used_at = 0;
@@ -117,9 +125,13 @@ class Connection {
     };
     std::unexpected<Error> failure(pg_result* result);
     std::unexpected<Error> silence();
+    /// Waits until the socket can be read, or written when something is `unsent`; at most until
+    /// `give_up_at` or the line is cut. Whether something was read.
+    Result<bool> wait_for_socket(bool unsent, std::chrono::steady_clock::time_point give_up_at);
     /// The next answer of the server; null at the end of a statement's answers. Errors: when it is
     /// silent.
     Result<pg_result*> next_answer();
+    Result<void> refuse_standby();
     Result<void> begin_pipeline();
     std::string prepare_in_pipeline(std::string_view sql, const Parameters& parameters);
     Result<Answer> single_answer();
@@ -127,7 +139,11 @@ class Connection {
     void lose();
 
     pg_conn* handle_;
+    std::shared_ptr<Line> line_;
+    std::uint64_t line_number_;
+    std::chrono::milliseconds patience_;
     bool lost_ = false;
+    bool is_read_only_ = false;
     bool in_pipeline_ = false;
     bool send_failed_ = false;
     std::vector<Queued> queued_;

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "store/postgres/dictionary.hpp"
 
-#include <stdexcept>
 #include <thread>
 
 #include "base/limits.hpp"
@@ -92,8 +91,10 @@ Name Dictionary::find(NameKind kind, std::string_view text) const {
             "SELECT id FROM meridian.name WHERE kind = $1::integer AND hash = $2", 0,
             std::move(Parameters().small(static_cast<int>(kind)).bytes(hash_of(text))));
     });
-    if (!looked_up || *looked_up == 0) return 0;
-    if (!refresh()) return 0;
+    // What cannot be looked up is not unknown: a search for it would find nothing and say so.
+    if (!looked_up) throw NamesAway(looked_up.error().message);
+    if (*looked_up == 0) return 0;
+    if (const auto read = refresh(); !read) throw NamesAway(read.error().message);
     return find_known(kind, text);
 }
 
@@ -124,15 +125,15 @@ Result<Name> Dictionary::intern_in_database(NameKind kind, std::string_view text
 
 Name Dictionary::intern(NameKind kind, std::string_view text) {
     if (const Name known = find_known(kind, text); known != 0) return known;
-    const auto give_up_at =
-        std::chrono::steady_clock::now() + std::chrono::seconds(limits::database_silence_seconds);
+    const auto give_up_at = std::chrono::steady_clock::now() +
+                            std::chrono::seconds(limits::database_connection_wait_seconds);
     for (;;) {
         auto id = intern_in_database(kind, text);
         if (id) return *id;
         const bool is_passing =
             id.error().category == Category::unavailable || id.error().category == Category::busy;
         if (!is_passing || std::chrono::steady_clock::now() > give_up_at)
-            throw std::runtime_error("a new name cannot be kept: " + id.error().message);
+            throw NamesAway("a new name cannot be kept: " + id.error().message);
         const std::chrono::milliseconds pause{id.error().category == Category::busy ? 1 : 200};
         std::this_thread::sleep_for(pause);
     }

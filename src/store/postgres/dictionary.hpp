@@ -16,8 +16,8 @@ namespace meridian::store::postgres {
 /// Names held in memory and backed by the table `name`, which several servers share. An unknown
 /// text is asked of the database at once: names are few, and the id that one server has given must
 /// be known to the others. While the database is away, intern waits for it up to
-/// limits::database_silence_seconds and then throws std::runtime_error: there is no id that it
-/// could invent.
+/// limits::database_connection_wait_seconds and then throws NamesAway: there is no id that it
+/// could invent. What find cannot look up throws too: a search for it would find nothing.
 class Dictionary final : public Names {
  public:
     explicit Dictionary(Pool& pool) : pool_(pool) {}

@@ -6,7 +6,30 @@
 
 namespace meridian::store::postgres {
 
+std::unique_ptr<Connection> Pool::pop_idle() {
+    while (!idle_.empty()) {
+        auto connection = std::move(idle_.back());
+        idle_.pop_back();
+        if (!connection->lost()) return connection;
+    }
+    return nullptr;
+}
+
+std::optional<Pool::Loan> Pool::take_idle() {
+    if (options_.line && options_.line->is_silent()) return std::nullopt;
+    const std::lock_guard lock(mutex_);
+    if (in_use_ >= limits::database_connections_max) return std::nullopt;
+    auto connection = pop_idle();
+    if (!connection) return std::nullopt;
+    ++in_use_;
+    measures::connections_used().add(1);
+    return Loan(this, std::move(connection));
+}
+
 Result<Pool::Loan> Pool::take() {
+    // Whoever tried would wait for nothing, and hold up those behind him.
+    if (options_.line && options_.line->is_silent())
+        return fail(Category::unavailable, "the database is silent; try again in a few seconds");
     {
         std::unique_lock lock(mutex_);
         const std::chrono::seconds patience(limits::database_connection_wait_seconds);
@@ -22,11 +45,7 @@ Result<Pool::Loan> Pool::take() {
         }
         ++in_use_;
         measures::connections_used().add(1);
-        if (!idle_.empty()) {
-            auto connection = std::move(idle_.back());
-            idle_.pop_back();
-            return Loan(this, std::move(connection));
-        }
+        if (auto connection = pop_idle()) return Loan(this, std::move(connection));
     }
     auto connection = Connection::open(options_);
     if (!connection) {

@@ -4,6 +4,7 @@
 #include <condition_variable>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <vector>
 
 #include "base/result.hpp"
@@ -38,9 +39,11 @@ class Pool {
         std::unique_ptr<Connection> connection_;
     };
 
-    /// An idle connection, or a new one. Errors: `unavailable`; as Connection::open. Blocking:
-    /// waits while all are in use, and connects when none is idle.
+    /// An idle connection, or a new one. Errors: `unavailable`, at once while the line is silent;
+    /// as Connection::open. Blocking: waits while all are in use, and connects when none is idle.
     Result<Loan> take();
+    /// An idle connection; nothing when there is none or the database is silent. Never waits.
+    std::optional<Loan> take_idle();
     /// Runs `work(connection)`. A connection that turns out to have been lost while it was idle is
     /// replaced, once: only for work that changes nothing.
     template <class Work>
@@ -60,6 +63,8 @@ class Pool {
 
  private:
     void give_back(std::unique_ptr<Connection> connection);
+    /// One that can be used, of those that are idle; null when there is none. Under the lock.
+    std::unique_ptr<Connection> pop_idle();
 
     Connection::Options options_;
     std::mutex mutex_;

@@ -21,10 +21,13 @@ std::string setting_name(std::string_view key) {
     return "server/" + std::string(key);
 }
 
-Connection::Options connection_options(const OpenOptions& options, std::string_view part) {
+Connection::Options connection_options(const OpenOptions& options,
+                                       const std::shared_ptr<Line>& line, std::string_view part) {
     return {.url = options.database,
             .application_name = fmt::format("meridian {}", part),
-            .setup = "SET jit = off"};
+            .setup = "SET jit = off",
+            .writes = !options.read_only,
+            .line = line};
 }
 
 /// A store that is being moved into this database is none before all of it is here.
@@ -34,20 +37,14 @@ Result<void> refuse_unfinished(Connection& connection) {
     return mark.empty() ? Result<void>() : unfinished(database_option);
 }
 
-/// A name need not be durable by itself: the commit that uses it comes after it in the same
-/// write-ahead log.
-Connection::Options names_options(const OpenOptions& options) {
-    Connection::Options names = connection_options(options, "names");
-    names.setup += "; SET synchronous_commit = off";
-    return names;
-}
-
 }  // namespace
 
 PostgresStore::PostgresStore(OpenOptions options)
     : options_(std::move(options)),
-      pool_(std::make_unique<Pool>(connection_options(options_, "reader"))),
-      names_pool_(std::make_unique<Pool>(names_options(options_))),
+      pool_(std::make_unique<Pool>(connection_options(options_, line_, "reader"))),
+      // Names are durable before they are used: one that a crash took back would be given out again
+      // for another text, while this server goes on using it.
+      names_pool_(std::make_unique<Pool>(connection_options(options_, line_, "names"))),
       names_(std::make_unique<Dictionary>(*names_pool_)) {}
 
 PostgresStore::~PostgresStore() {
@@ -90,7 +87,7 @@ Result<std::unique_ptr<Store>> PostgresStore::open(OpenOptions options) {
 }
 
 Result<std::unique_ptr<Connection>> PostgresStore::connect() {
-    auto connection = TRY(Connection::open(connection_options(options_, "start")));
+    auto connection = TRY(Connection::open(connection_options(options_, line_, "start")));
     layout_ = TRY(prepare_schema(*connection, options_.create && !options_.read_only));
     if (!options_.unfinished) TRY(refuse_unfinished(*connection));
     TRY(names_->load());
@@ -109,9 +106,20 @@ Result<void> PostgresStore::start(Connection& connection) {
     blobs_ = TRY(sqlite::Blobs::open({.folder = blobs, .faults = options_.faults}));
     server_ = TRY(connection.integer("SELECT nextval('meridian.server_number')", 0));
     auto writer =
-        std::make_unique<Writer>(connection_options(options_, "writer"), *names_, server_, layout_);
+        std::make_unique<Writer>(connection_options(options_, line_, "writer"), *names_, server_, layout_);
     committer_ = std::make_unique<Committer>(
-        std::move(writer), connection_options(options_, "listener"), server_, layout_);
+        std::move(writer), connection_options(options_, line_, "listener"), server_, layout_);
+    TRY(start_replicas());
+    pulse_ = std::make_unique<Pulse>(connection_options(options_, line_, "pulse"),
+                                     [this](const Pulse::Sign& sign) { beats_.note(sign); });
+    return {};
+}
+
+Result<void> PostgresStore::start_replicas() {
+    for (const std::string& url : options_.replicas) {
+        replicas_.push_back(std::make_unique<Replica>(url, layout_, beats_));
+        TRY(replicas_.back()->check(names_->token_key()));
+    }
     return {};
 }
 
@@ -124,9 +132,26 @@ Result<std::unique_ptr<Snapshot>> PostgresStore::snapshot() {
     return PostgresSnapshot::begin(*pool_, *names_, layout_);
 }
 
+Result<std::unique_ptr<Snapshot>> PostgresStore::stale_snapshot(std::chrono::seconds max_stale) {
+    max_stale = std::min(max_stale, std::chrono::seconds(limits::database_stale_seconds_max));
+    const std::size_t first = next_replica_.fetch_add(1, std::memory_order_relaxed);
+    for (std::size_t i = 0; i < replicas_.size(); ++i) {
+        Replica& replica = *replicas_[(first + i) % replicas_.size()];
+        if (!replica.is_within(max_stale)) continue;
+        auto taken = replica.snapshot(max_stale, *names_);
+        if (taken && *taken) return taken;
+    }
+    return snapshot();
+}
+
 Result<std::optional<Stored>> PostgresStore::find(const Identity& identity) {
-    return pool_->read(
-        [&](Connection& connection) { return newest_version(connection, identity, layout_); });
+    // Whoever asks must not wait: for a connection, for one that is lost, for a slow answer.
+    auto loan = pool_->take_idle();
+    if (!loan) return fail(Category::unavailable, "no connection to the database is idle");
+    (*loan)->set_patience(std::chrono::milliseconds(limits::database_at_once_milliseconds));
+    auto found = newest_version(**loan, identity, layout_);
+    (*loan)->set_patience(std::chrono::seconds(limits::database_silence_seconds));
+    return found;
 }
 
 Result<Receipt> PostgresStore::commit(Commit commit) {

@@ -9,6 +9,8 @@
 #include "store/postgres/dictionary.hpp"
 #include "store/postgres/layout.hpp"
 #include "store/postgres/pool.hpp"
+#include "store/postgres/pulse.hpp"
+#include "store/postgres/replica.hpp"
 #include "store/sqlite/blobs.hpp"
 #include "store/sqlite/folder.hpp"
 #include "store/store.hpp"
@@ -24,6 +26,7 @@ class PostgresStore final : public Store {
 
     Names& names() override { return *names_; }
     Result<std::unique_ptr<Snapshot>> snapshot() override;
+    Result<std::unique_ptr<Snapshot>> stale_snapshot(std::chrono::seconds max_stale) override;
     Result<std::unique_ptr<Snapshot>> scan() override { return snapshot(); }
     Result<std::optional<Stored>> find(const Identity& identity) override;
     Result<Receipt> commit(Commit commit) override;
@@ -45,6 +48,7 @@ class PostgresStore final : public Store {
     /// Opens the database and makes its schema where there is none.
     Result<std::unique_ptr<Connection>> connect();
     Result<void> start(Connection& connection);
+    Result<void> start_replicas();
     /// Lets PostgreSQL count what a bulk load has brought.
     void look_at_the_load();
     /// Errors: `unavailable` for a store opened read-only.
@@ -52,6 +56,7 @@ class PostgresStore final : public Store {
 
     OpenOptions options_;
     Layout layout_;            ///< known when it is open
+    std::shared_ptr<Line> line_ = std::make_shared<Line>();
     std::int64_t server_ = 0;  ///< this server's number in the database
     std::unique_ptr<sqlite::FolderLock> lock_;
     std::unique_ptr<sqlite::Blobs> blobs_;
@@ -59,6 +64,10 @@ class PostgresStore final : public Store {
     std::unique_ptr<Pool> names_pool_;  ///< of their own: who asks for a name may hold a snapshot
     std::unique_ptr<Dictionary> names_;
     std::unique_ptr<Committer> committer_;
+    Beats beats_;
+    std::vector<std::unique_ptr<Replica>> replicas_;
+    std::atomic<std::size_t> next_replica_ = 0;
+    std::unique_ptr<Pulse> pulse_;
 };
 
 }  // namespace meridian::store::postgres

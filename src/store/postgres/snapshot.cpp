@@ -6,6 +6,7 @@
 
 #include "store/postgres/keys.hpp"
 #include "store/postgres/known.hpp"
+#include "store/postgres/pulse.hpp"
 #include "store/postgres/search.hpp"
 #include "store/postgres/sequencer.hpp"
 
@@ -74,14 +75,19 @@ Result<std::optional<Stored>> newest_version(Connection& connection, const Ident
     return std::optional<Stored>(read_stored(rows, 0, true));
 }
 
-Result<std::unique_ptr<Snapshot>> PostgresSnapshot::begin(Pool& pool, const Dictionary& names,
-                                                          const Layout& layout) {
+Result<std::unique_ptr<PostgresSnapshot>> PostgresSnapshot::begin(Pool& pool,
+                                                                  const Dictionary& names,
+                                                                  const Layout& layout,
+                                                                  bool of_replica) {
     Position position = -1;
+    std::int64_t beat = 0;
     const auto open = [&](Connection& connection) -> Result<void> {
         connection.send("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY");
         // The first statement fixes what the transaction sees.
         connection.send(last_position_sql(layout));
+        if (of_replica) connection.send(Pulse::sign_sql);
         const auto answers = TRY(connection.flush());
+        if (of_replica) beat = answers[2].integer(0, 0);
         position = answers[1].is_null(0, 0) ? -1 : answers[1].integer(0, 0);
         return {};
     };
@@ -96,6 +102,7 @@ Result<std::unique_ptr<Snapshot>> PostgresSnapshot::begin(Pool& pool, const Dict
     std::unique_ptr<PostgresSnapshot> snapshot(
         new PostgresSnapshot(std::move(loan), names, layout));
     snapshot->position_ = position;
+    snapshot->beat_ = beat;
     return snapshot;
 }
 

@@ -20,8 +20,13 @@ Result<std::optional<Stored>> newest_version(Connection& connection, const Ident
 class PostgresSnapshot final : public Snapshot {
  public:
     /// Begins the transaction: everything it answers is as of now. Errors: `unavailable`.
-    static Result<std::unique_ptr<Snapshot>> begin(Pool& pool, const Dictionary& names,
-                                                   const Layout& layout);
+    static Result<std::unique_ptr<PostgresSnapshot>> begin(Pool& pool, const Dictionary& names,
+                                                           const Layout& layout,
+                                                           bool of_replica = false);
+    /// The sequencer's beat that a snapshot of a replica shows (Pulse::Sign); 0 = none.
+    std::int64_t beat() const { return beat_; }
+    void set_age(std::chrono::seconds age) { age_ = age; }
+    std::optional<std::chrono::seconds> age() const override { return age_; }
 
     Position position() const override { return position_; }
     Result<std::optional<Stored>> find(const Identity& identity) override;
@@ -77,6 +82,8 @@ class PostgresSnapshot final : public Snapshot {
     Layout layout_;
     Position position_ = -1;
     Homes homes_{};  ///< of what searches have found, in sharded layouts
+    std::int64_t beat_ = 0;
+    std::optional<std::chrono::seconds> age_{};
 };
 
 }  // namespace meridian::store::postgres

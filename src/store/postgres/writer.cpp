@@ -59,8 +59,9 @@ Result<void> Writer::connect() {
     connection_name_ = fmt::format("meridian writer {}.{}", server_, ++connections_);
     options.application_name = connection_name_;
     options.setup = fmt::format(
-        "SET application_name = '{}'; SET synchronous_commit = on; SET jit = off; {}",
-        connection_name_,
+        "SET application_name = '{}'; SET synchronous_commit = on; SET jit = off; "
+        "SET idle_in_transaction_session_timeout = '{}s'; {}",
+        connection_name_, limits::database_idle_transaction_seconds,
         // Citus plans for values only, and a node commits what came by one connection at once.
         layout_.is_distributed() ? "SET plan_cache_mode = force_custom_plan; "
                                    "SET citus.multi_shard_modify_mode = 'sequential'"
@@ -378,6 +379,10 @@ Result<std::optional<bool>> Writer::was_committed(const Written& doubtful) {
     const std::int64_t found =
         TRY(connection_->integer("SELECT count(*) FROM meridian.batch WHERE id = $1", 0,
                                  std::move(Parameters().integer(doubtful.batch))));
+    // A commit that was ended while it waited for a standby can be read here and is not there: one
+    // that comes after it waits for both.
+    if (found != 0)
+        TRY(connection_->ask("SELECT pg_logical_emit_message(true, 'meridian', 'settled')"));
     return std::optional(found != 0);
 }
 
