@@ -88,7 +88,8 @@ void ReplicatedCluster::start(int which) {
     processes_[which] = detail::start(
         {detail::programs + std::string("postgres"), "-D", folder_ + "/" + names[which], "-k",
          folder_, "-p", std::to_string(ports_[which]), "-c", "listen_addresses=127.0.0.1", "-c",
-         "max_connections=200", "-c", "shared_buffers=64MB", "-c", "hot_standby=on"},
+         "max_connections=200", "-c", "shared_buffers=64MB", "-c", "hot_standby=on", "-c",
+         "fsync=off", "-c", "full_page_writes=off"},
         fmt::format("{}/log-{}", folder_, names[which]));
     // Until the database `record` is made there is only `postgres`.
     const std::string url =

@@ -7,9 +7,9 @@
 namespace meridian::tests {
 
 /// A PostgreSQL primary and a streaming standby of it, each on a loopback port, in a temporary
-/// folder. Unlike the tests' other cluster they wait for the disk and, when `is_synchronous`, a
-/// commit is answered when the standby has it too. Aborts the test process with PostgreSQL's words
-/// when they do not start.
+/// folder. When `is_synchronous`, a commit is answered when the standby has it too. Neither waits
+/// for the disk: processes are killed here, not machines. Aborts the test process with PostgreSQL's
+/// words when they do not start.
 class ReplicatedCluster {
  public:
     explicit ReplicatedCluster(bool is_synchronous);

@@ -98,18 +98,63 @@ Name Dictionary::find(NameKind kind, std::string_view text) const {
     return find_known(kind, text);
 }
 
-Result<Name> Dictionary::intern_in_database(NameKind kind, std::string_view text) {
-    auto loan = TRY(pool_.take());
-    const auto number = static_cast<std::int32_t>(kind);
+Result<Answer> Dictionary::give(Connection& connection, NameKind kind, std::string_view text) {
+    std::shared_lock lock(giving_mutex_);
+    const bool waits_for_disk = settled_;
+    if (waits_for_disk) lock.unlock();
+    connection.send("BEGIN");
+    connection.send(waits_for_disk ? "SET LOCAL synchronous_commit = on"
+                                   : "SET LOCAL synchronous_commit = off");
     // Two servers that give the same id wait for one another, and the second gives none: so ids
     // are dense, and whoever sees one sees all before it.
-    const Answer given = TRY(loan->ask(
+    connection.send(
         "INSERT INTO meridian.name(kind, id, hash, text) "
         "SELECT $1::integer, coalesce((SELECT max(id) FROM meridian.name WHERE kind = "
         "$1::integer), 0) + 1, $2, $3 "
         "WHERE NOT EXISTS (SELECT FROM meridian.name WHERE kind = $1::integer AND hash = $2) "
         "ON CONFLICT DO NOTHING RETURNING id",
-        std::move(Parameters().small(number).bytes(hash_of(text)).text(text_of(text)))));
+        std::move(Parameters()
+                      .small(static_cast<std::int32_t>(kind))
+                      .bytes(hash_of(text))
+                      .text(text_of(text))));
+    connection.send("COMMIT");
+    return std::move(TRY(connection.flush())[2]);
+}
+
+Result<void> Dictionary::settle() {
+    if (settled_) return {};
+    const std::unique_lock lock(giving_mutex_);
+    if (settled_) return {};
+    auto loan = TRY(pool_.take());
+    // A commit that waits for the disk takes all before it along.
+    TRY(loan->ask("SELECT pg_logical_emit_message(true, 'meridian', 'names')"));
+    TRY(require_all(*loan));
+    settled_ = true;
+    return {};
+}
+
+Result<void> Dictionary::require_all(Connection& connection) const {
+    const Answer rows = TRY(connection.ask("SELECT kind, id, text FROM meridian.name"));
+    const std::shared_lock lock(mutex_);
+    std::size_t known = 0, kept = 0;
+    for (const Kind& kind : all_) known += kind.ids.size();
+    for (int row = 0; row < rows.size(); ++row) {
+        const auto kind = static_cast<std::size_t>(rows.integer(row, 0));
+        const auto index = static_cast<std::size_t>(rows.integer(row, 1)) - 1;
+        if (kind >= kinds || index >= all_[kind].texts.size()) continue;
+        const std::string* text = all_[kind].texts[index];
+        kept += text != nullptr && *text == rows.bytes(row, 2);
+    }
+    if (kept == known) return {};
+    return fail(Category::fault,
+                fmt::format("the database has lost {} of the names that this server gave when it "
+                            "started; start it again",
+                            known - kept));
+}
+
+Result<Name> Dictionary::intern_in_database(NameKind kind, std::string_view text) {
+    auto loan = TRY(pool_.take());
+    const Answer given = TRY(give(*loan, kind, text));
     if (given.empty()) {
         TRY(read_new(*loan));
         const Name id = find_known(kind, text);

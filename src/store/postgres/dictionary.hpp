@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <shared_mutex>
 #include <string>
 #include <unordered_map>
@@ -33,6 +34,11 @@ class Dictionary final : public Names {
 
     /// Reads what other servers have added. Errors: as Connection.
     Result<void> refresh() const;
+    /// To be called before names are used in a commit. A name that a crash takes back would be
+    /// given out again for another text while this server goes on using it, so each is durable
+    /// before it is used; those of the start are so many that they are made durable together, here.
+    /// Errors: as Connection; `fault` when a crash has taken some of them already.
+    Result<void> settle();
 
  private:
     static constexpr std::size_t kinds = 6;
@@ -47,11 +53,16 @@ class Dictionary final : public Names {
         std::vector<const std::string*> texts;  ///< by id - 1
     };
     Result<void> read_new(Connection& connection) const;
+    /// Writes a name, durably once settled. The id, or no row when the text has one already.
+    Result<Answer> give(Connection& connection, NameKind kind, std::string_view text);
+    Result<void> require_all(Connection& connection) const;
     Result<Name> intern_in_database(NameKind kind, std::string_view text);
     Name find_known(NameKind kind, std::string_view text) const;
     void put(NameKind kind, Name id, std::string_view text) const;
 
     Pool& pool_;
+    std::atomic<bool> settled_ = false;
+    std::shared_mutex giving_mutex_;  ///< held shared while a name is given that may be lost yet
     mutable std::shared_mutex mutex_;
     mutable std::array<Kind, kinds> all_;
     SipKey token_key_{};

@@ -42,8 +42,6 @@ Result<void> refuse_unfinished(Connection& connection) {
 PostgresStore::PostgresStore(OpenOptions options)
     : options_(std::move(options)),
       pool_(std::make_unique<Pool>(connection_options(options_, line_, "reader"))),
-      // Names are durable before they are used: one that a crash took back would be given out again
-      // for another text, while this server goes on using it.
       names_pool_(std::make_unique<Pool>(connection_options(options_, line_, "names"))),
       names_(std::make_unique<Dictionary>(*names_pool_)) {}
 
@@ -124,7 +122,10 @@ Result<void> PostgresStore::start_replicas() {
 }
 
 Result<Committer*> PostgresStore::writing() {
-    if (committer_) return committer_.get();
+    if (committer_) {
+        TRY(names_->settle());
+        return committer_.get();
+    }
     return fail(Category::unavailable, "the store is open for reading only");
 }
 
