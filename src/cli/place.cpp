@@ -3,9 +3,9 @@
 
 #include <CLI/CLI.hpp>
 
+#include "base/limits.hpp"
 #include "fhir/body_reader.hpp"
 #include "fhir/repository.hpp"
-#include "base/limits.hpp"
 #include "store/open.hpp"
 
 namespace meridian::cli {
@@ -28,6 +28,8 @@ Result<store::BodyReader> reader_for(const std::string& folder, const std::strin
     const auto cipher = fhir::plain_cipher();
     return fhir::body_reader(cipher, std::move(base_url), 0,
                              TRY(fhir::own_search_parameters(*store, *cipher)));
+}
+
 void add_replicas(CLI::App& command, std::vector<std::string>& replicas) {
     command.add_option("--replica", replicas,
                        "postgres://USER@HOST:PORT/DATABASE, a read-only copy of the database of "
