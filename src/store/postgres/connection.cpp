@@ -198,9 +198,11 @@ Result<bool> Connection::wait_for_socket(bool unsent,
     constexpr std::chrono::milliseconds slice{250};
     const auto left =
         std::chrono::ceil<std::chrono::milliseconds>(give_up_at - std::chrono::steady_clock::now());
-    if (lost() || left.count() <= 0) return silence();
+    const auto patience = std::clamp(left, std::chrono::milliseconds(0), slice);
     pollfd ready{PQsocket(handle_), static_cast<short>(POLLIN | (unsent ? POLLOUT : 0)), 0};
-    const int count = poll(&ready, 1, static_cast<int>(std::min(left, slice).count()));
+    const int count = poll(&ready, 1, static_cast<int>(patience.count()));
+    // What has come is read even when it is late: this process may have stood still, not the other.
+    if (count <= 0 && (lost() || left.count() <= 0)) return silence();
     if (count <= 0 || (ready.revents & ~POLLOUT) == 0) return false;
     if (PQconsumeInput(handle_) == 0) return failure(nullptr);
     return true;
