@@ -2,6 +2,8 @@
 // Servers whose database is a primary with a streaming standby, which takes over.
 #include <gtest/gtest.h>
 
+#include <filesystem>
+
 #include "store/postgres/connection.hpp"
 #include "tests/region.hpp"
 #include "tests/replicated_cluster.hpp"
@@ -93,6 +95,7 @@ TEST(Failover, AServerThatIsLedToAStandbySaysSoAndReturns) {
                           &output),
               2);
     EXPECT_NE(output.find("read-only"), std::string::npos) << output;
+    std::filesystem::remove_all(folder);
 }
 
 }  // namespace
