@@ -5,8 +5,6 @@
 #include <vector>
 
 #include "base/result.hpp"
-
-#include "base/result.hpp"
 #include "store/maintain.hpp"
 
 namespace CLI {
@@ -24,6 +22,7 @@ CLI::Option* add_place(CLI::App& command, std::string& folder, std::string& data
 /// What the bodies of the store there say: with the public base that it was served under and its
 /// own search parameters. Errors: as store::open.
 Result<store::BodyReader> reader_for(const std::string& folder, const std::string& database);
+
 /// Adds `--replica`, which may be given several times, to a command that has `--store`.
 void add_replicas(CLI::App& command, std::vector<std::string>& replicas);
 /// Errors: `incorrect` at store::replica_option for replicas of no database, and for too many.

@@ -11,6 +11,7 @@
 #include "store/postgres/index_writer.hpp"
 #include "store/postgres/keys.hpp"
 #include "store/postgres/migrations.hpp"
+#include "store/postgres/moves.hpp"
 #include "store/sqlite/folder.hpp"
 
 namespace meridian::store::copy {
@@ -91,6 +92,8 @@ class PostgresTarget final : public Target {
     template <class Work>
     Result<void> in_transaction(Work work);
     void send_mark(std::string_view key, std::int64_t value);
+    Result<void> settle_homes(const std::vector<Before>& before,
+                              const std::vector<const Carried*>& newest);
     Result<std::vector<Before>> read_before(const std::vector<const Carried*>& newest);
     void send_supersession(const std::vector<Before>& before,
                            const std::vector<const Carried*>& newest);
@@ -110,7 +113,8 @@ class PostgresTarget final : public Target {
     const Names& names_;
     std::unique_ptr<sqlite::FolderLock> lock_;
     std::unique_ptr<Connection> connection_;
-    postgres::IndexWriter index_;
+    postgres::Layout layout_;
+    postgres::IndexWriter index_{layout_};
 };
 
 // --- begin ---
@@ -121,7 +125,13 @@ Result<void> PostgresTarget::connect() {
                               .application_name = "meridian migrate",
                               .setup = "SET jit = off; SET plan_cache_mode = force_generic_plan; "
                                        "SET synchronous_commit = on"}));
-    TRY(postgres::prepare_schema(*connection_, true));
+    layout_ = TRY(postgres::prepare_schema(*connection_, true));
+    index_ = postgres::IndexWriter(layout_);
+    // As for a server's writing connection.
+    if (layout_.is_distributed())
+        TRY(
+            connection_->execute("SET plan_cache_mode = force_custom_plan; "
+                                 "SET citus.multi_shard_modify_mode = 'sequential'"));
     const Answer alone = TRY(connection_->ask("SELECT pg_try_advisory_lock(1297240403, 3)"));
     if (alone.integer(0, 0) != 0) return {};
     return fail(Category::unavailable, "another migration is at work in this database");
@@ -290,24 +300,25 @@ void PostgresTarget::send_log(const std::vector<Carried>& batch) {
     using C = const Carried&;
     connection_->send(
         "INSERT INTO meridian.log(position, at, rid, kind, verb, type, version, actor, "
-        "organisation, id, salt, body_hash) SELECT * FROM "
+        "organisation, id, salt, body_hash, patient) SELECT * FROM "
         "unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::integer[], $5::integer[], "
         "$6::integer[], $7::integer[], $8::integer[], $9::integer[], $10::text[], $11::bytea[], "
-        "$12::bytea[])",
-        std::move(Parameters()
-                      .column(batch, [](C c) { return c.entry.position; })
-                      .column(batch, [](C c) { return c.entry.at.milliseconds; })
-                      .column(batch, [](C c) { return c.entry.rid; })
-                      .column(batch, [](C c) { return small_of(c.entry.kind); })
-                      .column(batch, [](C c) { return small_of(c.entry.verb); })
-                      .column(batch, [](C c) { return c.entry.type; })
-                      .column(batch, [](C c) { return small_of(c.entry.version); })
-                      .column(batch, [](C c) { return c.entry.actor; })
-                      .column(batch, [](C c) { return c.entry.organisation; })
-                      .column(ids, [](const std::string& id) { return std::string_view(id); })
-                      .column(batch, [](C c) { return Parameters::Bytes{bytes_of(c.entry.salt)}; })
-                      .column(batch,
-                              [](C c) { return Parameters::Bytes{bytes_of(c.entry.body_hash)}; })));
+        "$12::bytea[], $13::bigint[])",
+        std::move(
+            Parameters()
+                .column(batch, [](C c) { return c.entry.position; })
+                .column(batch, [](C c) { return c.entry.at.milliseconds; })
+                .column(batch, [](C c) { return c.entry.rid; })
+                .column(batch, [](C c) { return small_of(c.entry.kind); })
+                .column(batch, [](C c) { return small_of(c.entry.verb); })
+                .column(batch, [](C c) { return c.entry.type; })
+                .column(batch, [](C c) { return small_of(c.entry.version); })
+                .column(batch, [](C c) { return c.entry.actor; })
+                .column(batch, [](C c) { return c.entry.organisation; })
+                .column(ids, [](const std::string& id) { return std::string_view(id); })
+                .column(batch, [](C c) { return Parameters::Bytes{bytes_of(c.entry.salt)}; })
+                .column(batch, [](C c) { return Parameters::Bytes{bytes_of(c.entry.body_hash)}; })
+                .column(batch, [](C c) { return c.home; })));
 }
 
 void PostgresTarget::send_history(const std::vector<const Carried*>& past,
@@ -349,10 +360,48 @@ Result<void> PostgresTarget::send_newest(const std::vector<const Carried*>& newe
                                          const std::vector<Place>& places) {
     if (newest.empty()) return {};
     const std::vector<Before> before = TRY(read_before(newest));
+    if (layout_.is_sharded()) TRY(settle_homes(before, newest));
     send_supersession(before, newest);
     TRY(send_row_removals(before, newest));
     send_resources(newest, places);
     send_index_rows(newest);
+    return {};
+}
+
+/// Brings all versions of what is written to where the newest lies: those that were copied before
+/// may stand where an older one had them.
+Result<void> PostgresTarget::settle_homes(const std::vector<Before>& before,
+                                          const std::vector<const Carried*>& newest) {
+    std::vector<Rid> rids, homes;
+    std::vector<std::string> keys;
+    std::unordered_map<Rid, Rid> home_of;
+    for (const Carried* carried : newest) {
+        rids.push_back(carried->entry.rid);
+        homes.push_back(carried->home);
+        keys.push_back(postgres::byte_key_of(carried->entry.id));
+        home_of[carried->entry.rid] = carried->home;
+    }
+    std::set<std::pair<Rid, Rid>> elsewhere;
+    for (const Before& each : before) elsewhere.emplace(each.rid, each.home);
+    connection_->send(
+        "SELECT DISTINCT rid, patient FROM meridian.history WHERE rid = ANY($1::bigint[])",
+        std::move(Parameters().integers(rids)));
+    const auto answers = TRY(connection_->flush());
+    for (int row = 0; row < answers.back().size(); ++row)
+        elsewhere.emplace(answers.back().integer(row, 0), answers.back().integer(row, 1));
+    std::vector<postgres::Move> moves;
+    for (const auto& [rid, home] : elsewhere) {
+        if (home != home_of.at(rid)) moves.push_back({rid, home, home_of.at(rid)});
+    }
+    postgres::send_moves(*connection_, layout_, moves);
+    connection_->send(
+        "UPDATE meridian.directory d SET home = u.home "
+        "FROM unnest($1::integer[], $2::bytea[], $3::bigint[]) AS u(type, key, home) "
+        "WHERE d.type = u.type AND d.key = u.key",
+        std::move(Parameters()
+                      .column(newest, [](const Carried* c) { return c->entry.type; })
+                      .column(keys, [](const std::string& k) { return Parameters::Bytes{k}; })
+                      .integers(homes)));
     return {};
 }
 
@@ -451,11 +500,17 @@ Result<void> PostgresTarget::replace_rows(std::vector<Carried>& batch) {
     return in_transaction([&]() -> Result<void> {
         std::vector<const Carried*> newest;
         for (const Carried& carried : batch) newest.push_back(&carried);
-        TRY(send_row_removals(TRY(read_before(newest)), newest));
+        const std::vector<Before> before = TRY(read_before(newest));
+        if (layout_.is_sharded()) TRY(settle_homes(before, newest));
+        TRY(send_row_removals(before, newest));
         connection_->send(
-            "UPDATE meridian.resource r SET forward = u.forward, patient = u.patient "
-            "FROM unnest($1::bigint[], $2::bigint[], $3::bytea[]) AS u(rid, patient, forward) "
-            "WHERE r.rid = u.rid",
+            layout_.is_sharded()
+                ? "UPDATE meridian.resource r SET forward = u.forward FROM "
+                  "unnest($1::bigint[], $2::bigint[], $3::bytea[]) AS u(rid, patient, forward) "
+                  "WHERE r.rid = u.rid AND r.patient = u.patient"
+                : "UPDATE meridian.resource r SET forward = u.forward, patient = u.patient FROM "
+                  "unnest($1::bigint[], $2::bigint[], $3::bytea[]) AS u(rid, patient, forward) "
+                  "WHERE r.rid = u.rid",
             std::move(Parameters()
                           .column(newest, [](const Carried* c) { return c->entry.rid; })
                           .column(newest, [](const Carried* c) { return c->home; })

@@ -103,8 +103,8 @@ Result<void> PostgresStore::start(Connection& connection) {
     lock_ = TRY(sqlite::FolderLock::take(options_.folder));
     blobs_ = TRY(sqlite::Blobs::open({.folder = blobs, .faults = options_.faults}));
     server_ = TRY(connection.integer("SELECT nextval('meridian.server_number')", 0));
-    auto writer =
-        std::make_unique<Writer>(connection_options(options_, line_, "writer"), *names_, server_, layout_);
+    auto writer = std::make_unique<Writer>(connection_options(options_, line_, "writer"), *names_,
+                                           server_, layout_);
     committer_ = std::make_unique<Committer>(
         std::move(writer), connection_options(options_, line_, "listener"), server_, layout_);
     TRY(start_replicas());

@@ -55,7 +55,7 @@ class PostgresStore final : public Store {
     Result<Committer*> writing();
 
     OpenOptions options_;
-    Layout layout_;            ///< known when it is open
+    Layout layout_;  ///< known when it is open
     std::shared_ptr<Line> line_ = std::make_shared<Line>();
     std::int64_t server_ = 0;  ///< this server's number in the database
     std::unique_ptr<sqlite::FolderLock> lock_;

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "store/postgres/dictionary.hpp"
+#include "store/postgres/layout.hpp"
 #include "store/postgres/pool.hpp"
 #include "store/postgres/pulse.hpp"
 #include "store/store.hpp"

@@ -19,6 +19,7 @@
 #include "store/postgres/directory.hpp"
 #include "store/postgres/index_writer.hpp"
 #include "store/postgres/layout.hpp"
+#include "store/postgres/moves.hpp"
 #include "store/postgres/sequencer.hpp"
 #include "store/store.hpp"
 
@@ -105,12 +106,6 @@ class Writer {
         const Change* change;
     };
     using PreparedCommit = std::vector<Prepared>;
-    /// A resource whose home patient has changed: it and its history go where that one's rows are.
-    struct Move {
-        Rid rid;
-        Rid before;
-        Rid after;
-    };
     /// What a group looks at, and so locks.
     struct Looks {
         std::map<Rid, const Identity*> resources{};
@@ -156,7 +151,6 @@ class Writer {
 
     /// Queues all rows that wait.
     void send_rows();
-    void send_moves();
     void send_resources();
     void send_entries();
     void send_unique_keys();

@@ -48,7 +48,8 @@ Result<void> Writer::reindex(Rid rid, Version version, std::span<const Name> par
     if (layout_.is_sharded() && home != home_before) {
         moves_.push_back({rid, home_before, home});
         directory_.set_home({type, std::string(found.bytes(0, 5))}, home);
-        send_moves();
+        send_moves(*connection_, layout_, moves_);
+        moves_.clear();
     }
     connection_->send(
         layout_.is_sharded()

@@ -14,42 +14,11 @@ constexpr std::size_t log_salt_bytes = 16;
 }  // namespace
 
 void Writer::send_rows() {
-    send_moves();
+    send_moves(*connection_, layout_, moves_);
+    moves_.clear();
     send_resources();
     index_.send(*connection_);
     touched_.clear();
-}
-
-void Writer::send_moves() {
-    if (moves_.empty()) return;
-    // Neither a copy nor a removal by itself changes a shard key, which Citus forbids.
-    constexpr std::string_view tables_and_columns[][2] = {
-        {"resource",
-         "batch, ordinal, type, version, organisation, sensitivity, verb, id, body, "
-         "forward"},
-        {"history", "batch, ordinal, version, verb, body"}};
-    for (const auto& [table, columns] : tables_and_columns) {
-        const auto before = [&] {
-            return std::move(Parameters()
-                                 .column(moves_, [](const Move& move) { return move.rid; })
-                                 .column(moves_, [](const Move& move) { return move.before; }));
-        };
-        const std::string_view only_shards =
-            layout_.is_distributed() ? " AND i.patient = ANY($2::bigint[])" : "";
-        connection_->send(
-            fmt::format("INSERT INTO meridian.{0}(rid, patient, {1}) SELECT i.rid, u.after, {1} "
-                        "FROM meridian.{0} i JOIN unnest($1::bigint[], $2::bigint[], "
-                        "$3::bigint[]) AS u(rid, before, after) ON i.rid = u.rid "
-                        "AND i.patient = u.before{2}",
-                        table, columns, only_shards),
-            std::move(before().column(moves_, [](const Move& move) { return move.after; })));
-        connection_->send(
-            fmt::format("DELETE FROM meridian.{0} i USING unnest($1::bigint[], $2::bigint[]) "
-                        "AS u(rid, before) WHERE i.rid = u.rid AND i.patient = u.before{1}",
-                        table, only_shards),
-            before());
-    }
-    moves_.clear();
 }
 
 void Writer::send_resources() {
