@@ -2,6 +2,7 @@
 #include "store/postgres/check.hpp"
 
 #include <map>
+#include <set>
 
 #include "base/limits.hpp"
 #include "store/engine/findings.hpp"
@@ -46,9 +47,10 @@ Place read_place(const Answer& rows, int row, int column) {
 /// One check of one store, in one read transaction.
 class Checker {
  public:
-    Checker(Connection& connection, FrozenNames& names, const BodyReader& reader,
-            const CheckOptions& options, CheckReport& report)
+    Checker(Connection& connection, const Layout& layout, FrozenNames& names,
+            const BodyReader& reader, const CheckOptions& options, CheckReport& report)
         : connection_(connection),
+          layout_(layout),
           names_(names),
           reader_(reader),
           report_(report),
@@ -73,7 +75,18 @@ class Checker {
     struct Version {
         Stored stored;
         Place place;
+        Rid home = 0;
     };
+    /// The newest version of a resource, for the checks of older ones.
+    struct Newest {
+        Name type;
+        std::string id;
+        store::Version version;
+        Position position;
+        Rid home;
+    };
+    Result<std::map<Rid, Newest>> newest_of(const std::set<Rid>& rids);
+    void check_home(const Stored& stored, Rid home, Rid expected);
     struct Entry {
         EntryFacts facts;
         std::string body_hash;
@@ -95,6 +108,7 @@ class Checker {
     bool enough() const { return findings_.enough(); }
 
     Connection& connection_;
+    Layout layout_;
     FrozenNames& names_;
     const BodyReader& reader_;
     CheckReport& report_;
@@ -233,30 +247,37 @@ Result<void> Checker::check_history() {
             bytes += static_cast<std::size_t>(lengths.integer(count++, 2));
         const Answer rows = TRY(connection_.ask(
             "SELECT h.rid, h.version, h.verb, h.body, h.batch, h.ordinal, b.base, b.at, "
-            "b.id IS NULL, r.type, r.id, r.version, r.batch, r.ordinal, n.base, n.at, n.id IS NULL "
-            "FROM (SELECT * FROM meridian.history WHERE (rid, version) > ($1, $2::integer) "
-            "ORDER BY rid, version LIMIT $3) h LEFT JOIN meridian.batch b ON b.id = h.batch "
-            "LEFT JOIN meridian.resource r ON r.rid = h.rid "
-            "LEFT JOIN meridian.batch n ON n.id = r.batch ORDER BY h.rid, h.version",
+            "b.id IS NULL, h.patient FROM meridian.history h "
+            "LEFT JOIN meridian.batch b ON b.id = h.batch "
+            "WHERE (h.rid, h.version) > ($1, $2::integer) ORDER BY h.rid, h.version LIMIT $3",
             std::move(Parameters()
                           .integer(rid)
                           .small(static_cast<std::int32_t>(version))
                           .integer(count))));
+        std::set<Rid> rids;
+        for (int row = 0; row < rows.size(); ++row) rids.insert(rows.integer(row, 0));
+        const auto newest = TRY(newest_of(rids));
         std::vector<Version> versions;
         for (int row = 0; row < rows.size(); ++row) {
-            Version each{{}, read_place(rows, row, 4)};
+            Version each{{}, read_place(rows, row, 4), rows.integer(row, 9)};
             Stored& stored = each.stored;
             stored.rid = rid = rows.integer(row, 0);
             stored.version = version = rows.integer(row, 1);
             stored.verb = static_cast<Verb>(rows.integer(row, 2));
             stored.body = rows.bytes(row, 3);
             stored.updated.milliseconds = rows.integer(row, 7);
-            stored.type = static_cast<Name>(rows.integer(row, 9));
-            stored.id = rows.bytes(row, 10);
             stored.position = each.place.position;
-            history.version(stored, {.exists = !rows.is_null(row, 9),
-                                     .version = rows.integer(row, 11),
-                                     .position = read_place(rows, row, 12).position});
+            const auto current = newest.find(rid);
+            if (current == newest.end()) {
+                history.version(stored, {.exists = false, .version = 0, .position = -1});
+            } else {
+                stored.type = current->second.type;
+                stored.id = current->second.id;
+                history.version(stored, {.exists = true,
+                                         .version = current->second.version,
+                                         .position = current->second.position});
+                check_home(stored, each.home, current->second.home);
+            }
             versions.push_back(std::move(each));
             findings_.progress("history", ++done, 0);
         }
@@ -264,6 +285,30 @@ Result<void> Checker::check_history() {
     }
     if (!enough()) history.finish();
     return {};
+}
+
+Result<std::map<Rid, Checker::Newest>> Checker::newest_of(const std::set<Rid>& rids) {
+    std::map<Rid, Newest> newest;
+    if (rids.empty()) return newest;
+    const Answer rows = TRY(connection_.ask(
+        "SELECT r.rid, r.type, r.id, r.version, r.batch, r.ordinal, b.base, b.at, b.id IS NULL, "
+        "r.patient FROM meridian.resource r LEFT JOIN meridian.batch b ON b.id = r.batch "
+        "WHERE r.rid = ANY($1::bigint[])",
+        std::move(Parameters().integers(std::vector<Rid>(rids.begin(), rids.end())))));
+    for (int row = 0; row < rows.size(); ++row) {
+        newest[rows.integer(row, 0)] = {static_cast<Name>(rows.integer(row, 1)),
+                                        std::string(rows.bytes(row, 2)), rows.integer(row, 3),
+                                        read_place(rows, row, 4).position, rows.integer(row, 9)};
+    }
+    return newest;
+}
+
+/// In a sharded layout all that belongs to a resource lies at one place.
+void Checker::check_home(const Stored& stored, Rid home, Rid expected) {
+    if (!layout_.is_sharded() || home == expected) return;
+    findings_.problem(fmt::format("{} version {}: it lies with the patient {}, not with {}",
+                                  findings_.name_of(stored.type, stored.id), stored.version, home,
+                                  expected));
 }
 
 // --- resources ---
@@ -300,14 +345,19 @@ Result<void> Checker::check_resources() {
 Result<void> Checker::check_part(Rid after, Rid last) {
     const Answer rows = TRY(connection_.ask(
         "SELECT r.rid, r.type, r.id, r.version, r.verb, r.body, r.forward, r.batch, r.ordinal, "
-        "b.base, b.at, b.id IS NULL FROM meridian.resource r "
+        "b.base, b.at, b.id IS NULL, r.patient FROM meridian.resource r "
         "LEFT JOIN meridian.batch b ON b.id = r.batch WHERE r.rid > $1 AND r.rid <= $2 "
         "ORDER BY r.rid",
         std::move(Parameters().integer(after).integer(last))));
     std::vector<Version> versions;
     std::vector<RowCheck::Subject> subjects;
     for (int row = 0; row < rows.size(); ++row) {
-        Version each{{}, read_place(rows, row, 7)};
+        Version each{{}, read_place(rows, row, 7), rows.integer(row, 12)};
+        if (!versions.empty() && versions.back().stored.rid == rows.integer(row, 0)) {
+            findings_.problem(
+                fmt::format("resource {}: it lies in two shards", rows.integer(row, 0)));
+            continue;
+        }
         Stored& stored = each.stored;
         stored.rid = rows.integer(row, 0);
         stored.type = static_cast<Name>(rows.integer(row, 1));
@@ -321,8 +371,11 @@ Result<void> Checker::check_part(Rid after, Rid last) {
         if (stored.current) ++types_[stored.type], ++report_.resources;
         versions.push_back(std::move(each));
     }
-    for (int row = 0; row < rows.size(); ++row)
-        subjects.push_back({&versions[static_cast<std::size_t>(row)].stored, rows.bytes(row, 6)});
+    std::size_t next = 0;
+    for (int row = 0; row < rows.size(); ++row) {
+        if (next == versions.size() || versions[next].stored.rid != rows.integer(row, 0)) continue;
+        subjects.push_back({&versions[next++].stored, rows.bytes(row, 6)});
+    }
     TRY(check_identities(versions));
     TRY(check_history_counts(versions));
     TRY(check_versions(versions));
@@ -336,15 +389,23 @@ Result<void> Checker::check_identities(const std::vector<Version>& versions) {
     std::vector<std::string> keys;
     for (const Version& version : versions) keys.push_back(byte_key_of(version.stored.id));
     const Answer rows = TRY(connection_.ask(
-        "SELECT w.place, d.rid FROM unnest($1::integer[], $2::bytea[]) WITH ORDINALITY "
-        "AS w(type, key, place) LEFT JOIN meridian.directory d "
-        "ON d.type = w.type AND d.key = w.key",
+        "SELECT w.place, d.rid, d.home FROM unnest($1::integer[], $2::bytea[]) WITH ORDINALITY "
+        "AS w(type, key, place) JOIN meridian.directory d ON d.type = w.type AND d.key = w.key",
         std::move(Parameters()
                       .column(versions, [](const Version& v) { return v.stored.type; })
                       .column(keys, [](const std::string& k) { return Parameters::Bytes{k}; }))));
+    constexpr Rid nowhere = -1;
+    std::vector<bool> leads(versions.size());
     for (int row = 0; row < rows.size(); ++row) {
-        const Stored& stored = versions[static_cast<std::size_t>(rows.integer(row, 0)) - 1].stored;
-        if (!rows.is_null(row, 1) && rows.integer(row, 1) == stored.rid) continue;
+        const auto index = static_cast<std::size_t>(rows.integer(row, 0)) - 1;
+        if (rows.integer(row, 1) != versions[index].stored.rid) continue;
+        leads[index] = true;
+        check_home(versions[index].stored, rows.is_null(row, 2) ? nowhere : rows.integer(row, 2),
+                   versions[index].home);
+    }
+    for (std::size_t i = 0; i < versions.size(); ++i) {
+        if (leads[i]) continue;
+        const Stored& stored = versions[i].stored;
         findings_.problem(fmt::format("directory: {} does not lead to its resource {}",
                                       findings_.name_of(stored.type, stored.id), stored.rid));
     }
@@ -358,12 +419,13 @@ Result<void> Checker::check_history_counts(const std::vector<Version>& versions)
     }
     if (changed.empty()) return {};
     const Answer rows = TRY(connection_.ask(
-        "SELECT w.place, (SELECT count(*) FROM meridian.history h WHERE h.rid = w.rid) "
-        "FROM unnest($1::bigint[]) WITH ORDINALITY AS w(rid, place)",
+        "SELECT rid, count(*) FROM meridian.history WHERE rid = ANY($1::bigint[]) GROUP BY rid",
         std::move(Parameters().column(changed, [](const Stored* s) { return s->rid; }))));
-    for (int row = 0; row < rows.size(); ++row) {
-        const Stored& stored = *changed[static_cast<std::size_t>(rows.integer(row, 0)) - 1];
-        if (rows.integer(row, 1) == stored.version - 1) continue;
+    std::unordered_map<Rid, std::int64_t> counts;
+    for (int row = 0; row < rows.size(); ++row) counts[rows.integer(row, 0)] = rows.integer(row, 1);
+    for (const Stored* each : changed) {
+        const Stored& stored = *each;
+        if (counts[stored.rid] == stored.version - 1) continue;
         findings_.problem(fmt::format("{}: of {} versions some are missing in its history",
                                       findings_.name_of(stored.type, stored.id), stored.version));
     }
@@ -430,10 +492,10 @@ Result<void> Checker::check_counts() {
     return {};
 }
 
-Result<std::unique_ptr<Connection>> connect(const std::string& url) {
+Result<std::unique_ptr<Connection>> connect(const std::string& url, Layout& layout) {
     auto connection = TRY(Connection::open(
         {.url = url, .application_name = "meridian check", .setup = "SET jit = off"}));
-    TRY(prepare_schema(*connection, false));
+    layout = TRY(prepare_schema(*connection, false));
     const Answer mark = TRY(connection->ask("SELECT 1 FROM meridian.setting WHERE key = $1",
                                             std::move(Parameters().text(migration_mark))));
     if (!mark.empty()) return unfinished(database_option);
@@ -444,7 +506,8 @@ Result<std::unique_ptr<Connection>> connect(const std::string& url) {
 
 Result<CheckReport> check(const std::string& folder, const BodyReader& reader,
                           const CheckOptions& options) {
-    auto connection = connect(options.database);
+    Layout layout;
+    auto connection = connect(options.database, layout);
     if (!connection) {
         Error error = connection.error();
         error.where = database_option;
@@ -455,7 +518,7 @@ Result<CheckReport> check(const std::string& folder, const BodyReader& reader,
     TRY(known.load());
     FrozenNames names(known);
     CheckReport report;
-    Checker checker(**connection, names, reader, options, report);
+    Checker checker(**connection, layout, names, reader, options, report);
     TRY(checker.run());
     const auto blobs =
         TRY(sqlite::Blobs::open({.folder = sqlite::blobs_path(folder), .read_only = true}));

@@ -193,6 +193,22 @@ Result<void> RowCheck::check_outside(Rid last) {
 
 // --- keys and views ---
 
+namespace {
+
+/// The indexes below `count` whose place (from 1) no row of `rows` tells.
+std::vector<std::size_t> not_among(const Answer& rows, std::size_t count) {
+    std::vector<bool> is_there(count);
+    for (int row = 0; row < rows.size(); ++row)
+        is_there[static_cast<std::size_t>(rows.integer(row, 0)) - 1] = true;
+    std::vector<std::size_t> missing;
+    for (std::size_t index = 0; index < count; ++index) {
+        if (!is_there[index]) missing.push_back(index);
+    }
+    return missing;
+}
+
+}  // namespace
+
 Result<void> RowCheck::check_unique_keys(const std::vector<Claimed>& claims) {
     std::vector<std::pair<std::string, const Stored*>> keys;
     for (const Claimed& claimed : claims) {
@@ -203,14 +219,12 @@ Result<void> RowCheck::check_unique_keys(const std::vector<Claimed>& claims) {
     findings_.report().index_rows += static_cast<std::int64_t>(keys.size());
     const Answer rows = TRY(connection_.ask(
         "SELECT w.place FROM unnest($1::bytea[], $2::bigint[]) WITH ORDINALITY "
-        "AS w(key, rid, place) WHERE NOT EXISTS (SELECT FROM meridian.unique_key u "
-        "WHERE u.key = w.key AND u.rid = w.rid)",
+        "AS w(key, rid, place) JOIN meridian.unique_key u ON u.key = w.key AND u.rid = w.rid",
         std::move(Parameters()
                       .column(keys, [](const auto& k) { return Parameters::Bytes{k.first}; })
                       .column(keys, [](const auto& k) { return k.second->rid; }))));
-    for (int row = 0; row < rows.size(); ++row)
-        missing_row(findings_, *keys[static_cast<std::size_t>(rows.integer(row, 0)) - 1].second,
-                    "unique_key");
+    for (const std::size_t missing : not_among(rows, keys.size()))
+        missing_row(findings_, *keys[missing].second, "unique_key");
     return {};
 }
 
@@ -229,15 +243,14 @@ Result<void> RowCheck::check_views(const std::vector<Claimed>& claims) {
     findings_.report().index_rows += static_cast<std::int64_t>(views.size());
     const Answer rows = TRY(connection_.ask(
         "SELECT w.place FROM unnest($1::integer[], $2::bytea[], $3::bigint[]) WITH ORDINALITY "
-        "AS w(view, key, rid, place) WHERE NOT EXISTS (SELECT FROM meridian.view_row v "
-        "WHERE v.view = w.view AND v.key = w.key AND v.rid = w.rid)",
+        "AS w(view, key, rid, place) JOIN meridian.view_row v "
+        "ON v.view = w.view AND v.key = w.key AND v.rid = w.rid",
         std::move(Parameters()
                       .column(views, [](const View& v) { return v.view; })
                       .column(views, [](const View& v) { return Parameters::Bytes{v.key}; })
                       .column(views, [](const View& v) { return v.stored->rid; }))));
-    for (int row = 0; row < rows.size(); ++row)
-        missing_row(findings_, *views[static_cast<std::size_t>(rows.integer(row, 0)) - 1].stored,
-                    "view_row");
+    for (const std::size_t missing : not_among(rows, views.size()))
+        missing_row(findings_, *views[missing].stored, "view_row");
     return {};
 }
 
