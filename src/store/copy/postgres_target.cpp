@@ -268,6 +268,11 @@ Result<void> PostgresTarget::write(std::vector<Carried>& batch) {
         send_history(past, past_places);
         TRY(send_newest(newest, newest_places));
         send_mark(migration_mark, batch.back().entry.position + 1);
+        // Nobody reads yet, so it may be told with what it tells of.
+        connection_->send(
+            "INSERT INTO meridian.sequencer(server, process, beat, published) "
+            "VALUES(0, 0, '-infinity', $1) ON CONFLICT (one) DO UPDATE SET published = $1",
+            std::move(Parameters().integer(batch.back().entry.position)));
         return {};
     });
 }
@@ -394,13 +399,15 @@ Result<void> PostgresTarget::settle_homes(const std::vector<Before>& before,
         if (home != home_of.at(rid)) moves.push_back({rid, home, home_of.at(rid)});
     }
     postgres::send_moves(*connection_, layout_, moves);
+    // Their identities may come later than they do.
     connection_->send(
-        "UPDATE meridian.directory d SET home = u.home "
-        "FROM unnest($1::integer[], $2::bytea[], $3::bigint[]) AS u(type, key, home) "
-        "WHERE d.type = u.type AND d.key = u.key",
+        "INSERT INTO meridian.directory(type, key, rid, home) "
+        "SELECT * FROM unnest($1::integer[], $2::bytea[], $3::bigint[], $4::bigint[]) "
+        "ON CONFLICT (type, key) DO UPDATE SET home = excluded.home",
         std::move(Parameters()
                       .column(newest, [](const Carried* c) { return c->entry.type; })
                       .column(keys, [](const std::string& k) { return Parameters::Bytes{k}; })
+                      .integers(rids)
                       .integers(homes)));
     return {};
 }

@@ -97,7 +97,6 @@ inline int start(const std::vector<std::string>& words, const std::string& log) 
     const int child = ::fork();
     if (child < 0) give_up("no process can be made");
     if (child > 0) return child;
-    ::prctl(PR_SET_PDEATHSIG, SIGINT);
     const int file = ::open(log.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0644);
     const int nothing = ::open("/dev/null", O_RDONLY);
     if (file < 0 || nothing < 0) ::_exit(125);
@@ -109,6 +108,8 @@ inline int start(const std::vector<std::string>& words, const std::string& log) 
         if (user == nullptr || ::setgid(user->pw_gid) != 0 || ::setuid(user->pw_uid) != 0)
             ::_exit(126);
     }
+    // Behind the change of user, which forgets it: who is killed takes his servers with him.
+    ::prctl(PR_SET_PDEATHSIG, SIGINT);
     ::setenv("LC_ALL", "C", 1);
     std::vector<char*> arguments;
     arguments.reserve(words.size() + 1);
