@@ -4,6 +4,7 @@
 #include <libpq-fe.h>
 #include <poll.h>
 
+#include <algorithm>
 #include <bit>
 
 #include "base/limits.hpp"
@@ -79,6 +80,20 @@ bool may_be_told(std::string_view state) {
            state.starts_with("3D") || state.starts_with("53") || state.starts_with("57");
 }
 
+/// Whether a node of a Citus cluster went away while it worked on a statement: the coordinator
+/// passes libpq's words on, as an internal error, because they have no state of their own.
+bool tells_of_lost_node(std::string_view state, const pg_result* result) {
+    constexpr std::string_view internal_error = "XX000";
+    if (state != internal_error) return false;
+    const char* primary = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
+    const std::string_view text = primary == nullptr ? "" : primary;
+    constexpr std::string_view words[] = {
+        "server closed the connection", "could not receive data from server",
+        "could not send data to server", "no connection to the server", "connection not open"};
+    return std::ranges::any_of(words,
+                               [&](std::string_view each) { return text.starts_with(each); });
+}
+
 }  // namespace
 
 std::unexpected<Error> Connection::failure(pg_result* result) {
@@ -86,6 +101,10 @@ std::unexpected<Error> Connection::failure(pg_result* result) {
     last_state_ = state == nullptr ? "" : state;
     if (PQstatus(handle_) == CONNECTION_BAD) lose();
     if (last_state_ == "25006") is_read_only_ = true;
+    if (tells_of_lost_node(last_state_, result)) {
+        PQclear(result);
+        return fail(Category::unavailable, "a node of the database went away");
+    }
     const Category category = category_of(last_state_);
     std::string message;
     if (may_be_told(last_state_)) {
