@@ -84,8 +84,10 @@ Result<void> Directory::look_up(Connection& connection) {
     std::sort(wanted_.begin(), wanted_.end(), by_key);
     const Columns columns = columns_of(wanted_);
     const Answer rows = TRY(connection.ask(
-        "SELECT w.place, d.rid FROM unnest($1::integer[], $2::bytea[]) WITH ORDINALITY "
-        "AS w(type, key, place) JOIN meridian.directory d ON d.type = w.type AND d.key = w.key",
+        fmt::format("SELECT w.place, d.rid FROM unnest($1::integer[], $2::bytea[]) WITH ORDINALITY "
+                    "AS w(type, key, place) JOIN meridian.directory d "
+                    "ON d.type = w.type AND d.key = w.key{}",
+                    is_sharded_ ? in_shards_of_keys : ""),
         columns.parameters()));
     for (int row = 0; row < rows.size(); ++row)
         known_[wanted_[static_cast<std::size_t>(rows.integer(row, 0)) - 1]] = rows.integer(row, 1);
@@ -120,9 +122,11 @@ Result<std::vector<std::optional<Rid>>> Directory::homes(
     keys.reserve(identities.size());
     for (const Identity* identity : identities) keys.push_back(byte_key_of(identity->id));
     const Answer rows = TRY(connection.ask(
-        "SELECT w.place, d.home FROM unnest($1::integer[], $2::bytea[]) WITH ORDINALITY "
-        "AS w(type, key, place) JOIN meridian.directory d ON d.type = w.type AND d.key = w.key "
-        "WHERE d.home IS NOT NULL",
+        fmt::format(
+            "SELECT w.place, d.home FROM unnest($1::integer[], $2::bytea[]) WITH ORDINALITY "
+            "AS w(type, key, place) JOIN meridian.directory d "
+            "ON d.type = w.type AND d.key = w.key{} WHERE d.home IS NOT NULL",
+            in_shards_of_keys),
         std::move(Parameters()
                       .column(identities, [](const Identity* i) { return i->type; })
                       .column(keys, [](const std::string& k) { return Parameters::Bytes{k}; }))));
@@ -163,9 +167,10 @@ void Directory::send_homes(Connection& connection) {
     for (const auto& [identity, home] : homes_) moved.push_back(identity);
     std::sort(moved.begin(), moved.end(), by_key);
     connection.send(
-        "UPDATE meridian.directory d SET home = u.home "
-        "FROM unnest($1::integer[], $2::bytea[], $3::bigint[]) AS u(type, key, home) "
-        "WHERE d.type = u.type AND d.key = u.key",
+        fmt::format("UPDATE meridian.directory d SET home = u.home "
+                    "FROM unnest($1::integer[], $2::bytea[], $3::bigint[]) AS u(type, key, home) "
+                    "WHERE d.type = u.type AND d.key = u.key{}",
+                    in_shards_of_keys),
         std::move(columns_of(moved).parameters().column(
             moved, [this](const Identity& i) { return homes_.at(i); })));
     homes_.clear();

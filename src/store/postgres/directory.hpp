@@ -2,12 +2,14 @@
 #pragma once
 
 #include <optional>
+#include <string_view>
 #include <unordered_map>
 #include <vector>
 
 #include "base/result.hpp"
 #include "store/engine/identity_hash.hpp"
 #include "store/postgres/connection.hpp"
+#include "store/postgres/layout.hpp"
 #include "store/rows.hpp"
 
 namespace meridian::store::postgres {
@@ -19,7 +21,12 @@ namespace meridian::store::postgres {
 /// committer's thread.
 class Directory {
  public:
-    explicit Directory(std::size_t remembered_max) : remembered_max_(remembered_max) {}
+    /// What a statement that joins `d` with the keys of its parameter 2 says beside: nobody looks
+    /// into the shards of a join's other keys then.
+    static constexpr std::string_view in_shards_of_keys = " AND d.key = ANY($2::bytea[])";
+
+    Directory(std::size_t remembered_max, const Layout& layout)
+        : remembered_max_(remembered_max), is_sharded_(layout.is_sharded()) {}
 
     /// Asks that `identity` be known after the next prefetch.
     void want(const Identity& identity);
@@ -57,6 +64,7 @@ class Directory {
     Rid next_rid();
 
     std::size_t remembered_max_;
+    bool is_sharded_;
     std::unordered_map<Identity, Rid, IdentityHash> known_;
     std::vector<Identity> wanted_;
     std::vector<Identity> added_;

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "store/postgres/directory.hpp"
 #include "store/postgres/keys.hpp"
 
 namespace meridian::store::postgres {
@@ -113,8 +114,11 @@ Result<Known> ask_known(Connection& connection, const Plan& plan, const Layout& 
     keys.reserve(mentions.found.size());
     for (const Identity& identity : mentions.found) keys.push_back(byte_key_of(identity.id));
     const Answer rows = TRY(connection.ask(
-        "SELECT w.place, d.rid, d.home FROM unnest($1::integer[], $2::bytea[]) WITH ORDINALITY "
-        "AS w(type, key, place) JOIN meridian.directory d ON d.type = w.type AND d.key = w.key",
+        fmt::format("SELECT w.place, d.rid, d.home "
+                    "FROM unnest($1::integer[], $2::bytea[]) WITH ORDINALITY "
+                    "AS w(type, key, place) JOIN meridian.directory d "
+                    "ON d.type = w.type AND d.key = w.key{}",
+                    layout.is_sharded() ? Directory::in_shards_of_keys : ""),
         std::move(Parameters()
                       .column(mentions.found, [](const Identity& i) { return i.type; })
                       .column(keys, [](const std::string& k) { return Parameters::Bytes{k}; }))));

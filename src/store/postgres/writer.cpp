@@ -47,7 +47,7 @@ Writer::Writer(Connection::Options options, Dictionary& names, std::int64_t serv
       server_(server),
       layout_(layout),
       sequencer_(server, layout),
-      directory_(limits::directory_cache_identities),
+      directory_(limits::directory_cache_identities, layout),
       index_(layout) {}
 
 Result<void> Writer::connect() {
@@ -258,16 +258,26 @@ Result<void> Writer::ask_sharded_states(const Looks& looks) {
         written.push_back(rids[i]);
         where.push_back(*homes[i]);
     }
-    connection_->send(
-        fmt::format("SELECT i.rid, i.patient, i.version, i.verb, i.forward "
-                    "FROM unnest($1::bigint[], $2::bigint[]) AS u(rid, home) "
-                    "JOIN meridian.resource i ON i.rid = u.rid AND i.patient = u.home{}",
-                    layout_.is_distributed() ? " AND i.patient = ANY($2::bigint[])" : ""),
-        std::move(Parameters().integers(written).integers(where)));
-    connection_->send("SELECT key, rid FROM meridian.unique_key WHERE key = ANY($1::bytea[])",
-                      std::move(Parameters().column(looks.keys, [](const std::string& key) {
-                          return Parameters::Bytes{key};
-                      })));
+    // Nothing is asked of nobody: an empty list would be a question to all shards.
+    constexpr std::string_view no_rows = "SELECT WHERE false";
+    if (written.empty()) {
+        connection_->send(no_rows);
+    } else {
+        connection_->send(
+            fmt::format("SELECT i.rid, i.patient, i.version, i.verb, i.forward "
+                        "FROM unnest($1::bigint[], $2::bigint[]) AS u(rid, home) "
+                        "JOIN meridian.resource i ON i.rid = u.rid AND i.patient = u.home{}",
+                        layout_.is_distributed() ? " AND i.patient = ANY($2::bigint[])" : ""),
+            std::move(Parameters().integers(written).integers(where)));
+    }
+    if (looks.keys.empty()) {
+        connection_->send(no_rows);
+    } else {
+        connection_->send("SELECT key, rid FROM meridian.unique_key WHERE key = ANY($1::bytea[])",
+                          std::move(Parameters().column(looks.keys, [](const std::string& key) {
+                              return Parameters::Bytes{key};
+                          })));
+    }
     return {};
 }
 
