@@ -25,7 +25,8 @@ Connection::Options connection_options(const OpenOptions& options,
                                        const std::shared_ptr<Line>& line, std::string_view part) {
     return {.url = options.database,
             .application_name = fmt::format("meridian {}", part),
-            .setup = "SET jit = off",
+            // What lies in partitions is joined a partition at a time: all keys hold the shard's.
+            .setup = "SET jit = off; SET enable_partitionwise_join = on",
             .writes = !options.read_only,
             .line = line};
 }
