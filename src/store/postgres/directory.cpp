@@ -87,7 +87,7 @@ Result<void> Directory::look_up(Connection& connection) {
         fmt::format("SELECT w.place, d.rid FROM unnest($1::integer[], $2::bytea[]) WITH ORDINALITY "
                     "AS w(type, key, place) JOIN meridian.directory d "
                     "ON d.type = w.type AND d.key = w.key{}",
-                    is_sharded_ ? in_shards_of_keys : ""),
+                    only_shards_of_keys(layout_)),
         columns.parameters()));
     for (int row = 0; row < rows.size(); ++row)
         known_[wanted_[static_cast<std::size_t>(rows.integer(row, 0)) - 1]] = rows.integer(row, 1);
@@ -115,7 +115,7 @@ Result<void> Directory::add_missing(Connection& connection) {
 }
 
 Result<std::vector<std::optional<Rid>>> Directory::homes(
-    Connection& connection, const std::vector<const Identity*>& identities) {
+    Connection& connection, const std::vector<const Identity*>& identities) const {
     std::vector<std::optional<Rid>> homes(identities.size());
     if (identities.empty()) return homes;
     std::vector<std::string> keys;
@@ -126,7 +126,7 @@ Result<std::vector<std::optional<Rid>>> Directory::homes(
             "SELECT w.place, d.home FROM unnest($1::integer[], $2::bytea[]) WITH ORDINALITY "
             "AS w(type, key, place) JOIN meridian.directory d "
             "ON d.type = w.type AND d.key = w.key{} WHERE d.home IS NOT NULL",
-            in_shards_of_keys),
+            only_shards_of_keys(layout_)),
         std::move(Parameters()
                       .column(identities, [](const Identity* i) { return i->type; })
                       .column(keys, [](const std::string& k) { return Parameters::Bytes{k}; }))));
@@ -170,7 +170,7 @@ void Directory::send_homes(Connection& connection) {
         fmt::format("UPDATE meridian.directory d SET home = u.home "
                     "FROM unnest($1::integer[], $2::bytea[], $3::bigint[]) AS u(type, key, home) "
                     "WHERE d.type = u.type AND d.key = u.key{}",
-                    in_shards_of_keys),
+                    only_shards_of_keys(layout_)),
         std::move(columns_of(moved).parameters().column(
             moved, [this](const Identity& i) { return homes_.at(i); })));
     homes_.clear();

@@ -21,12 +21,15 @@ namespace meridian::store::postgres {
 /// committer's thread.
 class Directory {
  public:
-    /// What a statement that joins `d` with the keys of its parameter 2 says beside: nobody looks
-    /// into the shards of a join's other keys then.
-    static constexpr std::string_view in_shards_of_keys = " AND d.key = ANY($2::bytea[])";
+    /// What a statement that joins `d` with the keys of its parameter 2 says beside, so that Citus
+    /// asks the shards of these only. Others find the partition of each row by themselves, and
+    /// would compare each with all keys.
+    static std::string_view only_shards_of_keys(const Layout& layout) {
+        return layout.is_distributed() ? " AND d.key = ANY($2::bytea[])" : "";
+    }
 
     Directory(std::size_t remembered_max, const Layout& layout)
-        : remembered_max_(remembered_max), is_sharded_(layout.is_sharded()) {}
+        : remembered_max_(remembered_max), layout_(layout) {}
 
     /// Asks that `identity` be known after the next prefetch.
     void want(const Identity& identity);
@@ -41,8 +44,8 @@ class Directory {
 
     /// Where those of `identities` lie that were ever written, by their place in the list. Errors:
     /// as Connection. Only in sharded layouts.
-    static Result<std::vector<std::optional<Rid>>> homes(
-        Connection& connection, const std::vector<const Identity*>& identities);
+    Result<std::vector<std::optional<Rid>>> homes(
+        Connection& connection, const std::vector<const Identity*>& identities) const;
     /// Says where the resource of an identity lies from now on. Only in sharded layouts.
     void set_home(const Identity& identity, Rid home) { homes_[identity] = home; }
 
@@ -64,7 +67,7 @@ class Directory {
     Rid next_rid();
 
     std::size_t remembered_max_;
-    bool is_sharded_;
+    Layout layout_;
     std::unordered_map<Identity, Rid, IdentityHash> known_;
     std::vector<Identity> wanted_;
     std::vector<Identity> added_;

@@ -118,7 +118,7 @@ Result<Known> ask_known(Connection& connection, const Plan& plan, const Layout& 
                     "FROM unnest($1::integer[], $2::bytea[]) WITH ORDINALITY "
                     "AS w(type, key, place) JOIN meridian.directory d "
                     "ON d.type = w.type AND d.key = w.key{}",
-                    layout.is_sharded() ? Directory::in_shards_of_keys : ""),
+                    Directory::only_shards_of_keys(layout)),
         std::move(Parameters()
                       .column(mentions.found, [](const Identity& i) { return i.type; })
                       .column(keys, [](const std::string& k) { return Parameters::Bytes{k}; }))));

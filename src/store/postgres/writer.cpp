@@ -250,7 +250,7 @@ Result<void> Writer::ask_sharded_states(const Looks& looks) {
         identities.push_back(identity);
     }
     TRY(lock_rows(rids, looks.keys));
-    const auto homes = TRY(Directory::homes(*connection_, identities));
+    const auto homes = TRY(directory_.homes(*connection_, identities));
     std::vector<Rid> written;
     std::vector<Rid> where;
     for (std::size_t i = 0; i < homes.size(); ++i) {
