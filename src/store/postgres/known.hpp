@@ -26,6 +26,9 @@ using Places = std::map<std::pair<Name, std::string>, Place>;
 struct Known {
     Places places{};
     Position log_end = 0;  ///< behind the last entry; only for plans that look at the log
+    /// Of the conditions that the plan joins by "and" the one that few resources satisfy; null when
+    /// there is none, or it was not looked for.
+    const Condition* rarest = nullptr;
     /// Where all that the plan can match lies, when it asks about some patients only, in a sharded
     /// layout.
     std::optional<std::vector<Rid>> homes{};

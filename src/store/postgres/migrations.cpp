@@ -98,6 +98,11 @@ constexpr const char* steps[] = {
     "ALTER TABLE meridian.log_waiting ADD COLUMN patient bigint NOT NULL DEFAULT 0; "
     "ALTER TABLE meridian.view_row ADD COLUMN patient bigint NOT NULL DEFAULT 0; "
     "ALTER TABLE meridian.sequencer ADD COLUMN published bigint NOT NULL DEFAULT -1; "
+    "CREATE STATISTICS meridian.idx_composite_pairs (mcv, ndistinct) ON param, key "
+    "FROM meridian.idx_composite; "
+    "CREATE STATISTICS meridian.idx_quantity_pairs (mcv) ON param, unit FROM "
+    "meridian.idx_quantity; "
+    "CREATE STATISTICS meridian.idx_date_pairs (mcv) ON param, span FROM meridian.idx_date; "
     "INSERT INTO meridian.setting(key, value) VALUES('layout', 'whole')",
 };
 static_assert(std::size(steps) + 1 == schema_version);

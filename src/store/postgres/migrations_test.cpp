@@ -18,6 +18,8 @@ constexpr const char* to_version_1 =
     "ALTER TABLE meridian.log DROP COLUMN patient; "
     "ALTER TABLE meridian.log_waiting DROP COLUMN patient; "
     "ALTER TABLE meridian.view_row DROP COLUMN patient; "
+    "DROP STATISTICS meridian.idx_composite_pairs, meridian.idx_quantity_pairs, "
+    "meridian.idx_date_pairs; "
     "ALTER TABLE meridian.sequencer DROP COLUMN published; "
     "DELETE FROM meridian.setting WHERE key = 'layout'; "
     "UPDATE meridian.setting SET value = int8send(1) WHERE key = 'schema_version'";

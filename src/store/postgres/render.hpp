@@ -134,6 +134,8 @@ class Renderer {
     std::string conjunct(const Condition& condition, const std::string& alias, Name type,
                          int best = Rank::worst) {
         if (const auto* all = std::get_if<AllOf>(&condition.as_variant())) {
+            if (known_.rarest != nullptr && holds_rarest(*all))
+                return about_rarest(*all, alias, type);
             const int best_here = std::min(best, Rank::of(condition));
             return joined(all->parts, " AND ", "true", [&](const Condition& part) {
                 return conjunct(part, alias, type, best_here);
@@ -159,6 +161,26 @@ class Renderer {
                            : fmt::format("{}.rid IN ({})", alias, *set);
         }
         return predicate(condition, alias, type);
+    }
+
+    /// A statement that counts, for each of `parts` that index rows answer by themselves, the
+    /// resources that satisfy it, up to `count_max`; the parts in the order of its columns.
+    std::pair<std::string, std::vector<const Condition*>> counting(const Conditions& parts,
+                                                                   Name type,
+                                                                   std::size_t count_max) {
+        std::string columns;
+        std::vector<const Condition*> counted;
+        for (const Condition& part : parts) {
+            if (!is_of_own_rows(part)) continue;
+            const auto set = set_of(part, type, Columns::rid);
+            if (!set) continue;
+            const std::string name = alias();
+            columns += fmt::format(
+                "{0}(SELECT count(*) FROM (SELECT FROM ({1}) AS {2} LIMIT {3}) AS n{2})",
+                columns.empty() ? "" : ", ", *set, name, count_max);
+            counted.push_back(&part);
+        }
+        return {"SELECT " + columns, std::move(counted)};
     }
 
     /// The same anywhere in an expression.
@@ -200,6 +222,34 @@ class Renderer {
     Parameters& parameters() { return parameters_; }
 
  private:
+    /// Whether a range of each index that a condition names answers it.
+    static bool is_of_own_rows(const Condition& condition) {
+        if (const auto* any = std::get_if<AnyOf>(&condition.as_variant()))
+            return std::ranges::all_of(any->parts, is_of_own_rows);
+        if (std::holds_alternative<RefersTo>(condition.as_variant()) ||
+            std::holds_alternative<ReferredBy>(condition.as_variant()) ||
+            std::holds_alternative<ChangedWithin>(condition.as_variant()) ||
+            std::holds_alternative<AllOf>(condition.as_variant()))
+            return false;
+        constexpr int by_a_range = 5;
+        return Rank::of(condition) <= by_a_range;
+    }
+    bool holds_rarest(const AllOf& all) const {
+        return std::ranges::any_of(
+            all.parts, [this](const Condition& part) { return &part == known_.rarest; });
+    }
+    /// What satisfies the rarest condition is collected, and the others are asked about each of
+    /// these, in the order of rids until there are enough: PostgreSQL cannot tell that they are
+    /// few.
+    std::string about_rarest(const AllOf& all, const std::string& alias, Name type) {
+        std::string out = fmt::format("({}.rid = ANY (ARRAY ({}))", alias,
+                                      *set_of(*known_.rarest, type, Columns::rid));
+        constexpr int no_sets = -1;  // none ranks as low
+        for (const Condition& part : all.parts) {
+            if (&part != known_.rarest) out += " AND " + conjunct(part, alias, type, no_sets);
+        }
+        return out + ")";
+    }
     static bool is_resource(const std::string& alias) {
         return alias.starts_with('r') || alias.starts_with('t');
     }

@@ -161,6 +161,9 @@ CREATE INDEX idx_text_rid ON idx_text(rid, field);
 CREATE STATISTICS idx_token_pairs (mcv, ndistinct) ON param, value FROM idx_token;
 CREATE STATISTICS idx_reference_pairs (ndistinct) ON param, target FROM idx_reference;
 CREATE STATISTICS idx_patient_pairs (mcv, ndistinct) ON type, code FROM idx_patient;
+CREATE STATISTICS idx_composite_pairs (mcv, ndistinct) ON param, key FROM idx_composite;
+CREATE STATISTICS idx_quantity_pairs (mcv) ON param, unit FROM idx_quantity;
+CREATE STATISTICS idx_date_pairs (mcv) ON param, span FROM idx_date;
 )sql";
 
 /// What concerns a patient and lies elsewhere: asked before each search of a chart.
