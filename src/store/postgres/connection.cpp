@@ -81,15 +81,23 @@ bool may_be_told(std::string_view state) {
 }
 
 /// Whether a node of a Citus cluster went away while it worked on a statement: the coordinator
-/// passes libpq's words on, as an internal error, because they have no state of their own.
+/// passes on what it heard, or says in its own words what failed, without a state that tells so.
 bool tells_of_lost_node(std::string_view state, const pg_result* result) {
     constexpr std::string_view internal_error = "XX000";
-    if (state != internal_error) return false;
+    constexpr std::string_view io_error = "58030";
+    if (state != internal_error && state != io_error) return false;
     const char* primary = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
     const std::string_view text = primary == nullptr ? "" : primary;
-    constexpr std::string_view words[] = {
-        "server closed the connection", "could not receive data from server",
-        "could not send data to server", "no connection to the server", "connection not open"};
+    constexpr std::string_view words[] = {"server closed the connection",
+                                          "could not receive data from server",
+                                          "could not send data to server",
+                                          "no connection to the server",
+                                          "connection not open",
+                                          "terminating connection",
+                                          "failure on connection marked as essential",
+                                          "could not start copy",
+                                          "failed to COPY to shard",
+                                          "failed to complete COPY"};
     return std::ranges::any_of(words,
                                [&](std::string_view each) { return text.starts_with(each); });
 }
