@@ -2,6 +2,7 @@
 #include "tests/region.hpp"
 
 #include <gtest/gtest.h>
+#include <cstdlib>
 
 #include <filesystem>
 #include <map>
@@ -11,6 +12,12 @@
 #include "store/postgres/test_cluster.hpp"
 
 namespace meridian::tests {
+
+std::chrono::seconds takeover_max() {
+    constexpr int of_a_busy_machine = 60;
+    const char* asked = std::getenv("MERIDIAN_TEST_TAKEOVER_SECONDS");
+    return std::chrono::seconds(asked == nullptr ? of_a_busy_machine : std::atoi(asked));
+}
 
 using store::postgres::Connection;
 using store::postgres::TestCluster;

@@ -16,6 +16,11 @@
 
 namespace meridian::tests {
 
+/// How long a takeover or a return may take. It takes less than ten seconds on a machine that has
+/// nothing else to do: MERIDIAN_TEST_TAKEOVER_SECONDS=10 asks for that. A busy one is only asked
+/// whether it comes about.
+std::chrono::seconds takeover_max();
+
 /// Servers that share a database; each has a folder of its own.
 class Region {
  public:

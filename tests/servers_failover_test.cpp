@@ -27,7 +27,7 @@ TEST(Failover, ToASynchronousStandbyLosesNothingThatWasAcknowledged) {
         << "a standby takes no writes";
     cluster.promote();
     for (std::size_t i = 0; i < region.size(); ++i)
-        EXPECT_LT(load.time_until_next(i, seconds(30)), seconds(10)) << "after the promotion";
+        EXPECT_LT(load.time_until_next(i, takeover_max()), takeover_max()) << "after the promotion";
     std::this_thread::sleep_for(seconds(1));
     load.expect_kept();
     expect_dense_log(region);
@@ -77,11 +77,11 @@ TEST(Failover, AServerThatIsLedToAStandbySaysSoAndReturns) {
         EXPECT_TRUE((*admin)->execute("SELECT pg_reload_conf()"));
     };
     set("on");
-    EXPECT_LT(time_until(create(region.at(0).base_url(), "x", false), 503, seconds(10)),
-              seconds(10));
+    EXPECT_LT(time_until(create(region.at(0).base_url(), "x", false), 503, takeover_max()),
+              takeover_max());
     set("off");
-    EXPECT_LT(time_until(create(region.at(0).base_url(), "y", false), 201, seconds(10)),
-              seconds(10));
+    EXPECT_LT(time_until(create(region.at(0).base_url(), "y", false), 201, takeover_max()),
+              takeover_max());
     // And one that is not offered as such: nothing is looked up, let alone written, there.
     std::string output;
     const std::string folder = make_temporary_folder();

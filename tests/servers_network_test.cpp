@@ -109,7 +109,7 @@ TEST_P(CutOff, ByAWayThatSwallowsEverythingForFifteenSeconds) {
     const auto begun = std::chrono::steady_clock::now();
     expect_life(world.region().at(victim).base_url());
     for (const std::size_t other : {(victim + 1) % 3, (victim + 2) % 3})
-        EXPECT_LT(load.time_until_next(other, seconds(20)), seconds(10)) << "of another";
+        EXPECT_LT(load.time_until_next(other, takeover_max()), takeover_max()) << "of another";
     pause(seconds(8) - (std::chrono::steady_clock::now() - begun < seconds(8)
                             ? std::chrono::duration_cast<std::chrono::milliseconds>(
                                   std::chrono::steady_clock::now() - begun)
@@ -122,7 +122,7 @@ TEST_P(CutOff, ByAWayThatSwallowsEverythingForFifteenSeconds) {
     EXPECT_LT(std::chrono::steady_clock::now() - asked, seconds(2)) << "nobody waits for nothing";
     while (std::chrono::steady_clock::now() - begun < seconds(15)) pause(seconds(1));
     world.way(victim).drop(false);
-    expect_recovery(world, load, victim, seconds(10));
+    expect_recovery(world, load, victim, takeover_max());
 }
 
 TEST_P(CutOff, ByAWayThatLosesWhatTheDatabaseAnswers) {
@@ -135,9 +135,9 @@ TEST_P(CutOff, ByAWayThatLosesWhatTheDatabaseAnswers) {
     world.way(victim).drop(Proxy::Way::to_client, true);
     pause(std::chrono::milliseconds(300));
     for (const std::size_t other : {(victim + 1) % 3, (victim + 2) % 3})
-        EXPECT_LT(load.time_until_next(other, seconds(20)), seconds(10)) << "of another";
+        EXPECT_LT(load.time_until_next(other, takeover_max()), takeover_max()) << "of another";
     world.way(victim).drop(Proxy::Way::to_client, false);
-    expect_recovery(world, load, victim, seconds(15));
+    expect_recovery(world, load, victim, takeover_max());
 }
 
 TEST_P(CutOff, ByAWayThatTakesThreeHundredMilliseconds) {
@@ -151,11 +151,11 @@ TEST_P(CutOff, ByAWayThatTakesThreeHundredMilliseconds) {
     // Slow is not away: nobody is given up, and it writes too.
     for (int i = 0; i < 3; ++i) {
         for (std::size_t server = 0; server < 3; ++server)
-            EXPECT_LT(load.time_until_next(server, seconds(20)), seconds(10)) << server;
+            EXPECT_LT(load.time_until_next(server, takeover_max()), takeover_max()) << server;
     }
     world.way(victim).delay(Proxy::Way::to_server, std::chrono::milliseconds(0));
     world.way(victim).delay(Proxy::Way::to_client, std::chrono::milliseconds(0));
-    expect_recovery(world, load, victim, seconds(10));
+    expect_recovery(world, load, victim, takeover_max());
 }
 
 TEST_P(CutOff, ByAWayThatBreaksAgainAndAgain) {
@@ -169,8 +169,8 @@ TEST_P(CutOff, ByAWayThatBreaksAgainAndAgain) {
         pause(std::chrono::milliseconds(137 + i * 11));
     }
     for (const std::size_t other : {(victim + 1) % 3, (victim + 2) % 3})
-        EXPECT_LT(load.time_until_next(other, seconds(20)), seconds(10)) << "of another";
-    expect_recovery(world, load, victim, seconds(10));
+        EXPECT_LT(load.time_until_next(other, takeover_max()), takeover_max()) << "of another";
+    expect_recovery(world, load, victim, takeover_max());
 }
 
 // --- a database that is away ---
@@ -218,7 +218,7 @@ TEST(Database, ThatIsAwayForAWhileCostsNothingThatWasAcknowledged) {
     expect_refusals(region.at(0));
     cluster.launch();
     for (std::size_t i = 0; i < region.size(); ++i)
-        EXPECT_LT(load.time_until_next(i, seconds(20)), seconds(10)) << "after the return";
+        EXPECT_LT(load.time_until_next(i, takeover_max()), takeover_max()) << "after the return";
     EXPECT_GT(load.refused(), 0u);
     load.expect_kept();
     expect_dense_log(region);
@@ -236,7 +236,7 @@ TEST(Database, ThatCrashesAgainAndAgainCostsNothingThatWasAcknowledged) {
         cluster.launch();
     }
     for (std::size_t i = 0; i < region.size(); ++i)
-        EXPECT_LT(load.time_until_next(i, seconds(20)), seconds(10)) << "after the return";
+        EXPECT_LT(load.time_until_next(i, takeover_max()), takeover_max()) << "after the return";
     EXPECT_GT(load.refused(), 0u);
     load.expect_kept();
     expect_dense_log(region);
@@ -262,8 +262,8 @@ TEST(Database, ACrashTakesBackNoNameThatAServerUses) {
         writer.join();
         cluster.launch();
         // The other gives a name; had the first been taken back, it would be the same number.
-        EXPECT_LT(time_until(named(1, second), 201, seconds(10)), seconds(10));
-        EXPECT_LT(time_until(named(0, first), 201, seconds(10)), seconds(10));
+        EXPECT_LT(time_until(named(1, second), 201, takeover_max()), takeover_max());
+        EXPECT_LT(time_until(named(0, first), 201, takeover_max()), takeover_max());
         EXPECT_EQ(total(region.at(1).base_url(),
                         fmt::format("Basic?_summary=count&identifier={}|x", second)),
                   1);

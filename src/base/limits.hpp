@@ -178,7 +178,8 @@ inline constexpr unsigned database_stale_seconds_max =
     3'600;  ///< what is older on a replica is not given out, whatever a client allows
 inline constexpr std::size_t database_key_bytes_max =
     400;  ///< of a text in a key; longer ones are cut and told apart by their hash
-inline constexpr int database_shards_max = 1'024;  ///< hash partitions, or shards of a Citus cluster
+inline constexpr int database_shards_max =
+    1'024;  ///< hash partitions, or shards of a Citus cluster
 inline constexpr unsigned database_retries_max =
     8;  ///< of a group that met another server's in the database
 
