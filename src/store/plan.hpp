@@ -84,8 +84,11 @@ struct HasUri {
 };  ///< below: this URL or one that starts with it + "/"
 struct HasReference {
     Name param;
-    std::vector<Identity> targets;
-};  ///< any of
+    std::vector<Identity> targets;  ///< any of
+    /// The targets are patients, and whatever refers to one of them by this parameter concerns it.
+    /// A promise of the planner: engines may look where the resources of these patients lie.
+    bool concerns_targets = false;
+};
 /// A composite row with this key; seconds empty = any; box on lo/hi; `starts` = folded prefix of a
 /// string component.
 struct HasComposite {

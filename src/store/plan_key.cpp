@@ -63,6 +63,7 @@ class KeyWriter {
     void fields(const HasNumber& c) { all(c.param, c.box); }
     void fields(const HasQuantity& c) { all(c.param, c.units, c.box); }
     void fields(const HasUri& c) { all(c.param, c.below, c.uri); }
+    // What concerns its targets is a promise about where to look, as a chart is below.
     void fields(const HasReference& c) { all(c.param, c.targets); }
     void fields(const HasComposite& c) { all(c.param, c.keys, c.seconds, c.box, c.starts); }
     void fields(const HasText& c) { all(c.param, c.words, c.phrase, c.prefix); }

@@ -493,10 +493,11 @@ Result<Condition> QueryBuilder::compartment(const std::string& type) {
 }
 
 /// The patients that a plain criterion on a patient path asks for; null when it is something else.
-const store::HasReference* patients_of(const Parameters& parameters, const Criterion& criterion) {
+store::HasReference* patients_of(const Parameters& parameters, Criterion& criterion) {
     if (criterion.parameter == nullptr || !criterion.parameter->in_patient_compartment)
         return nullptr;
-    const auto* reference = std::get_if<store::HasReference>(&criterion.where.as_variant());
+    auto* reference =
+        std::get_if<store::HasReference>(static_cast<Condition::variant*>(&criterion.where));
     if (reference == nullptr || reference->param != criterion.parameter->name) return nullptr;
     const store::Name patient = parameters.type_name("Patient");
     const bool all_patients =
@@ -511,8 +512,11 @@ const store::HasReference* patients_of(const Parameters& parameters, const Crite
 void QueryBuilder::use_patient_path(const TypePlan& plan, std::vector<Criterion>& criteria,
                                     Conditions& all) {
     const store::HasReference* patients = nullptr;
-    for (const Criterion& criterion : criteria) {
-        if (patients == nullptr) patients = patients_of(parameters_, criterion);
+    for (Criterion& criterion : criteria) {
+        store::HasReference* const reference = patients_of(parameters_, criterion);
+        if (reference == nullptr) continue;
+        reference->concerns_targets = true;
+        if (patients == nullptr) patients = reference;
     }
     if (patients == nullptr && !options_.has_derived_rows) return;
     const Parameter* main_code = parameters_.main_code(plan.type);

@@ -51,6 +51,10 @@ struct Concerned {
         if (!std::ranges::all_of(condition.patients, is_resource)) return std::nullopt;
         return condition.patients;
     }
+    std::optional<std::vector<Identity>> operator()(const HasReference& condition) const {
+        if (!condition.concerns_targets) return std::nullopt;
+        return condition.targets;
+    }
     std::optional<std::vector<Identity>> operator()(const InCompartment& condition) const {
         return std::vector<Identity>{condition.patient};
     }
