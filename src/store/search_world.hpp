@@ -531,6 +531,11 @@ struct Maker {
                                  {}};
                 for (int i = below(random, chance(random, 20) ? 20 : 3); i >= 0; --i)
                     has.targets.push_back(any_identity());
+                // reference_b is a patient path: what refers to patients by it concerns them.
+                has.concerns_targets = has.param == param_of(type, reference_b) &&
+                                       std::ranges::all_of(has.targets, [](const Identity& target) {
+                                           return target.type == patient_type;
+                                       });
                 return has;
             }
             case 12: {

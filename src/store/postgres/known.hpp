@@ -29,6 +29,9 @@ struct Known {
     /// Of the conditions that the plan joins by "and" the one that few resources satisfy; null when
     /// there is none, or it was not looked for.
     const Condition* rarest = nullptr;
+    /// Links of the plan that are asked about one resource after the other, because so much leads
+    /// there that collecting it would take longer.
+    std::vector<const Condition*> frequent{};
     /// Where all that the plan can match lies, when it asks about some patients only, in a sharded
     /// layout.
     std::optional<std::vector<Rid>> homes{};

@@ -131,7 +131,7 @@ Result<Committer*> PostgresStore::writing() {
 }
 
 Result<std::unique_ptr<Snapshot>> PostgresStore::snapshot() {
-    return PostgresSnapshot::begin(*pool_, *names_, layout_);
+    return PostgresSnapshot::begin(*pool_, *names_, layout_, counts_);
 }
 
 Result<std::unique_ptr<Snapshot>> PostgresStore::stale_snapshot(std::chrono::seconds max_stale) {

@@ -4,6 +4,7 @@
 #include <memory>
 #include <string>
 
+#include "store/engine/count_cache.hpp"
 #include "store/open.hpp"
 #include "store/postgres/committer.hpp"
 #include "store/postgres/dictionary.hpp"
@@ -61,6 +62,7 @@ class PostgresStore final : public Store {
     std::unique_ptr<sqlite::FolderLock> lock_;
     std::unique_ptr<sqlite::Blobs> blobs_;
     std::unique_ptr<Pool> pool_;
+    CountCache counts_;
     std::unique_ptr<Pool> names_pool_;  ///< of their own: who asks for a name may hold a snapshot
     std::unique_ptr<Dictionary> names_;
     std::unique_ptr<Committer> committer_;

@@ -40,7 +40,11 @@ struct Rank {
 
  private:
     static int rank(const HasId&) { return 0; }
-    static int rank(const OfPatient&) { return 1; }
+    static int rank(const OfPatient& condition) {
+        // A chart of everyone is kept for what is no resource, and holds as much as a code does.
+        const auto is_resource = [](const Identity& patient) { return patient.type != 0; };
+        return std::ranges::all_of(condition.patients, is_resource) ? 1 : 3;
+    }
     static int rank(const HasReference&) { return 1; }
     static int rank(const InCompartment&) { return 1; }
     static int rank(const HasComposite&) { return 2; }
@@ -112,10 +116,10 @@ class Renderer {
         : names_(names), known_(known), is_sharded_(layout.is_sharded()) {}
 
     /// Restricts the resources `alias` to the shards where matches can lie; empty when that is all.
-    std::string within_homes(const std::string& alias) const {
+    std::string within_homes(std::string_view alias, std::string_view home = "patient") const {
         if (!known_.homes) return {};
         if (known_.homes->empty()) return " AND false";
-        return fmt::format(" AND {}.patient IN ({})", alias, fmt::join(*known_.homes, ","));
+        return fmt::format(" AND {}.{} IN ({})", alias, home, fmt::join(*known_.homes, ","));
     }
     /// That two aliases are of one resource. In a sharded layout its rows lie together, and who
     /// says so is answered shard by shard.
@@ -136,7 +140,7 @@ class Renderer {
         if (const auto* all = std::get_if<AllOf>(&condition.as_variant())) {
             if (known_.rarest != nullptr && holds_rarest(*all))
                 return about_rarest(*all, alias, type);
-            const int best_here = std::min(best, Rank::of(condition));
+            const int best_here = std::min(best, best_set_of(*all));
             return joined(all->parts, " AND ", "true", [&](const Condition& part) {
                 return conjunct(part, alias, type, best_here);
             });
@@ -144,7 +148,8 @@ class Renderer {
         if (const auto* within = std::get_if<ChangedWithin>(&condition.as_variant());
             within != nullptr && is_wide(*within) && is_resource(alias))
             return written_within(*within, alias);
-        if (Rank::of(condition) > best) return predicate(condition, alias, type);
+        if (Rank::of(condition) > best || is_frequent(condition))
+            return predicate(condition, alias, type);
         if (const auto* none = std::get_if<NoneOf>(&condition.as_variant()))
             return joined(none->parts, " AND ", "true",
                           [&](const Condition& part) { return negated(part, alias, type); });
@@ -163,22 +168,28 @@ class Renderer {
         return predicate(condition, alias, type);
     }
 
-    /// A statement that counts, for each of `parts` that index rows answer by themselves, the
+    /// What one condition among several was counted by: the rows of its own, or of what a link
+    /// leads to, each of which stands for `weight` resources.
+    struct Counted {
+        const Condition* part;
+        int weight;
+    };
+    /// A statement that counts, for each of `parts` that ranges of index rows answer, the
     /// resources that satisfy it, up to `count_max`; the parts in the order of its columns.
-    std::pair<std::string, std::vector<const Condition*>> counting(const Conditions& parts,
-                                                                   Name type,
-                                                                   std::size_t count_max) {
+    std::pair<std::string, std::vector<Counted>> counting(std::span<const Condition> parts,
+                                                          Name type, std::size_t count_max) {
         std::string columns;
-        std::vector<const Condition*> counted;
+        std::vector<Counted> counted;
         for (const Condition& part : parts) {
-            if (!is_of_own_rows(part)) continue;
-            const auto set = set_of(part, type, Columns::rid);
+            const auto [condition, of_type, weight] = counted_by(part, type);
+            if (condition == nullptr || !is_of_own_rows(*condition)) continue;
+            const auto set = set_of(*condition, of_type, Columns::rid);
             if (!set) continue;
             const std::string name = alias();
             columns += fmt::format(
                 "{0}(SELECT count(*) FROM (SELECT FROM ({1}) AS {2} LIMIT {3}) AS n{2})",
                 columns.empty() ? "" : ", ", *set, name, count_max);
-            counted.push_back(&part);
+            counted.push_back({&part, weight});
         }
         return {"SELECT " + columns, std::move(counted)};
     }
@@ -202,6 +213,42 @@ class Renderer {
             out += exists(leaf, alias);
         }
         return leaves.empty() ? "false" : leaves.size() == 1 ? out : "(" + out + ")";
+    }
+
+    /// What `where` says beside its part `path` of the resource `alias`, with an AND before it.
+    std::string others_about(const Condition& where, const OfPatient& path,
+                             const std::string& alias, Name type) {
+        const auto* all = std::get_if<AllOf>(&where.as_variant());
+        if (all == nullptr) return {};
+        std::string out;
+        for (const Condition& part : all->parts) {
+            if (std::get_if<OfPatient>(&part.as_variant()) != &path)
+                out += " AND " + conjunct(part, alias, type, no_sets);
+        }
+        return out;
+    }
+    /// The rows of a chart as (rid, patient, date), one statement a patient and code; `patient` is
+    /// where the resource lies.
+    std::vector<std::string> chart_ranges(const OfPatient& path) {
+        std::vector<std::string> ranges;
+        const std::vector<std::int64_t> any{0};
+        for (const Rid patient : known(path.patients)) {
+            for (const std::int64_t code : path.codes.empty() ? any : path.codes) {
+                const Leaf leaf = chart_rows(path.type, {code}, path.date_from, path.date_below);
+                const std::string name = name_in(leaf);
+                ranges.push_back(fmt::format(
+                    "SELECT {0}.rid, {0}.home AS patient, {0}.date FROM {1} WHERE {0}.patient = "
+                    "{2} AND {3}",
+                    name, leaf.from, literal(patient), leaf.where));
+            }
+        }
+        return ranges;
+    }
+    /// The row ids of all that satisfies a condition which only the living do, each once or several
+    /// times; nothing where that has to be asked about each resource, and in sharded layouts.
+    std::optional<std::string> living_rows(const Condition& condition, Name type) {
+        if (is_sharded_ || !Living::implied_by(condition)) return std::nullopt;
+        return set_of(condition, type, Columns::rid);
     }
 
     Parameters take_parameters() { return std::move(parameters_); }
@@ -234,6 +281,31 @@ class Renderer {
         constexpr int by_a_range = 5;
         return Rank::of(condition) <= by_a_range;
     }
+    static constexpr int no_sets = -1;  ///< none ranks as low
+    struct CountedBy {
+        const Condition* condition;
+        Name type;
+        int weight;
+    };
+    static CountedBy counted_by(const Condition& part, Name type) {
+        constexpr int sources_of_a_target = 100;  // what lies in a chart of one type
+        if (const auto* link = std::get_if<ReferredBy>(&part.as_variant()))
+            return {link->source.get(), link->source_type, 1};
+        if (const auto* link = std::get_if<RefersTo>(&part.as_variant()))
+            return {link->target.get(), link->target_type, sources_of_a_target};
+        return {&part, type, 1};
+    }
+    bool is_frequent(const Condition& condition) const {
+        return std::ranges::find(known_.frequent, &condition) != known_.frequent.end();
+    }
+    /// The best rank of those parts that may be sets.
+    int best_set_of(const AllOf& all) const {
+        int best = Rank::worst;
+        for (const Condition& part : all.parts) {
+            if (!is_frequent(part)) best = std::min(best, Rank::of(part));
+        }
+        return best;
+    }
     bool holds_rarest(const AllOf& all) const {
         return std::ranges::any_of(
             all.parts, [this](const Condition& part) { return &part == known_.rarest; });
@@ -244,7 +316,6 @@ class Renderer {
     std::string about_rarest(const AllOf& all, const std::string& alias, Name type) {
         std::string out = fmt::format("({}.rid = ANY (ARRAY ({}))", alias,
                                       *set_of(*known_.rarest, type, Columns::rid));
-        constexpr int no_sets = -1;  // none ranks as low
         for (const Condition& part : all.parts) {
             if (&part != known_.rarest) out += " AND " + conjunct(part, alias, type, no_sets);
         }
@@ -290,25 +361,34 @@ class Renderer {
     }
 
     std::string exists(const Leaf& leaf, const std::string& alias) const {
+        // With OFFSET the rows are looked up for one resource after the other, as is meant;
+        // PostgreSQL would try all orders of a join instead, and take some for better by guesses.
         if (!is_sharded_)
-            return fmt::format("EXISTS (SELECT FROM {} WHERE {} AND {} = {}.rid)", leaf.from,
-                               leaf.where, leaf.rid, alias);
+            return fmt::format("EXISTS (SELECT FROM {} WHERE {} AND {} = {}.rid OFFSET 0)",
+                               leaf.from, leaf.where, leaf.rid, alias);
         // What lies elsewhere is collected first: shards do not ask one another.
         if (leaf.home.empty())
             return fmt::format("{}.rid IN ({})", alias, *rows_as(leaf, Columns::rid));
         if (leaf.lies_apart)
             return fmt::format("({0}.patient, {0}.rid) IN ({1})", alias,
                                *rows_as(leaf, Columns::place));
-        return fmt::format("EXISTS (SELECT FROM {} WHERE {} AND {} = {}.rid AND {} = {}.patient)",
-                           leaf.from, leaf.where, leaf.rid, alias, leaf.home, alias);
+        return fmt::format("EXISTS (SELECT FROM {} WHERE {} AND {} = {}.rid AND {} = {}.patient{})",
+                           leaf.from, leaf.where, leaf.rid, alias, leaf.home, alias,
+                           among_homes(leaf));
     }
 
-    static std::optional<std::string> rows_as(const Leaf& leaf, Columns columns) {
+    std::optional<std::string> rows_as(const Leaf& leaf, Columns columns) const {
         if (columns == Columns::rid)
             return fmt::format("SELECT {} FROM {} WHERE {}", leaf.rid, leaf.from, leaf.where);
         if (leaf.home.empty()) return std::nullopt;
-        return fmt::format("SELECT {}, {} FROM {} WHERE {}", leaf.home, leaf.rid, leaf.from,
-                           leaf.where);
+        return fmt::format("SELECT {}, {} FROM {} WHERE {}{}", leaf.home, leaf.rid, leaf.from,
+                           leaf.where, among_homes(leaf));
+    }
+    /// The restriction to the shards of matches again, at their rows: of a list of homes PostgreSQL
+    /// does not conclude that what is joined lies there too. What links lead to may lie elsewhere.
+    std::string among_homes(const Leaf& leaf) const {
+        if (!known_.homes || known_.homes->size() < 2 || is_in_link_ || leaf.lies_apart) return {};
+        return fmt::format(" AND {} IN ({})", leaf.home, fmt::join(*known_.homes, ","));
     }
 
     /// The resources for which the condition holds, or nothing when that is no finite list of
@@ -344,7 +424,10 @@ class Renderer {
     /// That of the part which leaves the fewest, with the others asked about each of them.
     std::optional<std::string> set_of_all(const Conditions& parts, Name type, Columns columns) {
         const Condition* base = nullptr;
+        bool is_rarest = false;
         for (const Condition& part : parts) {
+            if (&part == known_.rarest) base = &part, is_rarest = true;
+            if (is_rarest || is_frequent(part)) continue;
             const bool is_better = base == nullptr || Rank::of(part) < Rank::of(*base);
             const bool counts =
                 Living::implied_by(part) || base == nullptr || !Living::implied_by(*base);
@@ -360,7 +443,8 @@ class Renderer {
             columns == Columns::rid ? name + ".rid" : fmt::format("{0}.patient, {0}.rid", name),
             *set, name, is_sharded_ ? "patient, rid" : "rid");
         for (const Condition& part : parts) {
-            if (&part != base) out += " AND " + conjunct(part, name, type, Rank::of(*base));
+            if (&part != base)
+                out += " AND " + conjunct(part, name, type, is_rarest ? no_sets : Rank::of(*base));
         }
         return out;
     }
@@ -563,8 +647,21 @@ class Renderer {
                                   living(*condition.target, condition.target_type, Columns::rid));
         return {leaf};
     }
+    /// What the chart of one resource holds of its sources.
+    Leaf in_chart(const ReferredBy& condition) {
+        const ChartRange& chart = *condition.chart;
+        Leaf leaf = chart_rows(chart.type, chart.codes, chart.date_from, chart.date_below);
+        const std::string name = name_in(leaf);
+        Leaf reference = rows_of("idx_reference", condition.param);
+        reference.where += fmt::format(" AND {}.target = {}.patient", name_in(reference), name);
+        leaf.where += " AND " + exists(reference, name) + " AND " +
+                      predicate(*condition.source, name, condition.source_type);
+        leaf.rid = name + ".patient";
+        return leaf;
+    }
     Leaves leaves(const ReferredBy& condition, Name) {
         if (!condition.source) return {};
+        if (is_probing_ && !is_sharded_ && condition.chart) return {in_chart(condition)};
         Leaf leaf = rows_of("idx_reference", condition.param);
         const std::string name = name_in(leaf);
         leaf.where +=
@@ -581,17 +678,24 @@ class Renderer {
         if (type != 0 && condition.type != type) return {};
         const auto patients = known(condition.patients);
         if (patients.empty()) return {};
+        Leaf leaf =
+            chart_rows(condition.type, condition.codes, condition.date_from, condition.date_below);
+        leaf.where =
+            fmt::format("{}.patient = {} AND {}", name_in(leaf), integers(patients), leaf.where);
+        return {std::move(leaf)};
+    }
+    /// Rows of the clinical access path, of whichever patient.
+    Leaf chart_rows(Name type, std::vector<std::int64_t> codes, std::int64_t date_from,
+                    std::int64_t date_below) {
         const std::string name = alias();
-        std::vector<std::int64_t> codes = condition.codes;
         if (codes.empty()) codes.push_back(0);
-        std::string where = fmt::format("{0}.patient = {1} AND {0}.type = {2} AND {0}.code = {3}",
-                                        name, integers(patients), condition.type, integers(codes));
-        if (condition.date_from != std::numeric_limits<std::int64_t>::min())
-            where += fmt::format(" AND {}.date >= {}", name, literal(condition.date_from));
-        if (condition.date_below != std::numeric_limits<std::int64_t>::max())
-            where += fmt::format(" AND {}.date < {}", name, literal(condition.date_below));
-        return {
-            {fmt::format("meridian.idx_patient {}", name), where, name + ".rid", name + ".home"}};
+        std::string where =
+            fmt::format("{0}.type = {1} AND {0}.code = {2}", name, type, integers(codes));
+        if (date_from != std::numeric_limits<std::int64_t>::min())
+            where += fmt::format(" AND {}.date >= {}", name, literal(date_from));
+        if (date_below != std::numeric_limits<std::int64_t>::max())
+            where += fmt::format(" AND {}.date < {}", name, literal(date_below));
+        return {fmt::format("meridian.idx_patient {}", name), where, name + ".rid", name + ".home"};
     }
     Leaves leaves(const InCompartment& condition, Name type) {
         if (type != 0 && condition.type != 0 && condition.type != type) return {};
@@ -636,9 +740,11 @@ class Renderer {
     /// The current resources of a type that satisfy a condition.
     std::string living(const Condition& condition, Name type, Columns columns) {
         const bool was_probing = std::exchange(is_probing_, false);
+        const bool was_in_link = std::exchange(is_in_link_, true);
+        const auto leave = [&] { is_probing_ = was_probing, is_in_link_ = was_in_link; };
         if (Living::implied_by(condition)) {
             if (auto set = set_of(condition, type, columns)) {
-                is_probing_ = was_probing;
+                leave();
                 return *set;
             }
         }
@@ -649,7 +755,7 @@ class Renderer {
         if (type != 0) out += fmt::format(" AND {}.type = {}", name, type);
         if (!std::holds_alternative<Everything>(condition.as_variant()))
             out += " AND " + conjunct(condition, name, type);
-        is_probing_ = was_probing;
+        leave();
         return out;
     }
 
@@ -657,6 +763,7 @@ class Renderer {
     const Known& known_;
     bool is_sharded_;
     bool is_probing_ = false;  ///< what is rendered is asked about one resource at a time
+    bool is_in_link_ = false;  ///< what is rendered is asked about what a link leads to
     Parameters parameters_;
     unsigned aliases_ = 0;
 };

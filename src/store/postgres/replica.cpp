@@ -76,7 +76,8 @@ bool Replica::is_within(std::chrono::seconds max_stale) const {
 
 Result<std::unique_ptr<Snapshot>> Replica::snapshot(std::chrono::seconds max_stale,
                                                     const Dictionary& names) {
-    auto snapshot = TRY(PostgresSnapshot::begin(pool_, names, layout_, /*of_replica=*/true));
+    auto snapshot =
+        TRY(PostgresSnapshot::begin(pool_, names, layout_, counts_, /*of_replica=*/true));
     // The URL may lead to several machines: what counts is what this very snapshot shows.
     const auto age = age_of(snapshot->beat());
     if (!age || *age > max_stale) return std::unique_ptr<Snapshot>();

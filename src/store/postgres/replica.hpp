@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 
+#include "store/engine/count_cache.hpp"
 #include "store/postgres/dictionary.hpp"
 #include "store/postgres/layout.hpp"
 #include "store/postgres/pool.hpp"
@@ -41,6 +42,7 @@ class Replica {
     const Beats& beats_;
     std::shared_ptr<Line> line_ = std::make_shared<Line>();
     Pool pool_;
+    CountCache counts_;
     std::atomic<std::int64_t> beat_ = 0;  ///< that it showed last; 0 = never
     Pulse pulse_;                         ///< last: its thread uses the rest
 };

@@ -80,11 +80,6 @@ Ordering ordering_of(const std::vector<Order>& orders, const Renderer& renderer)
     return out;
 }
 
-/// So many resources are collected by their rarest condition, then asked about the others.
-constexpr std::size_t few_to_collect = 5'000;
-/// So many are also sorted by looking each one's key up, rather than by walking the order's rows.
-constexpr std::size_t few_to_sort = 500;
-
 struct Statement {
     std::string sql;
     Parameters parameters;
@@ -189,99 +184,196 @@ Statement rows_without_key(const Plan& plan, const Names& names, const Known& kn
     return {std::move(sql), renderer.take_parameters()};
 }
 
-/// Looks for the condition of a population search that the fewest resources satisfy. A planner's
-/// statistics know of a range only how much of the whole table it is, and not of the rows of its
-/// parameter; counting a few thousand keys takes a millisecond.
-Result<const Condition*> rarest_part(Connection& connection, const Plan& plan, const Names& names,
-                                     const Known& known, const Layout& layout,
-                                     std::size_t few_max) {
-    const auto* all = std::get_if<AllOf>(&plan.where.as_variant());
+/// Looks for the condition of a population search that the fewest resources satisfy, and for links
+/// to which too much leads. A planner's statistics know of a range only how much of the whole table
+/// it is, and not of the rows of its parameter; counting a few thousand keys takes a millisecond.
+Result<void> look_for_rarest(Connection& connection, const Plan& plan, const Names& names,
+                             const Layout& layout, std::size_t few_max, Known& known) {
     constexpr int of_one_patient = 1;
-    if (layout.is_sharded() || all == nullptr || Rank::of(plan.where) <= of_one_patient)
-        return nullptr;
-    Renderer renderer(names, known, layout);
-    const auto [sql, parts] = renderer.counting(all->parts, plan.type, few_max + 1);
-    if (parts.empty()) return nullptr;
-    const Answer counts = TRY(connection.ask_once(sql, renderer.take_parameters()));
-    const Condition* rarest = nullptr;
-    auto fewest = static_cast<std::int64_t>(few_max) + 1;
-    for (std::size_t i = 0; i < parts.size(); ++i) {
-        const std::int64_t count = counts.integer(0, static_cast<int>(i));
-        if (count < fewest) rarest = parts[i], fewest = count;
+    if (layout.is_sharded() || Rank::of(plan.where) <= of_one_patient) return {};
+    std::span<const Condition> parts;
+    if (const auto* all = std::get_if<AllOf>(&plan.where.as_variant())) {
+        parts = all->parts;
+    } else if (std::holds_alternative<ReferredBy>(plan.where.as_variant())) {
+        parts = {&plan.where, 1};
     }
-    return rarest;
+    if (parts.empty()) return {};
+    Renderer renderer(names, known, layout);
+    const auto [sql, counted] = renderer.counting(parts, plan.type, few_max + 1);
+    if (counted.empty()) return {};
+    const Answer counts = TRY(connection.ask_once(sql, renderer.take_parameters()));
+    const auto few = static_cast<std::int64_t>(few_max);
+    auto fewest = few + 1;
+    for (std::size_t i = 0; i < counted.size(); ++i) {
+        const auto [part, weight] = counted[i];
+        const std::int64_t count = counts.integer(0, static_cast<int>(i));
+        if (count * weight < fewest) known.rarest = part, fewest = count * weight;
+        if (count > few && std::holds_alternative<ReferredBy>(part->as_variant()))
+            known.frequent.push_back(part);
+    }
+    return {};
+}
+
+// --- charts, newest first ---
+
+/// The part of a plan that is a range of the clinical access path, when that is also its order;
+/// null when it is not, or when too many ranges would have to be merged.
+const OfPatient* chart_in_order(const Plan& plan) {
+    if (plan.order.size() != 1 || plan.order.front().kind != SortKind::patient_date ||
+        !plan.order.front().descending)
+        return nullptr;
+    constexpr std::size_t ranges_max = 16;
+    const auto usable = [&](const Condition& condition) {
+        const auto* path = std::get_if<OfPatient>(&condition.as_variant());
+        const bool is_few =
+            path != nullptr && (plan.type == 0 || path->type == plan.type) &&
+            path->patients.size() * std::max<std::size_t>(path->codes.size(), 1) <= ranges_max;
+        return is_few ? path : nullptr;
+    };
+    if (const auto* all = std::get_if<AllOf>(&plan.where.as_variant())) {
+        for (const Condition& part : all->parts) {
+            if (const auto* path = usable(part)) return path;
+        }
+        return nullptr;
+    }
+    return usable(plan.where);
+}
+
+/// The first `count` rows of a chart whose resources match, newest first, those without a date
+/// last. Each patient and code is a range of one index that has this order, so as much of it is
+/// read as is asked for. A resource may come several times.
+Statement rows_of_chart(const Plan& plan, const OfPatient& path, const Names& names,
+                        const Known& known, const Layout& layout, std::size_t count) {
+    Renderer renderer(names, known, layout);
+    const std::string further =
+        renderer.others_about(plan.where, path, "c", plan.type) + renderer.within_homes("c");
+    std::string ranges;
+    for (const std::string& range : renderer.chart_ranges(path)) {
+        ranges += fmt::format(
+            "{}(SELECT c.rid, c.patient, c.date FROM ({}) AS c WHERE true{} "
+            "ORDER BY c.date DESC, c.rid LIMIT {})",
+            ranges.empty() ? "" : " UNION ALL ", range, further, count);
+    }
+    if (ranges.empty())  // of nobody whom the store knows
+        ranges = "SELECT 0::bigint AS rid, 0::bigint AS patient, 0::bigint AS date WHERE false";
+    std::string sql = fmt::format(
+        "SELECT u.rid, u.patient FROM ({}) u ORDER BY u.date DESC, u.rid LIMIT {}", ranges, count);
+    return {std::move(sql), renderer.take_parameters()};
+}
+
+// --- answers ---
+
+/// Takes matches from rows of (rid, home) in the plan's order, in which a resource may come several
+/// times, until there is one more than the plan asks for.
+class Taker {
+ public:
+    explicit Taker(const Plan& plan) : plan_(plan) {}
+    bool is_full() const { return rids_.size() > plan_.limit; }
+    /// How many rows hold a page of matches at least, when each resource has one.
+    std::size_t missing() const {
+        return plan_.limit + 1 - rids_.size() + (plan_.exclude ? plan_.exclude->size() : 0);
+    }
+    void begin_anew() {
+        rids_.clear();
+        seen_.clear();
+    }
+    void take(const Answer& rows) {
+        for (int row = 0; row < rows.size() && !is_full(); ++row) {
+            const Rid rid = rows.integer(row, 0);
+            if (!seen_.insert(rid).second || rid <= plan_.after) continue;
+            if (plan_.exclude && plan_.exclude->contains(rid)) continue;
+            rids_.push_back(rid);
+            homes_[rid] = rows.integer(row, 1);
+        }
+    }
+    Found found() {
+        Matches matches;
+        matches.more = is_full();
+        if (matches.more) rids_.resize(plan_.limit);
+        matches.rids = std::move(rids_);
+        return {std::move(matches), std::move(homes_)};
+    }
+
+ private:
+    const Plan& plan_;
+    std::vector<Rid> rids_;
+    std::unordered_set<Rid> seen_;
+    Homes homes_;
+};
+
+/// Asks for more and more rows, `statement(count)`, until they hold a page of matches or are all.
+template <class MakeStatement>
+Result<void> take_rows(Connection& connection, Taker& taker, MakeStatement&& statement) {
+    // Most resources have one row of a parameter that is sorted by.
+    for (std::size_t count = taker.missing() + 8;; count *= 4) {
+        taker.begin_anew();
+        Statement asked = statement(count);
+        const Answer rows = TRY(connection.ask_once(asked.sql, std::move(asked.parameters)));
+        taker.take(rows);
+        if (taker.is_full() || static_cast<std::size_t>(rows.size()) < count) return {};
+    }
 }
 
 Result<Found> search_in_order(Connection& connection, const Plan& plan, const Names& names,
                               const Known& known, const Layout& layout, const SortTable& sort) {
-    const std::size_t excluded = plan.exclude ? plan.exclude->size() : 0;
-    std::vector<Rid> found;
-    std::unordered_set<Rid> seen;
-    Homes homes;
-    const auto take = [&](const Answer& rows) {
-        for (int row = 0; row < rows.size() && found.size() <= plan.limit; ++row) {
-            const Rid rid = rows.integer(row, 0);
-            if (!seen.insert(rid).second || rid <= plan.after) continue;
-            if (plan.exclude && plan.exclude->contains(rid)) continue;
-            found.push_back(rid);
-            homes[rid] = rows.integer(row, 1);
-        }
-    };
-    const auto ask = [&](Statement statement) {
-        return connection.ask_once(statement.sql, std::move(statement.parameters));
-    };
-    // Most resources have one row of a parameter that is sorted by.
-    for (std::size_t count = plan.limit + excluded + 9;; count *= 4) {
-        found.clear();
-        seen.clear();
-        const Answer rows = TRY(ask(rows_in_order(plan, names, known, layout, sort, count)));
-        take(rows);
-        if (found.size() > plan.limit || static_cast<std::size_t>(rows.size()) < count) break;
+    Taker taker(plan);
+    TRY(take_rows(connection, taker, [&](std::size_t count) {
+        return rows_in_order(plan, names, known, layout, sort, count);
+    }));
+    if (!taker.is_full()) {
+        Statement rest = rows_without_key(plan, names, known, layout, sort, taker.missing());
+        taker.take(TRY(connection.ask_once(rest.sql, std::move(rest.parameters))));
     }
-    if (found.size() <= plan.limit) {
-        const std::size_t missing = plan.limit + 1 - found.size() + excluded;
-        take(TRY(ask(rows_without_key(plan, names, known, layout, sort, missing))));
-    }
-    Matches matches;
-    matches.more = found.size() > plan.limit;
-    if (matches.more) found.resize(plan.limit);
-    matches.rids = std::move(found);
-    return Found{std::move(matches), std::move(homes)};
+    return taker.found();
+}
+
+Result<Found> search_chart(Connection& connection, const Plan& plan, const Names& names,
+                           const Known& known, const Layout& layout, const OfPatient& path) {
+    Taker taker(plan);
+    TRY(take_rows(connection, taker, [&](std::size_t count) {
+        return rows_of_chart(plan, path, names, known, layout, count);
+    }));
+    return taker.found();
 }
 
 }  // namespace
 
 Result<Found> search(Connection& connection, const Plan& plan, const Names& names,
-                     const Layout& layout) {
+                     const Layout& layout, const Few& few) {
     Known known = TRY(ask_known(connection, plan, layout));
     const auto sort = sort_table(plan);
-    known.rarest = TRY(
-        rarest_part(connection, plan, names, known, layout, sort ? few_to_sort : few_to_collect));
-    if (sort && known.rarest == nullptr)
-        return search_in_order(connection, plan, names, known, layout, *sort);
-    Statement statement = statement_of(plan, names, known, layout);
-    const Answer rows = TRY(connection.ask_once(statement.sql, std::move(statement.parameters)));
-    Found found;
-    Matches& matches = found.matches;
-    for (int row = 0; row < rows.size(); ++row) {
-        matches.rids.push_back(rows.integer(row, 0));
-        found.homes[matches.rids.back()] = rows.integer(row, 1);
+    TRY(look_for_rarest(connection, plan, names, layout, sort ? few.to_sort : few.to_collect,
+                        known));
+    if (known.rarest == nullptr) {
+        const bool looks_at_log = known.log_end != 0;
+        const auto* path = chart_in_order(plan);
+        // Citus joins rows with those of their own shard only, and a chart tells of others too.
+        if (path != nullptr && !looks_at_log && !layout.is_distributed())
+            return search_chart(connection, plan, names, known, layout, *path);
+        if (sort) return search_in_order(connection, plan, names, known, layout, *sort);
     }
-    matches.more = matches.rids.size() > plan.limit;
-    if (matches.more) matches.rids.resize(plan.limit);
-    return found;
+    Statement statement = statement_of(plan, names, known, layout);
+    Taker taker(plan);
+    taker.take(TRY(connection.ask_once(statement.sql, std::move(statement.parameters))));
+    return taker.found();
 }
 
 Result<std::int64_t> count(Connection& connection, const Plan& plan, const Names& names,
-                           const Layout& layout) {
+                           const Layout& layout, const Few& few) {
     if (plan.type != 0 && std::holds_alternative<Everything>(plan.where.as_variant()))
         return connection.integer(
             "SELECT sum(resources)::bigint FROM meridian.type_count WHERE type = $1", 0,
             std::move(Parameters().small(plan.type)));
     Known known = TRY(ask_known(connection, plan, layout));
-    known.rarest = TRY(rarest_part(connection, plan, names, known, layout, few_to_collect));
+    TRY(look_for_rarest(connection, plan, names, layout, few.to_collect, known));
     Renderer renderer(names, known, layout);
-    const std::string sql = "SELECT count(*)" + from_where(renderer, plan, "");
+    std::string sql;
+    // Index rows of the living alone are counted without a look at each resource.
+    if (const auto rows = renderer.living_rows(plan.where, plan.type)) {
+        sql = fmt::format("SELECT count(DISTINCT rid) FROM ({}) AS r(rid)", *rows);
+    } else {
+        sql = "SELECT count(*)" + from_where(renderer, plan, "");
+    }
     const Answer rows = TRY(connection.ask_once(sql, renderer.take_parameters()));
     return rows.integer(0, 0);
 }
@@ -289,7 +381,7 @@ Result<std::int64_t> count(Connection& connection, const Plan& plan, const Names
 Result<std::string> explain(Connection& connection, const Plan& plan, const Names& names,
                             const Layout& layout) {
     Known known = TRY(ask_known(connection, plan, layout));
-    known.rarest = TRY(rarest_part(connection, plan, names, known, layout, few_to_collect));
+    TRY(look_for_rarest(connection, plan, names, layout, Few().to_collect, known));
     Statement statement = statement_of(plan, names, known, layout);
     const Answer rows = TRY(connection.ask_once("EXPLAIN (ANALYZE, BUFFERS) " + statement.sql,
                                                 std::move(statement.parameters)));

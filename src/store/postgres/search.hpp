@@ -24,14 +24,23 @@ struct Found {
     Homes homes{};  ///< of the matches at least
 };
 
+/// From where on a set is large. Answers do not depend on it, only how long they take.
+struct Few {
+    /// So many resources are collected by their rarest condition, then asked about the others.
+    std::size_t to_collect = 5'000;
+    /// So many are also sorted by looking each one's key up, rather than by walking the order's
+    /// rows.
+    std::size_t to_sort = 500;
+};
+
 /// The first `plan.limit` matches in the plan's order, as the transaction that `connection` is in
 /// sees them. Errors: as Connection. Blocking: two round trips at most, three in sharded layouts.
 Result<Found> search(Connection& connection, const Plan& plan, const Names& names,
-                     const Layout& layout);
+                     const Layout& layout, const Few& few = {});
 
 /// The number of matches, without regard to limit, after, exclude and order.
 Result<std::int64_t> count(Connection& connection, const Plan& plan, const Names& names,
-                           const Layout& layout);
+                           const Layout& layout, const Few& few = {});
 
 /// The statement of a search, for a look at how PostgreSQL would go about it.
 Result<std::string> explain(Connection& connection, const Plan& plan, const Names& names,

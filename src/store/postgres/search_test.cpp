@@ -18,6 +18,8 @@ using namespace search_world;
 struct StoredWorld : World {
     std::unique_ptr<Connection> database;
     Layout layout;
+    Few few{};
+    std::size_t asked = 0;
 };
 
 void must_run(Connection& database, std::string_view sql, Parameters parameters = {}) {
@@ -93,17 +95,19 @@ StoredWorld make_stored_world(const Layout& layout, std::uint64_t seed, int docu
     return world;
 }
 
+/// Asks for a plan, each time with another idea of what is few: they take different ways.
 void expect_as_naive(StoredWorld& world, Plan& plan) {
+    world.few = std::array{Few{}, Few{20, 5}, Few{3, 1}, Few{0, 0}}[world.asked++ % 4];
     search_world::expect_as_naive(
         world, plan,
         [&]() -> Result<Matches> {
-            return TRY(search(*world.database, plan, world.names, world.layout)).matches;
+            return TRY(search(*world.database, plan, world.names, world.layout, world.few)).matches;
         },
         [&]() -> Result<std::int64_t> {
             // All resources of a type are counted beside them, which this world does not do.
             if (std::holds_alternative<Everything>(plan.where.as_variant()))
                 return static_cast<std::int64_t>(Naive{world}.matches(plan).size());
-            return count(*world.database, plan, world.names, world.layout);
+            return count(*world.database, plan, world.names, world.layout, world.few);
         });
 }
 

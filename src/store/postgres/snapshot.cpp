@@ -4,6 +4,8 @@
 #include <unordered_map>
 #include <unordered_set>
 
+#include "store/engine/relevance.hpp"
+#include "store/plan_key.hpp"
 #include "store/postgres/keys.hpp"
 #include "store/postgres/known.hpp"
 #include "store/postgres/pulse.hpp"
@@ -78,6 +80,7 @@ Result<std::optional<Stored>> newest_version(Connection& connection, const Ident
 Result<std::unique_ptr<PostgresSnapshot>> PostgresSnapshot::begin(Pool& pool,
                                                                   const Dictionary& names,
                                                                   const Layout& layout,
+                                                                  CountCache& counts,
                                                                   bool of_replica) {
     Position position = -1;
     std::int64_t beat = 0;
@@ -100,7 +103,7 @@ Result<std::unique_ptr<PostgresSnapshot>> PostgresSnapshot::begin(Pool& pool,
         TRY(open(*loan));
     }
     std::unique_ptr<PostgresSnapshot> snapshot(
-        new PostgresSnapshot(std::move(loan), names, layout));
+        new PostgresSnapshot(std::move(loan), names, layout, counts));
     snapshot->position_ = position;
     snapshot->beat_ = beat;
     return snapshot;
@@ -385,7 +388,34 @@ Result<Matches> PostgresSnapshot::search(const Plan& plan) {
     return std::move(found.matches);
 }
 Result<std::int64_t> PostgresSnapshot::count(const Plan& plan) {
-    return postgres::count(*connection_, plan, names_, layout_);
+    const auto stamp = TRY(stamp_of(plan));
+    if (!stamp) return postgres::count(*connection_, plan, names_, layout_);
+    std::string question = fmt::format("{} {}", plan.type, condition_key(plan.where));
+    if (const auto known = counts_.find(question, *stamp)) return *known;
+    const std::int64_t count = TRY(postgres::count(*connection_, plan, names_, layout_));
+    counts_.keep(std::move(question), *stamp, count);
+    return count;
+}
+
+Result<std::optional<std::vector<Position>>> PostgresSnapshot::stamp_of(const Plan& plan) {
+    std::optional<std::vector<Position>> stamp;
+    const auto types = types_looked_at(plan);
+    if (!types) return stamp;
+    // What waits for its position shows already, and the log does not tell of it. Rows made anew by
+    // a reindex have no entry in the log, but a generation.
+    const Answer rows = TRY(connection_->ask(
+        "SELECT EXISTS (SELECT FROM meridian.log_waiting), coalesce((SELECT "
+        "('x' || encode(value, 'hex'))::bit(64)::bigint FROM meridian.setting "
+        "WHERE key = 'index_generation'), 0), coalesce((SELECT max(l.position) FROM meridian.log l "
+        "WHERE l.type = w.type AND l.position <= $2), -1) FROM unnest($1::integer[]) AS w(type)",
+        std::move(Parameters().smalls(*types).integer(position_))));
+    stamp.emplace();
+    for (int row = 0; row < rows.size(); ++row) {
+        if (rows.integer(row, 0) != 0) return std::optional<std::vector<Position>>();
+        if (row == 0) stamp->push_back(rows.integer(row, 1));
+        stamp->push_back(rows.integer(row, 2));
+    }
+    return stamp;
 }
 
 namespace {

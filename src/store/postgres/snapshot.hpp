@@ -3,6 +3,7 @@
 
 #include <memory>
 
+#include "store/engine/count_cache.hpp"
 #include "store/postgres/dictionary.hpp"
 #include "store/postgres/layout.hpp"
 #include "store/postgres/pool.hpp"
@@ -19,9 +20,10 @@ Result<std::optional<Stored>> newest_version(Connection& connection, const Ident
 /// committed but have no position yet stand behind the last one.
 class PostgresSnapshot final : public Snapshot {
  public:
-    /// Begins the transaction: everything it answers is as of now. Errors: `unavailable`.
+    /// Begins the transaction: everything it answers is as of now. `counts` are those that were
+    /// taken in this database; they must outlive the snapshot. Errors: `unavailable`.
     static Result<std::unique_ptr<PostgresSnapshot>> begin(Pool& pool, const Dictionary& names,
-                                                           const Layout& layout,
+                                                           const Layout& layout, CountCache& counts,
                                                            bool of_replica = false);
     /// The sequencer's beat that a snapshot of a replica shows (Pulse::Sign); 0 = none.
     std::int64_t beat() const { return beat_; }
@@ -49,8 +51,9 @@ class PostgresSnapshot final : public Snapshot {
     Result<std::vector<TypeCount>> counts() override;
 
  private:
-    PostgresSnapshot(Pool::Loan connection, const Dictionary& names, const Layout& layout)
-        : connection_(std::move(connection)), names_(names), layout_(layout) {}
+    PostgresSnapshot(Pool::Loan connection, const Dictionary& names, const Layout& layout,
+                     CountCache& counts)
+        : connection_(std::move(connection)), names_(names), layout_(layout), counts_(counts) {}
     /// The positions [first, below) that a history scope's times and keyset allow.
     struct Window {
         Position first;
@@ -72,6 +75,9 @@ class PostgresSnapshot final : public Snapshot {
     /// Puts in the place of what changed after `at` the version that was current then; `homes`
     /// says where each lies.
     Result<void> turn_back(std::vector<Stored>& page, const std::vector<Rid>& homes, Position at);
+    /// What tells the state of all that `plan` looks at from every other; nothing when that cannot
+    /// be told from the log.
+    Result<std::optional<std::vector<Position>>> stamp_of(const Plan& plan);
     /// A restriction of `alias` in sharded layouts, as SQL: to the parameter `number`, one home
     /// or an array of them.
     std::string lies_at(std::string_view alias, int number) const;
@@ -80,6 +86,7 @@ class PostgresSnapshot final : public Snapshot {
     Pool::Loan connection_;
     const Dictionary& names_;
     Layout layout_;
+    CountCache& counts_;
     Position position_ = -1;
     Homes homes_{};  ///< of what searches have found, in sharded layouts
     std::int64_t beat_ = 0;

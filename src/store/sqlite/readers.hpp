@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "base/result.hpp"
-#include "store/sqlite/count_cache.hpp"
+#include "store/engine/count_cache.hpp"
 #include "store/sqlite/database.hpp"
 #include "store/sqlite/dictionary.hpp"
 #include "store/store.hpp"

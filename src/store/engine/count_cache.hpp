@@ -10,7 +10,7 @@
 
 #include "store/rows.hpp"
 
-namespace meridian::store::sqlite {
+namespace meridian::store {
 
 /// Counts that were worth some work, each with what the store was like when it was taken: a count
 /// is asked again far more often (by each page with a total, by each look at a dashboard) than what
@@ -37,4 +37,4 @@ class CountCache {
     std::unordered_map<std::string, Known> older_;  ///< not asked since recent_ began
 };
 
-}  // namespace meridian::store::sqlite
+}  // namespace meridian::store

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "store/sqlite/count_cache.hpp"
+#include "store/engine/count_cache.hpp"
 
 #include "base/limits.hpp"
 
-namespace meridian::store::sqlite {
+namespace meridian::store {
 
 std::optional<std::int64_t> CountCache::find(const std::string& question,
                                              const std::vector<Position>& stamp) {
@@ -30,4 +30,4 @@ void CountCache::keep(std::string question, std::vector<Position> stamp, std::in
     recent_.insert_or_assign(std::move(question), Known{std::move(stamp), count});
 }
 
-}  // namespace meridian::store::sqlite
+}  // namespace meridian::store

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "store/sqlite/count_cache.hpp"
+#include "store/engine/count_cache.hpp"
 
 #include <gtest/gtest.h>
 
 #include "base/limits.hpp"
 
-namespace meridian::store::sqlite {
+namespace meridian::store {
 namespace {
 
 using Stamp = std::vector<Position>;
@@ -45,4 +45,4 @@ TEST(CountCache, DoesNotKeepLongQuestions) {
 }
 
 }  // namespace
-}  // namespace meridian::store::sqlite
+}  // namespace meridian::store
