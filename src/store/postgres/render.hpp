@@ -175,23 +175,35 @@ class Renderer {
         int weight;
     };
     /// A statement that counts, for each of `parts` that ranges of index rows answer, the
-    /// resources that satisfy it, up to `count_max`; the parts in the order of its columns.
+    /// resources that satisfy it, up to `count_max`; the parts in the order of its columns. The
+    /// last column is the number of resources of the type.
     std::pair<std::string, std::vector<Counted>> counting(std::span<const Condition> parts,
                                                           Name type, std::size_t count_max) {
-        std::string columns;
+        // What is rarer by its kind comes first: of each of the others no more is counted than of
+        // those before it.
+        std::vector<const Condition*> ranked;
+        for (const Condition& part : parts) ranked.push_back(&part);
+        std::ranges::stable_sort(ranked, {}, [](const Condition* part) { return Rank::of(*part); });
+        std::string columns, from;
+        std::string limit = std::to_string(count_max);
         std::vector<Counted> counted;
-        for (const Condition& part : parts) {
-            const auto [condition, of_type, weight] = counted_by(part, type);
+        for (const Condition* part : ranked) {
+            const auto [condition, of_type, weight] = counted_by(*part, type);
             if (condition == nullptr || !is_of_own_rows(*condition)) continue;
             const auto set = set_of(*condition, of_type, Columns::rid);
             if (!set) continue;
             const std::string name = alias();
-            columns += fmt::format(
-                "{0}(SELECT count(*) FROM (SELECT FROM ({1}) AS {2} LIMIT {3}) AS n{2})",
-                columns.empty() ? "" : ", ", *set, name, count_max);
-            counted.push_back({&part, weight});
+            from += fmt::format(
+                "{0}(SELECT count(*) AS n FROM (SELECT FROM ({1}) AS s LIMIT {2}) AS l) AS {3}",
+                from.empty() ? "" : " CROSS JOIN LATERAL ", *set, limit, name);
+            columns += fmt::format("{}{}.n", columns.empty() ? "" : ", ", name);
+            if (weight == 1) limit = fmt::format("least({}, {}.n + 1)", limit, name);
+            counted.push_back({part, weight});
         }
-        return {"SELECT " + columns, std::move(counted)};
+        return {fmt::format("SELECT {}, (SELECT coalesce(sum(resources), 0)::bigint FROM "
+                            "meridian.type_count WHERE type = {}) FROM {}",
+                            columns, type, from),
+                std::move(counted)};
     }
 
     /// The same anywhere in an expression.
@@ -215,25 +227,13 @@ class Renderer {
         return leaves.empty() ? "false" : leaves.size() == 1 ? out : "(" + out + ")";
     }
 
-    /// What `where` says beside its part `path` of the resource `alias`, with an AND before it.
-    std::string others_about(const Condition& where, const OfPatient& path,
-                             const std::string& alias, Name type) {
-        const auto* all = std::get_if<AllOf>(&where.as_variant());
-        if (all == nullptr) return {};
-        std::string out;
-        for (const Condition& part : all->parts) {
-            if (std::get_if<OfPatient>(&part.as_variant()) != &path)
-                out += " AND " + conjunct(part, alias, type, no_sets);
-        }
-        return out;
-    }
     /// The rows of a chart as (rid, patient, date), one statement a patient and code; `patient` is
     /// where the resource lies.
     std::vector<std::string> chart_ranges(const OfPatient& path) {
         std::vector<std::string> ranges;
         const std::vector<std::int64_t> any{0};
         for (const Rid patient : known(path.patients)) {
-            for (const std::int64_t code : path.codes.empty() ? any : path.codes) {
+            for (const std::int64_t code : path.codes.empty() ? any : occurring(path.codes)) {
                 const Leaf leaf = chart_rows(path.type, {code}, path.date_from, path.date_below);
                 const std::string name = name_in(leaf);
                 ranges.push_back(fmt::format(
@@ -249,6 +249,75 @@ class Renderer {
     std::optional<std::string> living_rows(const Condition& condition, Name type) {
         if (is_sharded_ || !Living::implied_by(condition)) return std::nullopt;
         return set_of(condition, type, Columns::rid);
+    }
+
+    /// The row ids behind `after` of the current resources that satisfy `driver`, in order, as
+    /// `FROM <from> WHERE <where>` of the alias c. Nothing when index rows do not tell them.
+    struct Candidates {
+        std::string from;
+        std::string where;
+    };
+    std::optional<Candidates> candidates(const Condition& driver, Name type, Rid after) {
+        const std::string name = alias();
+        std::string rows;
+        if (const auto streams = streams_of(driver)) {
+            // The rows of each lie in this order: they are merged as far as they are asked for.
+            for (const Leaf& leaf : *streams)
+                rows += fmt::format("{}SELECT {} FROM {} WHERE {} AND {} > {}",
+                                    rows.empty() ? "" : " UNION ALL ", leaf.rid, leaf.from,
+                                    leaf.where, leaf.rid, after);
+            rows = fmt::format("SELECT {0}.rid FROM ({1}) AS {0}(rid)", name, rows);
+        } else if (const auto set = set_of(driver, type, Columns::rid)) {
+            rows = fmt::format("SELECT DISTINCT {0}.rid FROM ({1}) AS {0}(rid) WHERE {0}.rid > {2}",
+                               name, *set, after);
+        } else {
+            return std::nullopt;
+        }
+        std::string where = "true";
+        const bool are_current =
+            Living::implied_by(driver) || std::holds_alternative<OfPatient>(driver.as_variant());
+        if (!are_current)
+            where = fmt::format(
+                "EXISTS (SELECT FROM meridian.resource t WHERE t.rid = c.rid AND t.verb <> 3{} "
+                "OFFSET 0)",
+                type == 0 ? "" : fmt::format(" AND t.type = {}", type));
+        return Candidates{fmt::format("({} ORDER BY {}.rid OFFSET 0) AS c", rows, name), where};
+    }
+    /// Ranges of indexes in the order of row ids, which together hold the matches: these need not
+    /// be collected then. Nothing where there are none, or too many to be merged.
+    std::optional<Leaves> streams_of(const Condition& condition) {
+        constexpr std::size_t merged_max = 16;
+        Leaves streams;
+        if (const auto* token = std::get_if<HasToken>(&condition.as_variant())) {
+            const auto& values = occurring(token->values);
+            if (values.size() > merged_max) return std::nullopt;
+            for (const std::int64_t value : values) {
+                Leaf& leaf = streams.emplace_back(rows_of("idx_token", token->param));
+                leaf.where += fmt::format(" AND {}.value = {}", name_in(leaf), literal(value));
+            }
+        } else if (const auto* reference = std::get_if<HasReference>(&condition.as_variant())) {
+            const auto targets = known(reference->targets);
+            if (targets.size() > merged_max) return std::nullopt;
+            for (const Rid target : targets) {
+                Leaf& leaf = streams.emplace_back(rows_of("idx_reference", reference->param));
+                leaf.where += fmt::format(" AND {}.target = {}", name_in(leaf), target);
+            }
+        } else if (const auto* member = std::get_if<InCompartment>(&condition.as_variant());
+                   member != nullptr && member->type == 0) {
+            streams = leaves(*member, 0);
+        }
+        if (streams.empty()) return std::nullopt;
+        return streams;
+    }
+    /// What `where` says beside its part `driver` of the resource `alias`, with an AND before it.
+    std::string others_about(const Condition& where, const Condition& driver,
+                             const std::string& alias, Name type) {
+        std::string out;
+        if (&where == &driver) return out;
+        for (const Condition& part : std::get<AllOf>(where.as_variant()).parts) {
+            if (&part != &driver) out += " AND " + conjunct(part, alias, type, no_sets);
+        }
+        return out;
     }
 
     Parameters take_parameters() { return std::move(parameters_); }
@@ -469,10 +538,16 @@ class Renderer {
     Leaves leaves(const AnyOf&, Name) { return {}; }
     Leaves leaves(const NoneOf&, Name) { return {}; }
 
+    /// Those of a list of codes that occur, as far as that was asked.
+    const std::vector<std::int64_t>& occurring(const std::vector<std::int64_t>& values) const {
+        const auto found = known_.occurring.find(&values);
+        return found == known_.occurring.end() ? values : found->second;
+    }
     Leaves leaves(const HasToken& condition, Name) {
-        if (condition.values.empty()) return {};
+        const auto& values = occurring(condition.values);
+        if (values.empty()) return {};
         Leaf leaf = rows_of("idx_token", condition.param);
-        leaf.where += fmt::format(" AND {}.value = {}", name_in(leaf), integers(condition.values));
+        leaf.where += fmt::format(" AND {}.value = {}", name_in(leaf), integers(values));
         return {leaf};
     }
     Leaves leaves(const HasTokenIn& condition, Name) {
@@ -586,10 +661,11 @@ class Renderer {
         return {leaf};
     }
     Leaves leaves(const HasComposite& condition, Name) {
-        if (condition.keys.empty()) return {};
+        const auto& keys = occurring(condition.keys);
+        if (keys.empty()) return {};
         Leaf leaf = rows_of("idx_composite", condition.param);
         const std::string name = name_in(leaf);
-        leaf.where += fmt::format(" AND {}.key = {}", name, integers(condition.keys));
+        leaf.where += fmt::format(" AND {}.key = {}", name, integers(keys));
         if (!condition.seconds.empty())
             leaf.where += fmt::format(" AND {}.second = {}", name, integers(condition.seconds));
         leaf.where += inside(condition.box, name);
@@ -612,10 +688,14 @@ class Renderer {
     }
     Leaves leaves(const HasAny& condition, Name) {
         Leaves all;
-        for (const char* table :
-             {"idx_token", "idx_string", "idx_date", "idx_number", "idx_quantity", "idx_reference",
-              "idx_uri", "idx_composite", "idx_text"})
-            all.push_back(rows_of(table, condition.param));
+        const auto holds = known_.tables.find(condition.param);
+        for (std::size_t i = 0; i < parameter_tables.size(); ++i) {
+            if (holds == known_.tables.end() || holds->second[i])
+                all.push_back(rows_of(parameter_tables[i].name, condition.param));
+        }
+        const std::string name = names_.text(NameKind::parameter, condition.param);
+        if (name.ends_with("_text") || name.ends_with("_content"))
+            all.push_back(rows_of("idx_text", condition.param));
         return all;
     }
     Leaves leaves(const HasId& condition, Name type) {
@@ -640,28 +720,48 @@ class Renderer {
                              parameter(), name),
                  "true", name + ".rid", name + ".home"}};
     }
+    /// What one resource refers to, each asked about the condition.
+    Leaves to_targets(const RefersTo& condition) {
+        const std::string name = alias();
+        std::string target = predicate(*condition.target, name, condition.target_type);
+        if (!Living::implied_by(*condition.target)) {
+            const std::string resource = "t" + alias();
+            target = fmt::format(
+                "EXISTS (SELECT FROM meridian.resource {0} WHERE {0}.rid = {1}.rid AND {0}.verb <> "
+                "3 AND {0}.type = {2} AND {3} OFFSET 0)",
+                resource, name, condition.target_type,
+                predicate(*condition.target, resource, condition.target_type));
+        }
+        return {{fmt::format("(SELECT f.rid AS source, f.target AS rid FROM meridian.idx_reference "
+                             "f WHERE f.param = {}) AS {}",
+                             condition.param, name),
+                 target, name + ".source", ""}};
+    }
     Leaves leaves(const RefersTo& condition, Name) {
         if (!condition.target) return {};
+        if (is_probing_ && !is_sharded_) return to_targets(condition);
         Leaf leaf = rows_of("idx_reference", condition.param);
         leaf.where += fmt::format(" AND {}.target IN ({})", name_in(leaf),
                                   living(*condition.target, condition.target_type, Columns::rid));
         return {leaf};
     }
     /// What the chart of one resource holds of its sources.
-    Leaf in_chart(const ReferredBy& condition) {
+    Leaves in_chart(const ReferredBy& condition) {
         const ChartRange& chart = *condition.chart;
-        Leaf leaf = chart_rows(chart.type, chart.codes, chart.date_from, chart.date_below);
+        const auto& codes = occurring(chart.codes);
+        if (codes.empty() != chart.codes.empty()) return {};
+        Leaf leaf = chart_rows(chart.type, codes, chart.date_from, chart.date_below);
         const std::string name = name_in(leaf);
         Leaf reference = rows_of("idx_reference", condition.param);
         reference.where += fmt::format(" AND {}.target = {}.patient", name_in(reference), name);
         leaf.where += " AND " + exists(reference, name) + " AND " +
                       predicate(*condition.source, name, condition.source_type);
         leaf.rid = name + ".patient";
-        return leaf;
+        return {std::move(leaf)};
     }
     Leaves leaves(const ReferredBy& condition, Name) {
         if (!condition.source) return {};
-        if (is_probing_ && !is_sharded_ && condition.chart) return {in_chart(condition)};
+        if (is_probing_ && !is_sharded_ && condition.chart) return in_chart(condition);
         Leaf leaf = rows_of("idx_reference", condition.param);
         const std::string name = name_in(leaf);
         leaf.where +=

@@ -184,6 +184,19 @@ Statement rows_without_key(const Plan& plan, const Names& names, const Known& kn
     return {std::move(sql), renderer.take_parameters()};
 }
 
+/// What a condition joins by "and".
+std::span<const Condition> parts_of(const Condition& where) {
+    if (const auto* all = std::get_if<AllOf>(&where.as_variant())) return all->parts;
+    return {&where, 1};
+}
+
+/// Whether a page of resources to which one of `count` sources leads is found sooner by asking one
+/// resource of the type after the other than by collecting what all sources lead to.
+bool is_soon_found(std::int64_t count, std::int64_t of_type, std::int64_t few) {
+    constexpr std::int64_t of_a_page = 32;
+    return count > few || count * count > of_a_page * of_type;
+}
+
 /// Looks for the condition of a population search that the fewest resources satisfy, and for links
 /// to which too much leads. A planner's statistics know of a range only how much of the whole table
 /// it is, and not of the rows of its parameter; counting a few thousand keys takes a millisecond.
@@ -191,64 +204,100 @@ Result<void> look_for_rarest(Connection& connection, const Plan& plan, const Nam
                              const Layout& layout, std::size_t few_max, Known& known) {
     constexpr int of_one_patient = 1;
     if (layout.is_sharded() || Rank::of(plan.where) <= of_one_patient) return {};
-    std::span<const Condition> parts;
-    if (const auto* all = std::get_if<AllOf>(&plan.where.as_variant())) {
-        parts = all->parts;
-    } else if (std::holds_alternative<ReferredBy>(plan.where.as_variant())) {
-        parts = {&plan.where, 1};
-    }
-    if (parts.empty()) return {};
+    const auto parts = parts_of(plan.where);
+    if (parts.size() == 1 && !std::holds_alternative<ReferredBy>(parts.front().as_variant()))
+        return {};
     Renderer renderer(names, known, layout);
     const auto [sql, counted] = renderer.counting(parts, plan.type, few_max + 1);
     if (counted.empty()) return {};
     const Answer counts = TRY(connection.ask_once(sql, renderer.take_parameters()));
+    const std::int64_t of_type = counts.integer(0, static_cast<int>(counted.size()));
     const auto few = static_cast<std::int64_t>(few_max);
     auto fewest = few + 1;
     for (std::size_t i = 0; i < counted.size(); ++i) {
         const auto [part, weight] = counted[i];
         const std::int64_t count = counts.integer(0, static_cast<int>(i));
-        if (count * weight < fewest) known.rarest = part, fewest = count * weight;
-        if (count > few && std::holds_alternative<ReferredBy>(part->as_variant()))
+        if (std::holds_alternative<ReferredBy>(part->as_variant()) &&
+            is_soon_found(count, of_type, few)) {
             known.frequent.push_back(part);
+        } else if (count * weight < fewest) {
+            known.rarest = part;
+            fewest = count * weight;
+        }
     }
     return {};
+}
+
+// --- by row id ---
+
+/// The condition whose matches are gone through one after the other: the rarest, or one of few
+/// patients, or where nothing is rare one whose matches need not be collected; null when there is
+/// none of these.
+const Condition* driver_of(const Plan& plan, const Known& known, Renderer& renderer) {
+    if (known.rarest != nullptr) return known.rarest;
+    constexpr int of_one_patient = 1;
+    const auto is_chart = [](const Condition& part) {
+        return std::holds_alternative<OfPatient>(part.as_variant());
+    };
+    const Condition* driver = nullptr;
+    for (const Condition& part : parts_of(plan.where)) {
+        if (Rank::of(part) > of_one_patient) continue;
+        // A chart holds one kind of what refers to the patient.
+        if (driver == nullptr || (is_chart(part) && !is_chart(*driver))) driver = &part;
+    }
+    if (driver != nullptr) return driver;
+    for (const Condition& part : parts_of(plan.where)) {
+        if (renderer.streams_of(part)) return &part;
+    }
+    return nullptr;
+}
+
+/// The first `count` candidates by row id that satisfy the rest of the plan: each is asked about,
+/// until there are enough. PostgreSQL would guess how many there are, and take the wrong way when
+/// the guess is off. Nothing where that cannot be done.
+std::optional<Statement> rows_by_rid(const Plan& plan, const Names& names, const Known& known,
+                                     const Layout& layout, std::size_t count) {
+    Renderer renderer(names, known, layout);
+    const Condition* driver = driver_of(plan, known, renderer);
+    if (driver == nullptr) return std::nullopt;
+    const auto candidates = renderer.candidates(*driver, plan.type, plan.after);
+    if (!candidates) return std::nullopt;
+    std::string sql = fmt::format(
+        "SELECT c.rid, 0::bigint FROM {} WHERE {}{} ORDER BY c.rid LIMIT {}", candidates->from,
+        candidates->where, renderer.others_about(plan.where, *driver, "c", plan.type), count);
+    return Statement{std::move(sql), renderer.take_parameters()};
 }
 
 // --- charts, newest first ---
 
 /// The part of a plan that is a range of the clinical access path, when that is also its order;
 /// null when it is not, or when too many ranges would have to be merged.
-const OfPatient* chart_in_order(const Plan& plan) {
+const Condition* chart_in_order(const Plan& plan, const Known& known) {
     if (plan.order.size() != 1 || plan.order.front().kind != SortKind::patient_date ||
         !plan.order.front().descending)
         return nullptr;
-    constexpr std::size_t ranges_max = 16;
-    const auto usable = [&](const Condition& condition) {
-        const auto* path = std::get_if<OfPatient>(&condition.as_variant());
-        const bool is_few =
-            path != nullptr && (plan.type == 0 || path->type == plan.type) &&
-            path->patients.size() * std::max<std::size_t>(path->codes.size(), 1) <= ranges_max;
-        return is_few ? path : nullptr;
-    };
-    if (const auto* all = std::get_if<AllOf>(&plan.where.as_variant())) {
-        for (const Condition& part : all->parts) {
-            if (const auto* path = usable(part)) return path;
-        }
-        return nullptr;
+    for (const Condition& part : parts_of(plan.where)) {
+        const auto* path = std::get_if<OfPatient>(&part.as_variant());
+        if (path == nullptr || (plan.type != 0 && path->type != plan.type)) continue;
+        const auto occurring = known.occurring.find(&path->codes);
+        const std::size_t codes =
+            occurring == known.occurring.end() ? path->codes.size() : occurring->second.size();
+        constexpr std::size_t ranges_max = 16;
+        if (path->patients.size() * std::max<std::size_t>(codes, 1) <= ranges_max) return &part;
     }
-    return usable(plan.where);
+    return nullptr;
 }
 
 /// The first `count` rows of a chart whose resources match, newest first, those without a date
 /// last. Each patient and code is a range of one index that has this order, so as much of it is
 /// read as is asked for. A resource may come several times.
-Statement rows_of_chart(const Plan& plan, const OfPatient& path, const Names& names,
+Statement rows_of_chart(const Plan& plan, const Condition& path, const Names& names,
                         const Known& known, const Layout& layout, std::size_t count) {
     Renderer renderer(names, known, layout);
     const std::string further =
         renderer.others_about(plan.where, path, "c", plan.type) + renderer.within_homes("c");
     std::string ranges;
-    for (const std::string& range : renderer.chart_ranges(path)) {
+    for (const std::string& range : renderer.chart_ranges(std::get<OfPatient>(path.as_variant()))) {
         ranges += fmt::format(
             "{}(SELECT c.rid, c.patient, c.date FROM ({}) AS c WHERE true{} "
             "ORDER BY c.date DESC, c.rid LIMIT {})",
@@ -327,8 +376,22 @@ Result<Found> search_in_order(Connection& connection, const Plan& plan, const Na
     return taker.found();
 }
 
+/// Nothing where the plan is no walk over the matches of one of its conditions.
+Result<std::optional<Found>> search_by_rid(Connection& connection, const Plan& plan,
+                                           const Names& names, const Known& known,
+                                           const Layout& layout) {
+    if (!plan.order.empty() || layout.is_sharded()) return std::nullopt;
+    const bool can_be_walked = rows_by_rid(plan, names, known, layout, 0).has_value();
+    if (!can_be_walked) return std::nullopt;
+    Taker taker(plan);
+    TRY(take_rows(connection, taker, [&](std::size_t count) {
+        return *rows_by_rid(plan, names, known, layout, count);
+    }));
+    return taker.found();
+}
+
 Result<Found> search_chart(Connection& connection, const Plan& plan, const Names& names,
-                           const Known& known, const Layout& layout, const OfPatient& path) {
+                           const Known& known, const Layout& layout, const Condition& path) {
     Taker taker(plan);
     TRY(take_rows(connection, taker, [&](std::size_t count) {
         return rows_of_chart(plan, path, names, known, layout, count);
@@ -346,12 +409,14 @@ Result<Found> search(Connection& connection, const Plan& plan, const Names& name
                         known));
     if (known.rarest == nullptr) {
         const bool looks_at_log = known.log_end != 0;
-        const auto* path = chart_in_order(plan);
+        const Condition* path = chart_in_order(plan, known);
         // Citus joins rows with those of their own shard only, and a chart tells of others too.
         if (path != nullptr && !looks_at_log && !layout.is_distributed())
             return search_chart(connection, plan, names, known, layout, *path);
         if (sort) return search_in_order(connection, plan, names, known, layout, *sort);
     }
+    if (auto found = TRY(search_by_rid(connection, plan, names, known, layout)))
+        return *std::move(found);
     Statement statement = statement_of(plan, names, known, layout);
     Taker taker(plan);
     taker.take(TRY(connection.ask_once(statement.sql, std::move(statement.parameters))));

@@ -206,6 +206,11 @@ TEST(PostgresShards, AChartIsAskedForInOneShardAndAPopulationInAll) {
                 observation_type);
     EXPECT_EQ(partitions_in(chart, "resource"), 1U) << chart;
     EXPECT_EQ(partitions_in(chart, "idx_patient"), 1U) << chart;
+    const std::string by_reference = plan_of(
+        HasReference{param_of(observation_type, reference_b), {{patient_type, patient->id}}, true},
+        observation_type);
+    EXPECT_EQ(partitions_in(by_reference, "resource"), 1U) << by_reference;
+    EXPECT_EQ(partitions_in(by_reference, "idx_reference"), 1U) << by_reference;
     const std::string population =
         plan_of(HasAny{param_of(observation_type, token_a)}, observation_type);
     EXPECT_EQ(partitions_in(population, "resource"), static_cast<std::size_t>(partitions))

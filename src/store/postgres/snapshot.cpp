@@ -452,16 +452,14 @@ Result<std::vector<Rid>> PostgresSnapshot::targets_in_shards(std::span<const Rid
                     "WHERE f.rid = ANY($1::bigint[]) AND ($2 = 0 OR f.param = $2){}",
                     are_placed ? lies_among("f", 3) : ""),
         std::move(Parameters().integers(rids).small(param).integers(homes)))));
-    // What is referred to mostly is a patient, lies with the same patient, or with none.
-    homes.insert(homes.end(), wanted.begin(), wanted.end());
-    homes.push_back(0);
     std::vector<Rid> found;
-    const auto look = [&](const std::string& where) -> Result<void> {
+    const auto look = [&](const std::vector<Rid>& places) -> Result<void> {
+        if (wanted.empty()) return {};
         const Answer rows =
             TRY(connection_->ask("SELECT t.rid, t.patient, t.type, t.verb FROM meridian.resource t "
                                  "WHERE t.rid = ANY($1::bigint[])" +
-                                     where,
-                                 std::move(Parameters().integers(wanted).integers(homes))));
+                                     (places.empty() ? "" : lies_among("t", 2)),
+                                 std::move(Parameters().integers(wanted).integers(places))));
         std::unordered_set<Rid> seen;
         for (int row = 0; row < rows.size(); ++row) {
             const Rid rid = rows.integer(row, 0);
@@ -474,8 +472,13 @@ Result<std::vector<Rid>> PostgresSnapshot::targets_in_shards(std::span<const Rid
         std::erase_if(wanted, [&](Rid rid) { return seen.contains(rid); });
         return {};
     };
-    if (!wanted.empty()) TRY(look(lies_among("t", 2)));
-    if (!wanted.empty()) TRY(look(""));
+    // What is referred to mostly lies with the same patient or with none, or is another patient,
+    // who lies with itself.
+    constexpr Rid nobody = 0;
+    homes.push_back(nobody);
+    TRY(look(homes));
+    TRY(look(std::vector(wanted)));
+    TRY(look({}));
     std::sort(found.begin(), found.end());
     return found;
 }
