@@ -151,6 +151,28 @@ TEST_P(PostgresSearch, EveryOrderAloneIsAsTheNaiveEvaluationSays) {
     }
 }
 
+TEST_P(PostgresSearch, ChartsNewestFirstAreAsTheNaiveEvaluationSays) {
+    // Charts that hold many times a page.
+    StoredWorld world = make_stored_world(GetParam(), 12, 900);
+    Random random(12);
+    Maker maker{random, world};
+    for (int i = 0; i < 200 && !HasFatalFailure(); ++i) {
+        Plan plan;
+        plan.type = 2 + below(random, types_end - 2);
+        OfPatient chart{plan.type, {maker.any_patient()}};
+        if (chance(random, 30)) chart.patients.push_back(maker.any_patient());
+        chart.codes = maker.some_of<std::int64_t>(2, [&] { return 1 + below(random, 4); });
+        if (chance(random, 30)) chart.date_from = some_day(random);
+        AllOf all;
+        all.parts.push_back(std::move(chart));
+        if (chance(random, 40)) all.parts.push_back(maker.any(plan.type, 1));
+        plan.where = std::move(all);
+        plan.order = {{SortKind::patient_date, 0, true}};
+        plan.limit = 1 + below(random, 5);
+        expect_as_naive(world, plan);
+    }
+}
+
 TEST_P(PostgresSearch, RandomTreesOfConditionsAreAsTheNaiveEvaluationSays) {
     for (std::uint64_t seed = 100; seed < 110 && !HasFatalFailure(); ++seed) {
         StoredWorld world =
