@@ -72,10 +72,11 @@ Result<void> Migration::copy_log(Position end) {
     std::future<Batch> coming = read(done_.next);
     while (done_.next < end) {
         auto batch = TRY(coming.get());
-        if (batch.empty() || batch.front().entry.position != done_.next) {
-            return fail(Category::fault, fmt::format("the source's log has no entry {}; run "
-                                                     "`meridian check` on it",
-                                                     done_.next));
+        if (!is_dense(batch, done_.next)) {
+            return fail(Category::fault,
+                        fmt::format("an entry is missing in the source's log, at position {} or "
+                                    "behind it; run `meridian check` on it",
+                                    done_.next));
         }
         const Position next = batch.back().entry.position + 1;
         coming = read(next);

@@ -3,11 +3,13 @@
 
 #include "base/limits.hpp"
 #include "store/copy/index_states.hpp"
+#include "store/copy/postgres_reading.hpp"
 #include "store/copy/sides.hpp"
 #include "store/engine/unfinished.hpp"
 #include "store/postgres/dictionary.hpp"
 #include "store/postgres/frozen_names.hpp"
 #include "store/postgres/keys.hpp"
+#include "store/postgres/log_rows.hpp"
 #include "store/postgres/migrations.hpp"
 #include "store/sqlite/folder.hpp"
 
@@ -18,11 +20,6 @@ namespace {
 using postgres::Answer;
 using postgres::Connection;
 using postgres::Parameters;
-
-template <class Array>
-void copy_bytes(std::string_view from, Array& to) {
-    std::memcpy(to.data(), from.data(), std::min(from.size(), to.size()));
-}
 
 class PostgresSource final : public Source {
  public:
@@ -41,11 +38,11 @@ class PostgresSource final : public Source {
     Result<std::vector<IndexState>> index_states(Rid after) override {
         return copy::index_states(*connection_, after);
     }
-    Result<std::vector<KnownName>> all_names() override;
-    Result<Rid> last_rid() override;
+    Result<std::vector<KnownName>> all_names() override { return read_names(*connection_); }
+    Result<Rid> last_rid() override { return read_last_rid(*connection_); }
     Result<void> identities(
         Rid above, const std::function<Result<void>(std::vector<KnownIdentity>)>& take) override;
-    Result<Belongings> belongings() override;
+    Result<Belongings> belongings() override { return read_belongings(*connection_); }
     std::string blobs_folder() const override { return sqlite::blobs_path(folder_); }
     Result<std::unique_ptr<Store>> open() override {
         return store::open(
@@ -69,9 +66,6 @@ class PostgresSource final : public Source {
         return done;
     }
     Result<std::vector<Carried>> read_entries(Position from, Position below, std::size_t count);
-    Result<std::vector<Carried>> entries_of(const Answer& rows);
-    /// How many of the first entries fit into a batch.
-    Result<std::size_t> count_that_fits(const std::vector<Carried>& batch);
     Result<void> read_newest_bodies(std::vector<Carried>& batch);
     Result<void> read_history_bodies(std::vector<Carried>& batch);
     Result<void> complete(std::vector<Carried>& batch);
@@ -141,62 +135,13 @@ Result<bool> PostgresSource::is_at_rest() {
 
 // --- batches ---
 
-Result<std::vector<Carried>> PostgresSource::entries_of(const Answer& rows) {
-    std::vector<Carried> batch(static_cast<std::size_t>(rows.size()));
-    for (int row = 0; row < rows.size(); ++row) {
-        LogEntry& entry = batch[static_cast<std::size_t>(row)].entry;
-        entry.position = rows.integer(row, 0);
-        entry.at.milliseconds = rows.integer(row, 1);
-        entry.kind = static_cast<unsigned>(rows.integer(row, 2));
-        entry.rid = rows.integer(row, 3);
-        entry.type = static_cast<Name>(rows.integer(row, 4));
-        entry.id = rows.bytes(row, 5);
-        entry.version = rows.integer(row, 6);
-        entry.verb = static_cast<Verb>(rows.integer(row, 7));
-        entry.actor = static_cast<Name>(rows.integer(row, 8));
-        entry.organisation = static_cast<Name>(rows.integer(row, 9));
-        copy_bytes(rows.bytes(row, 10), entry.salt);
-        copy_bytes(rows.bytes(row, 11), entry.body_hash);
-    }
-    return batch;
-}
-
 Result<std::vector<Carried>> PostgresSource::read_entries(Position from, Position below,
                                                           std::size_t count) {
-    auto batch = TRY(entries_of(TRY(connection_->ask(
-        "SELECT position, at, kind, rid, type, id, version, verb, actor, organisation, salt, "
-        "body_hash FROM meridian.log WHERE position >= $1 AND position < $2 ORDER BY position "
-        "LIMIT $3",
-        std::move(Parameters().integer(from).integer(below).integer(
-            static_cast<std::int64_t>(count)))))));
-    batch.resize(TRY(count_that_fits(batch)));
+    auto batch = TRY(read_log(*connection_, from, below, count));
     TRY(read_newest_bodies(batch));
     TRY(read_history_bodies(batch));
     TRY(complete(batch));
     return batch;
-}
-
-Result<std::size_t> PostgresSource::count_that_fits(const std::vector<Carried>& batch) {
-    // A version's body is in one of the two tables; lengths are read without reading bodies.
-    const Answer rows = TRY(connection_->ask(
-        "SELECT e.place, octet_length(r.body) + octet_length(r.forward) "
-        "FROM unnest($1::bigint[], $2::integer[]) WITH ORDINALITY AS e(rid, version, place) "
-        "JOIN meridian.resource r ON r.rid = e.rid AND r.version = e.version UNION ALL "
-        "SELECT e.place, octet_length(h.body) "
-        "FROM unnest($1::bigint[], $2::integer[]) WITH ORDINALITY AS e(rid, version, place) "
-        "JOIN meridian.history h ON h.rid = e.rid AND h.version = e.version",
-        std::move(Parameters()
-                      .column(batch, [](const Carried& c) { return c.entry.rid; })
-                      .column(batch, [](const Carried& c) {
-                          return static_cast<std::int32_t>(c.entry.version);
-                      }))));
-    std::vector<std::size_t> bytes(batch.size(), 0);
-    for (int row = 0; row < rows.size(); ++row)
-        bytes[static_cast<std::size_t>(rows.integer(row, 0)) - 1] =
-            static_cast<std::size_t>(rows.integer(row, 1));
-    std::size_t sum = 0, count = 0;
-    while (count < batch.size() && sum < limits::migrate_batch_bytes) sum += bytes[count++];
-    return count;
 }
 
 Result<void> PostgresSource::read_newest_bodies(std::vector<Carried>& batch) {
@@ -224,23 +169,9 @@ Result<void> PostgresSource::read_history_bodies(std::vector<Carried>& batch) {
     for (Carried& carried : batch) {
         if (!carried.is_newest && carried.entry.kind == 0) past.push_back(&carried);
     }
-    if (past.empty()) return {};
-    const Answer rows = TRY(connection_->ask(
-        "SELECT e.place, h.body "
-        "FROM unnest($1::bigint[], $2::integer[]) WITH ORDINALITY AS e(rid, version, place) "
-        "JOIN meridian.history h ON h.rid = e.rid AND h.version = e.version",
-        std::move(Parameters()
-                      .column(past, [](const Carried* c) { return c->entry.rid; })
-                      .column(past, [](const Carried* c) {
-                          return static_cast<std::int32_t>(c->entry.version);
-                      }))));
-    if (rows.size() != static_cast<int>(past.size())) {
-        return fail(Category::fault,
-                    "the log tells of versions that are not there; run `meridian check`");
-    }
-    for (int row = 0; row < rows.size(); ++row)
-        past[static_cast<std::size_t>(rows.integer(row, 0)) - 1]->body = rows.bytes(row, 1);
-    return {};
+    if (TRY(read_bodies(*connection_, "history", past)).empty()) return {};
+    return fail(Category::fault,
+                "the log tells of versions that are not there; run `meridian check`");
 }
 
 Result<void> PostgresSource::complete(std::vector<Carried>& batch) {
@@ -304,13 +235,15 @@ Result<void> PostgresSource::read_views(std::vector<Carried>& batch) {
 
 Result<std::vector<Carried>> PostgresSource::read_newest(const std::vector<Rid>& rids) {
     return in_snapshot([&]() -> Result<std::vector<Carried>> {
-        auto batch = TRY(entries_of(TRY(connection_->ask(
-            "SELECT l.position, l.at, l.kind, l.rid, l.type, l.id, l.version, l.verb, l.actor, "
-            "l.organisation, l.salt, l.body_hash FROM meridian.resource r "
-            "JOIN meridian.batch b ON b.id = r.batch "
-            "JOIN meridian.log l ON l.position = b.base + r.ordinal "
-            "WHERE r.rid = ANY($1::bigint[])",
-            std::move(Parameters().integers(rids))))));
+        const Answer rows =
+            TRY(connection_->ask("SELECT " MERIDIAN_LOG_COLUMNS
+                                 " FROM meridian.log WHERE position IN (SELECT b.base + r.ordinal "
+                                 "FROM meridian.resource r JOIN meridian.batch b ON b.id = r.batch "
+                                 "WHERE r.rid = ANY($1::bigint[]))",
+                                 std::move(Parameters().integers(rids))));
+        std::vector<Carried> batch(static_cast<std::size_t>(rows.size()));
+        for (int row = 0; row < rows.size(); ++row)
+            batch[static_cast<std::size_t>(row)].entry = postgres::read_log_entry(rows, row);
         TRY(read_newest_bodies(batch));
         TRY(complete(batch));
         return batch;
@@ -319,59 +252,14 @@ Result<std::vector<Carried>> PostgresSource::read_newest(const std::vector<Rid>&
 
 // --- what is not in the log ---
 
-Result<std::vector<KnownName>> PostgresSource::all_names() {
-    std::vector<KnownName> names;
-    for (int kind = 0; kind <= static_cast<int>(NameKind::actor); ++kind) {
-        Name after = 0;
-        for (bool more = true; more;) {
-            const Answer rows = TRY(connection_->ask(
-                "SELECT id, text FROM meridian.name WHERE kind = $1::integer AND id > $2 "
-                "ORDER BY id LIMIT 10000",
-                std::move(Parameters().small(kind).small(after))));
-            for (int row = 0; row < rows.size(); ++row) {
-                after = static_cast<Name>(rows.integer(row, 0));
-                names.push_back(
-                    {static_cast<NameKind>(kind), after, std::string(rows.bytes(row, 1))});
-            }
-            more = !rows.empty();
-        }
-    }
-    return names;
-}
-
-Result<Rid> PostgresSource::last_rid() {
-    // The end of the last block that was taken.
-    return connection_->integer(
-        "SELECT (CASE WHEN is_called THEN last_value ELSE last_value - 1 END) * 4096 "
-        "FROM meridian.rid_block",
-        0);
-}
-
 Result<void> PostgresSource::identities(
     Rid, const std::function<Result<void>(std::vector<KnownIdentity>)>& take) {
     // Several servers give rids out of blocks of their own, so that a low one may be new: all of
     // them are looked through.
-    Name type = -1;
-    std::string key;
-    for (;;) {
-        const Answer rows = TRY(connection_->ask(
-            "SELECT type, key, rid FROM meridian.directory WHERE (type, key) > ($1, $2) "
-            "ORDER BY type, key LIMIT $3",
-            std::move(Parameters().small(type).bytes(key).integer(
-                static_cast<std::int64_t>(limits::migrate_identities_at_once)))));
-        if (rows.empty()) return {};
-        std::vector<KnownIdentity> part;
-        part.reserve(static_cast<std::size_t>(rows.size()));
-        for (int row = 0; row < rows.size(); ++row) {
-            part.push_back(
-                {{static_cast<Name>(rows.integer(row, 0)), std::string(rows.bytes(row, 1))},
-                 rows.integer(row, 2)});
-        }
-        type = part.back().identity.type;
-        key = part.back().identity.id;
+    return read_identities(*connection_, [&](std::vector<KnownIdentity> part) -> Result<void> {
         TRY(restore_cut(part));
-        TRY(take(std::move(part)));
-    }
+        return take(std::move(part));
+    });
 }
 
 /// Long identities stand in the directory cut, with their hash; the whole of each stands in a body
@@ -405,22 +293,6 @@ Result<void> PostgresSource::restore_cut(std::vector<KnownIdentity>& part) {
         }
     }
     return {};
-}
-
-Result<Belongings> PostgresSource::belongings() {
-    Belongings all;
-    const Answer settings =
-        TRY(connection_->ask("SELECT key, value FROM meridian.setting WHERE key LIKE 'server/%'"));
-    for (int row = 0; row < settings.size(); ++row)
-        all.settings.emplace_back(settings.bytes(row, 0), settings.bytes(row, 1));
-    const Answer cursors = TRY(connection_->ask("SELECT view, next FROM meridian.cursor"));
-    for (int row = 0; row < cursors.size(); ++row)
-        all.cursors.emplace_back(cursors.bytes(row, 0), cursors.integer(row, 1));
-    const Answer counts = TRY(connection_->ask(
-        "SELECT type, sum(resources)::bigint FROM meridian.type_count GROUP BY type"));
-    for (int row = 0; row < counts.size(); ++row)
-        all.counts.push_back({static_cast<Name>(counts.integer(row, 0)), counts.integer(row, 1)});
-    return all;
 }
 
 }  // namespace

@@ -189,13 +189,10 @@ Result<Progress> PostgresTarget::begin(const SipKey& token_key) {
 }
 
 Result<Progress> PostgresTarget::begin_anew(std::string_view token_key) {
-    const std::int64_t rows = TRY(connection_->integer(
-        "SELECT (SELECT count(*) FROM (SELECT FROM meridian.name LIMIT 1) n) + "
-        "(SELECT count(*) FROM (SELECT FROM meridian.log LIMIT 1) l)",
-        0));
-    if (rows != 0) {
-        return fail(Category::conflict, "the database holds a store already; name an empty one",
-                    database_option);
+    if (auto room = postgres::require_room(*connection_); !room) {
+        Error error = room.error();
+        error.where = database_option;
+        return std::unexpected(std::move(error));
     }
     TRY(in_transaction([&]() -> Result<void> {
         connection_->send("UPDATE meridian.setting SET value = $1 WHERE key = 'token_key'",

@@ -31,6 +31,12 @@ struct Carried {
     std::size_t bytes() const { return body.size() + forward.size() + sizeof(Carried); }
 };
 
+/// Whether these are all entries from `first` on, up to their last.
+inline bool is_dense(const std::vector<Carried>& batch, Position first) {
+    return !batch.empty() && batch.front().entry.position == first &&
+           batch.back().entry.position == first + static_cast<Position>(batch.size()) - 1;
+}
+
 /// An identity as one engine's directory holds it.
 struct KnownIdentity {
     Identity identity;

@@ -9,6 +9,7 @@
 #include "store/sqlite/dictionary.hpp"
 #include "store/sqlite/folder.hpp"
 #include "store/sqlite/index_writer.hpp"
+#include "store/sqlite/log_rows.hpp"
 #include "store/sqlite/migrations.hpp"
 #include "store/sqlite/vfs.hpp"
 
@@ -19,11 +20,6 @@ namespace {
 using sqlite::Database;
 
 constexpr std::int64_t cache_bytes = 64LL << 20;
-
-template <class Array>
-void copy_bytes(std::string_view from, Array& to) {
-    std::memcpy(to.data(), from.data(), std::min(from.size(), to.size()));
-}
 
 class SqliteSource final : public Source {
  public:
@@ -119,8 +115,8 @@ class SqliteSource final : public Source {
     }
 
     static constexpr std::string_view entries_sql =
-        "SELECT l.position, l.at, l.kind, l.rid, l.type, r.id, l.version, l.verb, l.actor, "
-        "l.organisation, l.salt, l.body_hash, r.version = l.version, r.patient, "
+        "SELECT " MERIDIAN_LOG_COLUMNS_OF_JOIN
+        ", r.version = l.version, r.patient, "
         "CASE WHEN r.version = l.version THEN r.body ELSE h.body END, f.rows FROM log l "
         "LEFT JOIN resource r ON r.rid = l.rid "
         "LEFT JOIN history h ON h.rid = l.rid AND h.version = l.version "
@@ -140,19 +136,7 @@ class SqliteSource final : public Source {
 
 Carried SqliteSource::read_entry(const sqlite::Statement& row) {
     Carried carried;
-    LogEntry& entry = carried.entry;
-    entry.position = row.integer(0);
-    entry.at.milliseconds = row.integer(1);
-    entry.kind = static_cast<unsigned>(row.integer(2));
-    entry.rid = row.integer(3);
-    entry.type = static_cast<Name>(row.integer(4));
-    entry.id = row.text(5);
-    entry.version = row.integer(6);
-    entry.verb = static_cast<Verb>(row.integer(7));
-    entry.actor = static_cast<Name>(row.integer(8));
-    entry.organisation = static_cast<Name>(row.integer(9));
-    copy_bytes(row.blob(10), entry.salt);
-    copy_bytes(row.blob(11), entry.body_hash);
+    carried.entry = sqlite::read_log_entry(row);
     carried.is_newest = row.integer(12) != 0;
     carried.home = row.integer(13);
     carried.body = row.blob(14);

@@ -4,6 +4,7 @@
 #include "base/limits.hpp"
 #include "store/copy/index_states.hpp"
 #include "store/copy/sides.hpp"
+#include "store/copy/sqlite_writing.hpp"
 #include "store/engine/unfinished.hpp"
 #include "store/sqlite/database.hpp"
 #include "store/sqlite/folder.hpp"
@@ -27,11 +28,6 @@ constexpr const char* load_settings =
     "PRAGMA secure_delete=OFF; PRAGMA temp_store=MEMORY; PRAGMA journal_size_limit=268435456;";
 constexpr std::string_view identities_mark = "migration_identities";
 
-template <class Array>
-std::string_view bytes_of(const Array& bytes) {
-    return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
-}
-
 class SqliteTarget final : public Target {
  public:
     SqliteTarget(std::string folder, const Names& names)
@@ -39,9 +35,15 @@ class SqliteTarget final : public Target {
 
     Result<void> start();
     Result<Progress> begin(const SipKey& token_key) override;
-    Result<void> add_names(const std::vector<KnownName>& names) override;
-    Result<void> add_identities(std::vector<KnownIdentity>& identities) override;
-    Result<void> save_identities_upto(Rid rid) override { return save(identities_mark, rid); }
+    Result<void> add_names(const std::vector<KnownName>& names) override {
+        return in_transaction([&] { return write_names(*database_, names); });
+    }
+    Result<void> add_identities(std::vector<KnownIdentity>& identities) override {
+        return in_transaction([&] { return write_identities(*database_, identities); });
+    }
+    Result<void> save_identities_upto(Rid rid) override {
+        return write_setting(*database_, identities_mark, rid);
+    }
     Result<void> write(std::vector<Carried>& batch) override {
         return in_transaction([&] { return write_batch(batch); });
     }
@@ -51,7 +53,9 @@ class SqliteTarget final : public Target {
     Result<std::vector<IndexState>> index_states(Rid after) override {
         return copy::index_states(*database_, after);
     }
-    Result<void> put_belongings(const Belongings& belongings, Rid last_rid) override;
+    Result<void> put_belongings(const Belongings& belongings, Rid last_rid) override {
+        return in_transaction([&] { return write_belongings(*database_, belongings, last_rid); });
+    }
     std::string blobs_folder() const override { return sqlite::blobs_path(folder_); }
     Result<std::unique_ptr<Store>> open() override {
         return store::open(
@@ -71,13 +75,7 @@ class SqliteTarget final : public Target {
         }
         return done;
     }
-    Result<void> save(std::string_view key, std::int64_t value) {
-        return database_->run("INSERT OR REPLACE INTO setting(key, value) VALUES(?, ?)", key,
-                              value);
-    }
     Result<void> write_batch(std::vector<Carried>& batch);
-    Result<void> write_log(const std::vector<Carried>& batch);
-    Result<void> write_history(const std::vector<Carried>& batch);
     Result<void> write_newest(std::vector<Carried>& batch);
     Result<void> make_room(const Carried& carried, std::vector<std::string>& keys_before);
     Result<void> write_unique_keys(const std::vector<const Carried*>& newest);
@@ -122,118 +120,24 @@ Result<Progress> SqliteTarget::begin(const SipKey& token_key) {
     }
     mark.reset();
     TRY(in_transaction([&]() -> Result<void> {
-        auto keep = TRY(database_->prepare("UPDATE setting SET value = ? WHERE key = 'token_key'"));
-        TRY(keep.bind_blob(1, key).run());
-        return save(migration_mark, 0);
+        TRY(write_token_key(*database_, key));
+        return write_setting(*database_, migration_mark, 0);
     }));
     return Progress{};
-}
-
-Result<void> SqliteTarget::add_names(const std::vector<KnownName>& names) {
-    return in_transaction([&] {
-        const auto put = [](const KnownName& name, int column, Cell& cell) {
-            column == 0   ? cell.put(name.kind)
-            : column == 1 ? cell.integer(name.id)
-                          : cell.text(name.text);
-        };
-        return database_->run_on_rows(
-            "INSERT OR IGNORE INTO name(kind, id, text) SELECT c0, c1, c2 FROM row_feed",
-            ItemSource(names, put));
-    });
-}
-
-Result<void> SqliteTarget::add_identities(std::vector<KnownIdentity>& identities) {
-    std::sort(identities.begin(), identities.end(), [](const auto& left, const auto& right) {
-        return std::tie(left.identity.type, left.identity.id) <
-               std::tie(right.identity.type, right.identity.id);
-    });
-    return in_transaction([&] {
-        const auto put = [](const KnownIdentity& known, int column, Cell& cell) {
-            column == 0   ? cell.integer(known.identity.type)
-            : column == 1 ? cell.text(known.identity.id)
-                          : cell.integer(known.rid);
-        };
-        return database_->run_on_rows(
-            "INSERT OR IGNORE INTO directory(type, id, rid) SELECT c0, c1, c2 FROM row_feed",
-            ItemSource(identities, put));
-    });
 }
 
 // --- batches ---
 
 Result<void> SqliteTarget::write_batch(std::vector<Carried>& batch) {
-    TRY(write_log(batch));
-    TRY(write_history(batch));
-    const Position next = batch.back().entry.position + 1;
-    TRY(write_newest(batch));
-    return save(migration_mark, next);
-}
-
-Result<void> SqliteTarget::write_log(const std::vector<Carried>& batch) {
-    const auto put = [](const Carried& carried, int column, Cell& cell) {
-        const LogEntry& entry = carried.entry;
-        switch (column) {
-            case 0:
-                return cell.integer(entry.position);
-            case 1:
-                return cell.integer(entry.at.milliseconds);
-            case 2:
-                return cell.integer(entry.kind);
-            case 3:
-                return cell.integer(entry.rid);
-            case 4:
-                return cell.integer(entry.type);
-            case 5:
-                return cell.integer(entry.version);
-            case 6:
-                return cell.put(entry.verb);
-            case 7:
-                return cell.integer(entry.actor);
-            case 8:
-                return cell.integer(entry.organisation);
-            case 9:
-                return cell.blob(bytes_of(entry.salt));
-            default:
-                return cell.blob(bytes_of(entry.body_hash));
-        }
-    };
-    return database_->run_on_rows(
-        "INSERT OR FAIL INTO log(position, at, kind, rid, type, version, verb, actor, "
-        "organisation, salt, body_hash) "
-        "SELECT c0, c1, c2, c3, c4, c5, c6, c7, c8, c9, c10 FROM row_feed",
-        ItemSource(batch, put));
-}
-
-Result<void> SqliteTarget::write_history(const std::vector<Carried>& batch) {
+    TRY(write_log(*database_, batch));
     std::vector<const Carried*> past;
     for (const Carried& carried : batch) {
         if (!carried.is_newest && carried.entry.kind == 0) past.push_back(&carried);
     }
-    std::sort(past.begin(), past.end(), [](const Carried* left, const Carried* right) {
-        return std::tie(left->entry.rid, left->entry.version) <
-               std::tie(right->entry.rid, right->entry.version);
-    });
-    const auto put = [](const Carried* carried, int column, Cell& cell) {
-        const LogEntry& entry = carried->entry;
-        switch (column) {
-            case 0:
-                return cell.integer(entry.rid);
-            case 1:
-                return cell.integer(entry.version);
-            case 2:
-                return cell.integer(entry.position);
-            case 3:
-                return cell.integer(entry.at.milliseconds);
-            case 4:
-                return cell.put(entry.verb);
-            default:
-                return cell.blob(carried->body);
-        }
-    };
-    return database_->run_on_rows(
-        "INSERT OR FAIL INTO history(rid, version, position, updated, verb, body) "
-        "SELECT c0, c1, c2, c3, c4, c5 FROM row_feed",
-        ItemSource(past, put));
+    TRY(write_history(*database_, std::move(past)));
+    const Position next = batch.back().entry.position + 1;
+    TRY(write_newest(batch));
+    return write_setting(*database_, migration_mark, next);
 }
 
 /// Takes away what stands for a resource that was the newest when it was copied before: its rows,
@@ -279,38 +183,8 @@ Result<void> SqliteTarget::write_newest(std::vector<Carried>& batch) {
     const auto by_rid = [](const Carried* left, const Carried* right) {
         return left->entry.rid < right->entry.rid;
     };
-    std::sort(newest.begin(), newest.end(), by_rid);
     std::sort(current.begin(), current.end(), by_rid);
-    const auto put_resource = [](const Carried* carried, int column, Cell& cell) {
-        const LogEntry& entry = carried->entry;
-        switch (column) {
-            case 0:
-                return cell.integer(entry.rid);
-            case 1:
-                return cell.integer(entry.type);
-            case 2:
-                return cell.text(entry.id);
-            case 3:
-                return cell.integer(entry.version);
-            case 4:
-                return cell.integer(entry.position);
-            case 5:
-                return cell.integer(entry.at.milliseconds);
-            case 6:
-                return cell.put(entry.verb);
-            case 7:
-                return cell.integer(carried->home);
-            case 8:
-                return cell.integer(entry.organisation);
-            default:
-                return cell.blob(carried->body);
-        }
-    };
-    TRY(database_->run_on_rows(
-        "INSERT OR FAIL INTO resource(rid, type, id, version, position, updated, verb, patient, "
-        "organisation, sensitivity, body) "
-        "SELECT c0, c1, c2, c3, c4, c5, c6, c7, c8, 0, c9 FROM row_feed",
-        ItemSource(newest, put_resource)));
+    TRY(write_resources(*database_, newest));
     const auto put_forward = [](const Carried* carried, int column, Cell& cell) {
         column == 0 ? cell.integer(carried->entry.rid) : cell.blob(carried->forward);
     };
@@ -337,24 +211,6 @@ Result<void> SqliteTarget::write_unique_keys(const std::vector<const Carried*>& 
 }
 
 // --- the end ---
-
-Result<void> SqliteTarget::put_belongings(const Belongings& belongings, Rid last_rid) {
-    return in_transaction([&]() -> Result<void> {
-        TRY(
-            database_->execute("DELETE FROM setting WHERE key GLOB 'server/*'; "
-                               "DELETE FROM cursor; DELETE FROM type_count;"));
-        for (const auto& [key, value] : belongings.settings) {
-            auto insert = TRY(database_->prepare("INSERT INTO setting(key, value) VALUES(?, ?)"));
-            TRY(insert.bind_text(1, key).bind_blob(2, value).run());
-        }
-        for (const auto& [view, next] : belongings.cursors)
-            TRY(database_->run("INSERT INTO cursor(view, next) VALUES(?, ?)", view, next));
-        for (const TypeCount& count : belongings.counts)
-            TRY(database_->run("INSERT INTO type_count(type, resources) VALUES(?, ?)", count.type,
-                               count.resources));
-        return save("rid_last", last_rid);
-    });
-}
 
 Result<void> SqliteTarget::finish() {
     // All of it on the disk before the mark goes.

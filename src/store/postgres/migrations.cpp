@@ -5,6 +5,7 @@
 
 #include "base/hash.hpp"
 #include "base/log.hpp"
+#include "store/engine/unfinished.hpp"
 #include "store/postgres/schema.hpp"
 
 namespace meridian::store::postgres {
@@ -125,13 +126,16 @@ Result<void> make_step(Connection& connection, std::int64_t version) {
     return {};
 }
 
+Result<void> refuse_newer(std::int64_t version) {
+    if (version <= schema_version) return {};
+    return fail(Category::unsupported,
+                fmt::format("the store has schema version {}, this program knows {}; use a "
+                            "newer program",
+                            version, schema_version));
+}
+
 Result<void> migrate(Connection& connection, std::int64_t version) {
-    if (version > schema_version) {
-        return fail(Category::unsupported,
-                    fmt::format("the store has schema version {}, this program knows {}; use a "
-                                "newer program",
-                                version, schema_version));
-    }
+    TRY(refuse_newer(version));
     if (version < 1) {
         return fail(Category::unsupported,
                     fmt::format("the store has schema version {}, and there is no way from it to "
@@ -175,6 +179,23 @@ Result<Layout> prepare_schema(Connection& connection, bool create) {
     }
     TRY(migrate(connection, TRY(version_of(connection))));
     return layout_of(connection);
+}
+
+Result<void> require_room(Connection& connection) {
+    if (!TRY(has_schema(connection))) return refuse_foreign(connection);
+    TRY(refuse_newer(TRY(version_of(connection))));
+    const Answer mark = TRY(connection.ask("SELECT 1 FROM meridian.setting WHERE key = $1",
+                                           std::move(Parameters().text(migration_mark))));
+    if (!mark.empty())
+        return fail(Category::conflict,
+                    "the database holds a store that was not moved or restored there completely; "
+                    "name an empty one");
+    const std::int64_t rows = TRY(
+        connection.integer("SELECT (SELECT count(*) FROM (SELECT FROM meridian.name LIMIT 1) n) + "
+                           "(SELECT count(*) FROM (SELECT FROM meridian.log LIMIT 1) l)",
+                           0));
+    if (rows == 0) return {};
+    return fail(Category::conflict, "the database holds a store already; name an empty one");
 }
 
 Result<void> make_store(Connection& connection, const Layout& layout) {

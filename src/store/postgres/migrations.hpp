@@ -22,4 +22,9 @@ Result<Layout> prepare_schema(Connection& connection, bool create);
 /// distributed layout; as Connection.
 Result<void> make_store(Connection& connection, const Layout& layout);
 
+/// Looks, and changes nothing, whether a store may be moved into this database: it is empty, or
+/// holds a store without a record. Errors: `conflict` for anything else, a store that is being
+/// moved there among it; `unsupported` for a newer schema; as Connection.
+Result<void> require_room(Connection& connection);
+
 }  // namespace meridian::store::postgres

@@ -6,6 +6,7 @@
 #include "store/engine/forward_view.hpp"
 #include "store/engine/relevance.hpp"
 #include "store/plan_key.hpp"
+#include "store/sqlite/log_rows.hpp"
 #include "store/sqlite/search.hpp"
 
 namespace meridian::store::sqlite {
@@ -335,32 +336,12 @@ Result<std::vector<Rid>> SqliteSnapshot::sources(std::span<const Rid> rids, Name
 // --- log, export, views ---
 
 Result<std::vector<LogEntry>> SqliteSnapshot::log(Position from, std::size_t limit) {
-    auto row = TRY(
-        database_->prepare("SELECT l.position, l.at, l.kind, l.rid, l.type, r.id, l.version, "
-                           "l.verb, l.actor, l.organisation, "
-                           "l.salt, l.body_hash FROM log l LEFT JOIN resource r ON r.rid = l.rid "
-                           "WHERE l.position >= ? ORDER BY l.position LIMIT ?"));
+    auto row = TRY(database_->prepare("SELECT " MERIDIAN_LOG_COLUMNS_OF_JOIN
+                                      " FROM log l LEFT JOIN resource r ON r.rid = l.rid "
+                                      "WHERE l.position >= ? ORDER BY l.position LIMIT ?"));
     row.bind_all(from, limit);
     std::vector<LogEntry> entries;
-    while (TRY(row.step())) {
-        LogEntry entry;
-        entry.position = row.integer(0);
-        entry.at.milliseconds = row.integer(1);
-        entry.kind = static_cast<unsigned>(row.integer(2));
-        entry.rid = row.integer(3);
-        entry.type = static_cast<Name>(row.integer(4));
-        entry.id = row.text(5);
-        entry.version = row.integer(6);
-        entry.verb = static_cast<Verb>(row.integer(7));
-        entry.actor = static_cast<Name>(row.integer(8));
-        entry.organisation = static_cast<Name>(row.integer(9));
-        const std::string_view salt = row.blob(10);
-        std::memcpy(entry.salt.data(), salt.data(), std::min(salt.size(), entry.salt.size()));
-        const std::string_view hash = row.blob(11);
-        std::memcpy(entry.body_hash.data(), hash.data(),
-                    std::min(hash.size(), entry.body_hash.size()));
-        entries.push_back(std::move(entry));
-    }
+    while (TRY(row.step())) entries.push_back(read_log_entry(row));
     return entries;
 }
 
