@@ -143,6 +143,9 @@ inline constexpr std::size_t migrate_batch_bytes = 48u << 20;  ///< and the bodi
 inline constexpr std::size_t migrate_identities_at_once = 20'000;
 inline constexpr std::int64_t migrate_entries_behind =
     1'000;  ///< a live store counts as caught up with when no more entries are left
+inline constexpr unsigned backup_looks_max =
+    100;  ///< for a version that moves from one table to another while it is looked for
+inline constexpr unsigned backup_look_pause_milliseconds = 100;
 inline constexpr unsigned search_statement_copies_max =
     8;  ///< copies of one statement that a search keeps prepared
 inline constexpr std::size_t search_streams_max =

@@ -11,6 +11,7 @@
 #include "cli/progress.hpp"
 #include "fhir/body_reader.hpp"
 #include "server/application.hpp"
+#include "store/copy/restore.hpp"
 #include "store/open.hpp"
 
 namespace meridian::cli {
@@ -41,6 +42,13 @@ Result<void> index_own_parameters(const std::string& folder, const std::string& 
         });
 }
 
+/// Shows what takes long, by its parts.
+store::CheckProgress shown_by(Progress& progress) {
+    return [&progress](std::string_view part, std::int64_t now, std::int64_t total) {
+        progress.show(now, total, now, std::string(part));
+    };
+}
+
 struct CheckArguments {
     std::string data, database;
     bool quick = false, log_hash = false;
@@ -56,9 +64,7 @@ Result<int> print_log_hash(const CheckArguments& arguments) {
     Progress progress("entries");
     const auto sum = TRY(
         store::log_sum(*store, arguments.up_to < 0 ? std::nullopt : std::optional(arguments.up_to),
-                       [&](std::string_view, std::int64_t now, std::int64_t total) {
-                           progress.show(now, total, now);
-                       }));
+                       shown_by(progress)));
     std::printf("log hash %s up to position %lld\n", to_hex(sum.hash).c_str(),
                 static_cast<long long>(sum.position));
     return done;
@@ -69,9 +75,7 @@ Result<int> run_check(const CheckArguments& arguments) {
     store::CheckOptions options;
     options.deep = !arguments.quick;
     options.database = arguments.database;
-    options.progress = [&](std::string_view part, std::int64_t now, std::int64_t total) {
-        progress.show(now, total, now, std::string(part));
-    };
+    options.progress = shown_by(progress);
     // A store that cannot be opened is for the check to describe.
     const store::BodyReader reader =
         reader_for(arguments.data, arguments.database).value_or(fhir::body_reader());
@@ -85,6 +89,64 @@ Result<int> run_check(const CheckArguments& arguments) {
     if (report.clean()) return done;
     std::fprintf(stderr, "meridian: the first problem: %s\n", report.first_problem.c_str());
     return failed;
+}
+
+struct RestoreArguments {
+    std::string data, database, from, base_url;
+};
+
+/// What a restore leaves to the rooms above the store, in the folder where the record is again. The
+/// base that the record was served under.
+Result<std::string> complete_restore(const std::string& folder, const RestoreArguments& arguments,
+                                     Progress& progress) {
+    std::string served = TRY(kept_base_url(folder));
+    TRY(index_own_parameters(folder, arguments.base_url, progress));
+    return served;
+}
+
+/// The base that the record was served under.
+Result<std::string> restore_into_folder(const RestoreArguments& arguments,
+                                        const store::BodyReader& reader, Progress& progress) {
+    const store::Position position = TRY(store::restore(
+        arguments.from, arguments.data, reader,
+        [&](std::int64_t now, std::int64_t total) { progress.show(now, total, now); }));
+    std::printf("restored into %s up to position %lld\n", arguments.data.c_str(),
+                static_cast<long long>(position));
+    return complete_restore(arguments.data, arguments, progress);
+}
+
+/// The same.
+Result<std::string> restore_into_database(const RestoreArguments& arguments,
+                                          const store::BodyReader& reader, Progress& progress) {
+    std::string served;
+    store::copy::RestoreOptions options;
+    options.progress = shown_by(progress);
+    options.complete = [&](const std::string& folder) -> Result<void> {
+        served = TRY(complete_restore(folder, arguments, progress));
+        return {};
+    };
+    const auto sum = TRY(store::copy::restore(
+        arguments.from, {.folder = arguments.data, .database = arguments.database}, reader,
+        options));
+    std::printf("restored into the database, blobs into %s, up to position %lld\nlog hash %s\n",
+                arguments.data.c_str(), static_cast<long long>(sum.position),
+                to_hex(sum.hash).c_str());
+    return served;
+}
+
+Result<int> run_restore(const RestoreArguments& arguments) {
+    Progress progress("resources");
+    const auto reader = fhir::body_reader(fhir::plain_cipher(), arguments.base_url);
+    const std::string served =
+        TRY(arguments.database.empty() ? restore_into_folder(arguments, reader, progress)
+                                       : restore_into_database(arguments, reader, progress));
+    if (served != arguments.base_url) {
+        std::printf(
+            "the record was served under %s: restore with --base-url, or run "
+            "`meridian reindex`, so that absolute references are its own\n",
+            served.c_str());
+    }
+    return done;
 }
 
 }  // namespace
@@ -112,17 +174,19 @@ void add_check(CLI::App& app, Action& action) {
 
 void add_backup(CLI::App& app, Action& action) {
     struct Arguments {
-        std::string data, to;
+        std::string data, database, to;
     };
     auto arguments = std::make_shared<Arguments>();
     CLI::App* command = app.add_subcommand(
-        "backup", "copy a consistent state into a new folder, also while a server writes");
-    command->add_option("--data", arguments->data, "folder of the store")->required();
+        "backup", "copy a consistent state into a new folder, also while servers write");
+    add_place(*command, arguments->data, arguments->database)->required();
     command->add_option("DIR", arguments->to, "new folder for the backup")->required();
     command->callback([arguments, &action] {
         action = [arguments]() -> Result<int> {
-            const store::Position position =
-                TRY(store::backup_folder(arguments->data, arguments->to));
+            Progress progress("records");
+            const store::Position position = TRY(
+                store::backup(arguments->data, arguments->to,
+                              {.database = arguments->database, .progress = shown_by(progress)}));
             std::printf("backed up to %s at position %lld\n", arguments->to.c_str(),
                         static_cast<long long>(position));
             return done;
@@ -131,36 +195,17 @@ void add_backup(CLI::App& app, Action& action) {
 }
 
 void add_restore(CLI::App& app, Action& action) {
-    struct Arguments {
-        std::string data, from, base_url;
-    };
-    auto arguments = std::make_shared<Arguments>();
-    CLI::App* command =
-        app.add_subcommand("restore", "make a store out of a backup; its index is built anew");
-    command->add_option("--data", arguments->data, "folder for the store; must not hold one")
+    auto arguments = std::make_shared<RestoreArguments>();
+    CLI::App* command = app.add_subcommand(
+        "restore", "make a store out of a backup of either engine; its index is built anew");
+    add_place(*command, arguments->data, arguments->database,
+              "folder for the store; must not hold one")
         ->required();
     command->add_option("--base-url", arguments->base_url,
                         "public FHIR base that the record was served under");
     command->add_option("DIR", arguments->from, "folder of the backup")->required();
     command->callback([arguments, &action] {
-        action = [arguments]() -> Result<int> {
-            Progress progress("resources");
-            const store::Position position = TRY(store::restore(
-                arguments->from, arguments->data,
-                fhir::body_reader(fhir::plain_cipher(), arguments->base_url),
-                [&](std::int64_t now, std::int64_t total) { progress.show(now, total, now); }));
-            std::printf("restored into %s up to position %lld\n", arguments->data.c_str(),
-                        static_cast<long long>(position));
-            const std::string served = TRY(kept_base_url(arguments->data));
-            TRY(index_own_parameters(arguments->data, arguments->base_url, progress));
-            if (served != arguments->base_url) {
-                std::printf(
-                    "the record was served under %s: restore with --base-url, or run "
-                    "`meridian reindex`, so that absolute references are its own\n",
-                    served.c_str());
-            }
-            return done;
-        };
+        action = [arguments]() -> Result<int> { return run_restore(*arguments); };
     });
 }
 

@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "base/hash.hpp"
+#include "base/limits.hpp"
 #include "base/result.hpp"
 #include "store/store.hpp"
 
@@ -64,13 +65,26 @@ struct LogSum {
 Result<LogSum> log_sum(Store& store, std::optional<Position> up_to = {},
                        const CheckProgress& progress = {});
 
-/// Copies a consistent state of an open store into the new folder `to`, without index rows: log,
-/// versions, dictionaries, blobs. Writers go on meanwhile. Errors: `conflict` when `to` exists and
-/// is not empty; `storage_full`; `unavailable`.
-Result<Position> backup(Store& store, const std::string& to);
-/// The same for a store that another process has open, or that nobody has. Errors: also `conflict`
-/// for one that is being moved here.
-Result<Position> backup_folder(const std::string& from, const std::string& to);
+struct BackupOptions {
+    std::string database{};  ///< postgres://… when the record does not lie in the folder
+    /// Log entries that are read from a database at a time; what the bodies in them weigh bounds it
+    /// too.
+    std::size_t batch_entries = limits::migrate_batch_entries;
+    CheckProgress progress{};
+};
+
+/// Copies the store in the folder `from`, or in `options.database` with its blobs there, as of one
+/// position of its log into the new folder `to`, without index rows: log, versions, dictionaries,
+/// settings, blobs. The form is the same for both engines. Servers go on writing meanwhile. The
+/// position. What fails or is stopped on the way leaves nothing that restore takes for a backup.
+///
+/// From PostgreSQL each part is read in a statement of its own, so that the database is not kept
+/// from cleaning up; memory is that of two batches and of the names. Errors: `conflict` when `to`
+/// exists and is not empty, and for a store that is being moved here; `not_found` without a store;
+/// `unsupported` for an older one in a folder; `storage_full`; `unavailable`. Blocking: long; reads
+/// the record.
+Result<Position> backup(const std::string& from, const std::string& to,
+                        const BackupOptions& options = {});
 
 /// Makes the store `folder` out of a backup; index rows are made again by reader.rows, which is
 /// required. Errors: `conflict` when `folder` holds a store; `not_found` when there is no backup;

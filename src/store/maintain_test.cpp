@@ -163,8 +163,9 @@ TEST(Backup, RestoresToTheSameStoreWithIndexRowsMadeAgain) {
     const TestFolder folder;
     auto store = must_open(folder.path() + "/store");
     fill(*store);
-    EXPECT_EQ(must(backup(*store, folder.path() + "/backup")), 35);
-    EXPECT_EQ(backup(*store, folder.path() + "/backup").error().category, Category::conflict)
+    EXPECT_EQ(must(backup(folder.path() + "/store", folder.path() + "/backup")), 35);
+    EXPECT_EQ(backup(folder.path() + "/store", folder.path() + "/backup").error().category,
+              Category::conflict)
         << "a backup is not written over";
     EXPECT_EQ(open({.folder = folder.path() + "/backup", .create = false}).error().category,
               Category::not_found)
@@ -202,7 +203,7 @@ TEST(Backup, IsConsistentWhileOthersWrite) {
     });
     for (int round = 0; round < 5; ++round) {
         const std::string to = folder.path() + "/backup" + std::to_string(round);
-        must(round % 2 == 0 ? backup(*store, to) : backup_folder(folder.path() + "/store", to));
+        must(backup(folder.path() + "/store", to));
         must(restore(to, to + "-restored", test_reader()));
         expect_clean(to + "-restored");
     }

@@ -8,88 +8,11 @@
 #include <filesystem>
 #include <thread>
 
-#include "store/postgres/test_cluster.hpp"
+#include "store/copy/copy_test_support.hpp"
 #include "store/sqlite/database.hpp"
-#include "store/store_test_support.hpp"
 
 namespace meridian::store::copy {
 namespace {
-
-using postgres::TestCluster;
-
-Place in_folder(const std::string& folder) {
-    return {.folder = folder};
-}
-Place in_database(const std::string& folder) {
-    return {.folder = folder, .database = TestCluster::instance().database_for(folder)};
-}
-std::unique_ptr<Store> open_at(const Place& place) {
-    return must(
-        store::open({.folder = place.folder, .database = place.database, .cache_bytes = 16 << 20}));
-}
-
-const std::string long_url = "http://example.org/" + std::string(2'000, 'x');
-
-/// Besides what rows_of gives: the holder of the only key, and who refers to a long URL.
-Rows more_rows(Names& names, const std::string& type, const std::string& value) {
-    Rows rows = rows_of(names, type, value);
-    if (value == "holder") rows.unique_keys.push_back("the only one");
-    if (value == "second") rows.unique_keys.push_back("another");
-    if (value == "long")
-        rows.references.push_back(
-            {names.intern(NameKind::parameter, type + ".subject"), {0, long_url}});
-    return rows;
-}
-
-BodyReader reader() {
-    BodyReader reader = test_reader();
-    reader.rows = [](const Stored& stored, Names& names) -> Result<Rows> {
-        const std::string json = TRY(decode(stored.body)).json;
-        const std::size_t from = json.rfind(R"("value":")") + 9;
-        return more_rows(names, names.text(NameKind::type, stored.type),
-                         json.substr(from, json.size() - 2 - from));
-    };
-    return reader;
-}
-
-Change change_of(Store& store, const std::string& type, const std::string& id,
-                 const std::string& value) {
-    Change change = make_change(store, type, id, value);
-    change.rows = more_rows(store.names(), type, value);
-    return change;
-}
-
-void put(Store& store, const std::string& type, const std::string& id, const std::string& value) {
-    Commit commit = make_commit(change_of(store, type, id, value));
-    commit.actor = store.names().intern(NameKind::actor, "Practitioner/" + id);
-    commit.organisation = store.names().intern(NameKind::actor, "Organization/o");
-    must(store.commit(std::move(commit)));
-}
-
-void fill(Store& store, int resources = 20) {
-    for (int i = 0; i < resources; ++i) put(store, "Patient", std::to_string(i), "1");
-    for (int i = 0; i < resources / 2; ++i) put(store, "Patient", std::to_string(i), "2");
-    for (int i = 0; i < resources / 4; ++i)
-        must(store.commit(make_commit(make_removal(store, "Patient", std::to_string(i)))));
-    put(store, "Patient", "0", "3");
-    put(store, "Group", "g", "holder");
-    put(store, "Group", "h", "second");
-    put(store, "Group", "l", "long");
-    Commit many;
-    for (int i = 0; i < 9; ++i)
-        many.changes.push_back(change_of(store, "Basic", std::to_string(i), "1"));
-    must(store.commit(std::move(many)));
-    must(store.put_blob("a document"));
-    must(store.save_cursor("cohorts", 7));
-    must(store.save_setting("a/setting", std::string("with\0zero", 9)));
-}
-
-void expect_sound(const Place& place) {
-    CheckOptions options;
-    options.database = place.database;
-    const auto report = must(check(place.folder, reader(), options));
-    EXPECT_TRUE(report.clean()) << report.first_problem;
-}
 
 void expect_same_entry(const LogEntry& a, const LogEntry& b) {
     EXPECT_EQ(a.rid, b.rid);
@@ -219,10 +142,9 @@ TEST_P(Migrate, ALiveStoreIsCaughtUpWithAndFinishedWhenItRests) {
     CheckOptions check_options;
     check_options.database = to().database;
     EXPECT_EQ(check(to().folder, reader(), check_options).error().category, Category::conflict);
-    if (to().database.empty()) {
-        EXPECT_EQ(backup_folder(to().folder, folder_.path() + "/backup").error().category,
-                  Category::conflict);
-    }
+    const std::string backup_of_it = folder_.path() + "/backup";
+    EXPECT_EQ(backup(to().folder, backup_of_it, {.database = to().database}).error().category,
+              Category::conflict);
 
     // New versions of what was copied, a key that changes hands, a deletion, a name, a blob.
     for (int i = 30; i < 50; ++i) put(*store, "Patient", std::to_string(i), "3");

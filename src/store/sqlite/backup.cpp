@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "store/sqlite/backup.hpp"
+
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -6,7 +8,6 @@
 #include <filesystem>
 
 #include "base/limits.hpp"
-#include "store/maintain.hpp"
 #include "store/sqlite/folder.hpp"
 #include "store/sqlite/migrations.hpp"
 #include "store/sqlite/schema.hpp"
@@ -23,10 +24,6 @@ namespace fs = std::filesystem;
 constexpr const char* base_tables[] = {"setting",   "name",     "cursor",  "type_count",
                                        "directory", "resource", "history", "log"};
 
-std::string backup_path(const std::string& folder) {
-    return folder + "/backup.db";
-}
-
 Result<void> sync_file(const std::string& path) {
     const int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
     if (file < 0)
@@ -38,18 +35,6 @@ Result<void> sync_file(const std::string& path) {
     if (code != 0)
         return fail(Category::unavailable,
                     fmt::format("cannot sync {}: {}", path, std::strerror(reason)));
-    return {};
-}
-
-Result<void> make_empty_folder(const std::string& folder) {
-    std::error_code code;
-    fs::create_directories(folder, code);
-    if (code)
-        return fail(Category::unavailable,
-                    fmt::format("cannot make the folder {}: {}", folder, code.message()));
-    if (!fs::is_empty(folder, code))
-        return fail(Category::conflict,
-                    fmt::format("{} is not empty; name a new folder for the backup", folder));
     return {};
 }
 
@@ -88,21 +73,21 @@ std::string reading_uri(const std::string& path) {
     return uri + "?mode=ro";
 }
 
-/// Copies the base tables of one database into a new one, in one read transaction of the source.
+/// Copies the base tables of the database at `from` into a new one, in one read transaction.
 /// Returns its last position.
-Result<Position> copy_tables(const std::string& from, const std::string& to) {
-    auto copy = TRY(Database::open(to, {.create = true, .cache_bytes = 64LL << 20}));
-    // No journal: a half-made copy is thrown away, and the whole of it is synced before it gets its
-    // name.
-    TRY(copy->execute("PRAGMA page_size=8192; PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF;"));
-    TRY(copy->execute("ATTACH " + sql_literal(reading_uri(from)) + " AS source"));
-    TRY(copy->execute("BEGIN"));
-    const Position last = TRY(copy->integer("SELECT max(position) FROM source.log", -1));
-    TRY(copy->execute(schema));
-    for (const char* table : base_tables)
-        TRY(copy->execute(fmt::format("INSERT INTO main.{0} SELECT * FROM source.{0}", table)));
-    const std::int64_t id = TRY(copy->integer("PRAGMA source.application_id", 0));
-    const std::int64_t version = TRY(copy->integer("PRAGMA source.user_version", 0));
+Result<Position> copy_tables(const std::string& from, Database& copy,
+                             const CheckProgress& progress) {
+    TRY(copy.execute("ATTACH " + sql_literal(reading_uri(from)) + " AS source"));
+    TRY(copy.execute("BEGIN"));
+    const Position last = TRY(copy.integer("SELECT max(position) FROM source.log", -1));
+    TRY(copy.execute(schema));
+    std::int64_t done = 0;
+    for (const char* table : base_tables) {
+        if (progress) progress(table, done++, std::size(base_tables));
+        TRY(copy.execute(fmt::format("INSERT INTO main.{0} SELECT * FROM source.{0}", table)));
+    }
+    const std::int64_t id = TRY(copy.integer("PRAGMA source.application_id", 0));
+    const std::int64_t version = TRY(copy.integer("PRAGMA source.user_version", 0));
     if (version != schema_version) {
         return fail(
             Category::unsupported,
@@ -111,39 +96,9 @@ Result<Position> copy_tables(const std::string& from, const std::string& to) {
                 "then back it up",
                 version, schema_version));
     }
-    TRY(copy->execute(
+    TRY(copy.execute(
         fmt::format("PRAGMA application_id={}; PRAGMA user_version={};", id, version)));
-    TRY(copy->execute("COMMIT"));
-    return last;
-}
-
-/// The body of both kinds of backup. `packs` is asked after the tables were copied: a blob is
-/// stored before a version names it, so the packs then hold every blob that the copied versions can
-/// name.
-Result<Position> back_up(
-    const std::string& from, const std::string& to,
-    const std::function<Result<std::map<std::int64_t, std::int64_t>>()>& packs) {
-    TRY(make_empty_folder(to));
-    const std::string partial = backup_path(to) + ".partial";
-    const Position last = TRY(copy_tables(database_path(from), partial));
-    TRY(sync_file(partial));
-    const auto lengths = TRY(packs());
-    if (!lengths.empty()) {
-        std::error_code ignored;
-        fs::create_directories(blobs_path(to), ignored);
-        for (const auto& [pack, bytes] : lengths) {
-            TRY(copy_start(Blobs::pack_path(blobs_path(from), pack),
-                           Blobs::pack_path(blobs_path(to), pack), bytes));
-        }
-        TRY(sync_folder(blobs_path(to)));
-    }
-    // Only a complete backup has the name that restore looks for.
-    std::error_code code;
-    fs::rename(partial, backup_path(to), code);
-    if (code)
-        return fail(Category::unavailable,
-                    fmt::format("cannot rename {}: {}", partial, code.message()));
-    TRY(sync_folder(to));
+    TRY(copy.execute("COMMIT"));
     return last;
 }
 
@@ -199,30 +154,91 @@ Result<Position> rebuild(const std::string& path, const BodyReader& reader,
 }
 
 }  // namespace
-}  // namespace sqlite
 
-Result<Position> backup(Store& store, const std::string& to) {
-    auto* engine = dynamic_cast<sqlite::SqliteStore*>(&store);
-    if (engine == nullptr)
-        return fail(Category::unsupported, "this store is backed up with its own engine's tools");
-    return sqlite::back_up(engine->options().folder, to,
-                           [engine] { return engine->blobs().packs(); });
+std::string backup_path(const std::string& folder) {
+    return folder + "/backup.db";
 }
 
-Result<Position> backup_folder(const std::string& from, const std::string& to) {
+std::string BackupFolder::partial_path() const {
+    return backup_path(folder_) + ".partial";
+}
+
+Result<std::unique_ptr<BackupFolder>> BackupFolder::make(const std::string& folder) {
+    std::error_code code;
+    fs::create_directories(folder, code);
+    if (code)
+        return fail(Category::unavailable,
+                    fmt::format("cannot make the folder {}: {}", folder, code.message()));
+    std::unique_ptr<BackupFolder> made(new BackupFolder(folder));
+    made->is_finished_ = true;  // nothing in it is ours yet
+    if (fs::exists(made->partial_path(), code))
+        return fail(Category::conflict,
+                    fmt::format("{} holds a backup that was stopped before it was complete; remove "
+                                "that folder, or name a new one",
+                                folder));
+    if (!fs::is_empty(folder, code))
+        return fail(Category::conflict,
+                    fmt::format("{} is not empty; name a new folder for the backup", folder));
+    made->is_finished_ = false;
+    return made;
+}
+
+BackupFolder::~BackupFolder() {
+    if (is_finished_) return;
     std::error_code ignored;
-    if (!std::filesystem::exists(sqlite::database_path(from), ignored)) {
-        return fail(Category::not_found, fmt::format("there is no store in {}", from));
-    }
-    const auto source =
-        TRY(sqlite::Database::open(sqlite::database_path(from), {.read_only = true}));
-    TRY(sqlite::refuse_unfinished(*source));
-    return sqlite::back_up(from, to, [&from]() -> Result<std::map<std::int64_t, std::int64_t>> {
-        const auto blobs =
-            TRY(sqlite::Blobs::open({.folder = sqlite::blobs_path(from), .read_only = true}));
-        return blobs->packs();
-    });
+    fs::remove(partial_path(), ignored);
+    fs::remove_all(blobs_path(folder_), ignored);
 }
+
+Result<std::unique_ptr<Database>> BackupFolder::open_database() const {
+    auto database =
+        TRY(Database::open(partial_path(), {.create = true, .cache_bytes = 64LL << 20}));
+    // No journal: a half-made copy is thrown away, and the whole of it is synced before it gets its
+    // name.
+    TRY(
+        database->execute("PRAGMA page_size=8192; PRAGMA journal_mode=OFF; "
+                          "PRAGMA synchronous=OFF;"));
+    return database;
+}
+
+Result<void> BackupFolder::finish(const std::string& blobs,
+                                  const std::map<std::int64_t, std::int64_t>& packs,
+                                  const CheckProgress& progress) {
+    TRY(sync_file(partial_path()));
+    std::error_code code;
+    if (!packs.empty()) fs::create_directories(blobs_path(folder_), code);
+    std::int64_t done = 0;
+    for (const auto& [pack, bytes] : packs) {
+        if (progress) progress("packs of blobs", done++, static_cast<std::int64_t>(packs.size()));
+        TRY(copy_start(Blobs::pack_path(blobs, pack), Blobs::pack_path(blobs_path(folder_), pack),
+                       bytes));
+    }
+    if (!packs.empty()) TRY(sync_folder(blobs_path(folder_)));
+    // Only a complete backup has the name that restore looks for.
+    fs::rename(partial_path(), backup_path(folder_), code);
+    if (code)
+        return fail(Category::unavailable,
+                    fmt::format("cannot rename {}: {}", partial_path(), code.message()));
+    is_finished_ = true;
+    return sync_folder(folder_);
+}
+
+Result<Position> backup(const std::string& from, const std::string& to,
+                        const CheckProgress& progress) {
+    std::error_code ignored;
+    if (!fs::exists(database_path(from), ignored))
+        return fail(Category::not_found, fmt::format("there is no store in {}", from));
+    TRY(refuse_unfinished(*TRY(Database::open(database_path(from), {.read_only = true}))));
+    const auto folder = TRY(BackupFolder::make(to));
+    auto copy = TRY(folder->open_database());
+    const Position last = TRY(copy_tables(database_path(from), *copy, progress));
+    copy.reset();
+    const auto blobs = TRY(Blobs::open({.folder = blobs_path(from), .read_only = true}));
+    TRY(folder->finish(blobs_path(from), TRY(blobs->packs()), progress));
+    return last;
+}
+
+}  // namespace sqlite
 
 Result<Position> restore(
     const std::string& backup, const std::string& folder, const BodyReader& reader,
