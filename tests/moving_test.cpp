@@ -177,34 +177,86 @@ TEST(Moving, AStoreMovesToTheOtherEngineAndBackUnderLoad) {
     load.wait_for(20);
 }
 
-TEST(Moving, ABackupUnderLoadRestoresToTheSameLog) {
-    const Folder folder;
-    std::filesystem::create_directories(folder / "served");
-    run_well({"generate", "--patients", "12", "--data", folder / "served"});
-    ServerProcess server(folder / "served");
-    ASSERT_TRUE(server.is_running()) << server.output();
-    for (const std::string round : {"1", "2"}) {
-        std::string said;
-        {
-            const Load load(server.base_url());
-            load.wait_for(200);
-            said = run_well({"backup", "--data", folder / "served", folder / "backup" + round});
-            load.wait_for(200);
-        }
-        const std::size_t at = said.find("at position ");
-        ASSERT_NE(at, std::string::npos) << said;
-        std::string position = said.substr(at + 12);
-        position.resize(position.find('\n'));
-        run_well({"restore", "--data", folder / "again" + round, folder / "backup" + round,
-                  "--base-url", server.base_url() + "/fhir"});
-        expect_sound({"--data", folder / "again" + round});
-        EXPECT_EQ(log_hash({"--data", folder / "again" + round}),
-                  log_hash({"--data", folder / "served"}, position));
-        EXPECT_NE(log_hash({"--data", folder / "again" + round}),
-                  log_hash({"--data", folder / "served"}));
+Words with(Words words, const Words& more) {
+    words.insert(words.end(), more.begin(), more.end());
+    return words;
+}
+
+/// What `backup` says of where the log ended.
+std::string position_in(const std::string& said) {
+    const std::size_t at = said.find("at position ");
+    EXPECT_NE(at, std::string::npos) << said;
+    if (at == std::string::npos) return {};
+    const std::string from_there = said.substr(at + std::string("at position ").size());
+    return from_there.substr(0, from_there.find('\n'));
+}
+
+/// Backs up the record in `place` while `server` serves it to clients that write, and restores it
+/// into each of `targets`.
+void back_up_under_load(const ServerProcess& server, const Words& place, const std::string& backup,
+                        const std::vector<Words>& targets) {
+    std::string position;
+    {
+        const Load load(server.base_url());
+        load.wait_for(200);
+        position = position_in(run_well(with({"backup", backup}, place)));
+        load.wait_for(200);
     }
-    EXPECT_EQ(server.stop(), 0);
-    expect_sound({"--data", folder / "served"});
+    std::string output;
+    EXPECT_NE(run_program(with({"backup", backup}, place), &output), 0);
+    EXPECT_NE(output.find("not empty"), std::string::npos) << output;
+    for (const Words& target : targets) {
+        run_well(with({"restore", "--base-url", server.base_url() + "/fhir", backup}, target));
+        expect_sound(target);
+        EXPECT_EQ(log_hash(target), log_hash(place, position));
+        EXPECT_NE(log_hash(target), log_hash(place));
+        ServerProcess restored(target[1], Words(target.begin() + 2, target.end()));
+        ASSERT_TRUE(restored.is_running()) << restored.output();
+        const Load load(restored.base_url());
+        load.wait_for(20);
+    }
+}
+
+Words in_database(const std::string& folder) {
+    return {"--data", folder, "--store",
+            store::postgres::TestCluster::instance().database_for(folder)};
+}
+
+TEST(Moving, ABackupUnderLoadRestoresToTheSameLogOnEitherEngine) {
+    const Folder folder;
+    const std::vector<Words> sources{{"--data", folder / "served"},
+                                     in_database(folder / "served-beside")};
+    for (const Words& source : sources) {
+        const std::string& served = source[1];
+        std::filesystem::create_directories(served);
+        run_well(with({"generate", "--patients", "12"}, source));
+        ServerProcess server(served, Words(source.begin() + 2, source.end()));
+        ASSERT_TRUE(server.is_running()) << server.output();
+        for (const std::string round : {"1", "2"}) {
+            back_up_under_load(server, source, served + "-backup" + round,
+                               {{"--data", served + "-again" + round},
+                                in_database(served + "-again-beside" + round)});
+        }
+        EXPECT_EQ(server.stop(), 0);
+        expect_sound(source);
+    }
+}
+
+TEST(Moving, ARestoreIntoADatabaseThatHoldsSomethingIsRefused) {
+    const Folder folder;
+    const Words source = in_database(folder / "source");
+    run_well(with({"generate", "--patients", "1"}, source));
+    run_well(with({"backup", folder / "backup"}, source));
+    const std::string before = log_hash(source);
+    std::string output;
+    EXPECT_EQ(
+        run_program({"restore", "--data", folder / "new", "--store", source[3], folder / "backup"},
+                    &output),
+        exit_of_usage);
+    EXPECT_EQ(output, "meridian: --store: the database holds a store already; name an empty one\n");
+    EXPECT_FALSE(std::filesystem::exists(folder / "new"));
+    EXPECT_EQ(log_hash(source), before);
+    expect_sound(source);
 }
 
 int send(const std::string& base, net::Method method, const std::string& path,
@@ -237,7 +289,6 @@ TEST(Moving, OwnSearchParametersAreCheckedMovedAndRestored) {
     const std::string url = store::postgres::TestCluster::instance().database_for(folder / "own");
     std::filesystem::create_directories(folder / "first");
     std::filesystem::create_directories(folder / "second");
-    std::filesystem::create_directories(folder / "again");
     {
         ServerProcess server(folder / "first");
         const std::string base = server.base_url();
@@ -262,11 +313,18 @@ TEST(Moving, OwnSearchParametersAreCheckedMovedAndRestored) {
         ServerProcess server(folder / "second", {"--store", url});
         EXPECT_TRUE(is_found(server.base_url())) << server.output();
     }
-    run_well({"backup", "--data", folder / "first", folder / "backup"});
-    run_well({"restore", "--data", folder / "again", folder / "backup"});
-    expect_sound({"--data", folder / "again"});
-    ServerProcess server(folder / "again");
-    EXPECT_TRUE(is_found(server.base_url())) << server.output();
+    for (const Words& source :
+         {Words{"--data", folder / "first"}, Words{"--data", folder / "second", "--store", url}}) {
+        const std::string backup = source[1] + "-backup";
+        run_well(with({"backup", backup}, source));
+        for (const Words& target :
+             {Words{"--data", source[1] + "-again"}, in_database(source[1] + "-again-beside")}) {
+            run_well(with({"restore", backup}, target));
+            expect_sound(target);
+            ServerProcess server(target[1], Words(target.begin() + 2, target.end()));
+            EXPECT_TRUE(is_found(server.base_url())) << server.output();
+        }
+    }
 }
 
 TEST(Moving, TheCommandLineIsChecked) {
