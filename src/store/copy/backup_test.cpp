@@ -51,6 +51,16 @@ std::vector<Stored> state_at(Store& store, const std::string& type, Position at)
         must(store.snapshot())->walk(store.names().find(NameKind::type, type), at, 0, 100'000));
 }
 
+/// Whether the backup that is under way keeps the database from cleaning up.
+bool is_in_transaction(const Place& place) {
+    const auto connection = must(postgres::Connection::open({.url = place.database}));
+    const postgres::Answer state = must(
+        connection->ask("SELECT state FROM pg_stat_activity WHERE datname = current_database() "
+                        "AND application_name = 'meridian backup'"));
+    EXPECT_EQ(state.size(), 1);
+    return state.empty() || state.bytes(0, 0) != "idle";
+}
+
 /// The restored store is what the source was at `position`.
 void expect_as_of(const Place& source, const Place& restored, Position position) {
     auto before = open_at(source);
@@ -146,7 +156,8 @@ TEST_P(Backups, HoldWhatWasThereWhenTheyBegan) {
     bool has_written = false;
     BackupOptions options;
     options.batch_entries = 3;
-    options.progress = [&](std::string_view, std::int64_t, std::int64_t) {
+    options.progress = [&](std::string_view part, std::int64_t, std::int64_t) {
+        if (part == "identities") EXPECT_FALSE(is_in_transaction(from()));
         if (std::exchange(has_written, true)) return;
         // What is read when this is told, and what comes later, is of the time before.
         put(*store, "Patient", "15", "4");
@@ -322,6 +333,33 @@ TEST(BackupOfADatabase, NeedsAStoreAndItsFolder) {
     EXPECT_EQ(refused(folder.path(), url).where, database_option);
     EXPECT_EQ(refused(folder.path() + "/typo", url).where, folder_option);
     EXPECT_EQ(refused(folder.path(), url + "_typo").where, database_option);
+}
+
+TEST(BackupOfADatabase, LooksAgainForAVersionThatIsOnItsWay) {
+    const TestFolder folder;
+    const Place from = in_database(folder.path() + "/from");
+    {
+        auto store = open_at(from);
+        fill(*store);
+        put(*store, "Patient", "on its way", "1");
+    }
+    auto connection = must(postgres::Connection::open({.url = from.database}));
+    std::thread mover;
+    BackupOptions options{.database = from.database, .batch_entries = 5};
+    options.progress = [&](std::string_view, std::int64_t, std::int64_t) {
+        if (mover.joinable()) return;
+        must(connection->execute(
+            "CREATE TEMP TABLE away AS SELECT * FROM meridian.resource WHERE id = 'on its way'; "
+            "DELETE FROM meridian.resource WHERE id = 'on its way'"));
+        mover = std::thread([&] {
+            std::this_thread::sleep_for(std::chrono::milliseconds(500));
+            must(connection->execute("INSERT INTO meridian.resource SELECT * FROM away"));
+        });
+    };
+    must(backup(from.folder, folder.path() + "/backup", options));
+    mover.join();
+    restore_to(folder.path() + "/backup", in_folder(folder.path() + "/restored"));
+    expect_sound(in_folder(folder.path() + "/restored"));
 }
 
 // --- restore into a database ---
