@@ -410,14 +410,21 @@ TEST_F(RestoreIntoADatabase, RefusesOneThatIsNotThere) {
     EXPECT_FALSE(fs::exists(to_.folder));
 }
 
-TEST_F(RestoreIntoADatabase, RefusesAFolderWithOtherBlobs) {
+TEST_F(RestoreIntoADatabase, RefusesAFolderWithAStoreOrOtherBlobs) {
     to_.database = TestCluster::instance().database("restore_beside_others");
-    fs::create_directories(to_.folder + "/blobs");
     must(must(store::open({.folder = to_.folder}))->put_blob("of another store"));
-    const Error refused = refusal(to_);
-    EXPECT_EQ(refused.category, Category::conflict);
-    EXPECT_EQ(refused.where, folder_option);
-    EXPECT_TRUE(is_empty(to_.database));
+    const auto expect_refusal = [&] {
+        const Error refused = refusal(to_);
+        EXPECT_EQ(refused.category, Category::conflict);
+        EXPECT_EQ(refused.where, folder_option);
+        EXPECT_TRUE(is_empty(to_.database));
+    };
+    expect_refusal();
+    fs::remove(to_.folder + "/record.db");
+    expect_refusal();
+    fs::remove_all(to_.folder + "/blobs");
+    must(copy::restore(backup_folder(), to_, reader()));
+    expect_sound(to_);
 }
 
 TEST_F(RestoreIntoADatabase, KeepsTheLayout) {

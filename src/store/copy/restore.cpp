@@ -44,14 +44,19 @@ Result<void> require_room_in_database(const std::string& url) {
     return std::unexpected(std::move(error));
 }
 
-/// Packs of another store could not be told from those that are restored.
-Result<void> require_room_for_blobs(const std::string& folder) {
+/// Packs of another store could not be told from those that are restored, and a store in the folder
+/// would be found by who forgets the database.
+Result<void> require_room_in_folder(const std::string& folder) {
     std::error_code ignored;
-    const std::string blobs = sqlite::blobs_path(folder);
-    if (!fs::exists(blobs, ignored) || fs::is_empty(blobs, ignored)) return {};
-    return fail(Category::conflict,
-                fmt::format("{} holds the blobs of another store; name a new folder", folder),
-                folder_option);
+    const auto refuse = [&folder](std::string_view what) {
+        return fail(Category::conflict, fmt::format("{} holds {}; name a new folder", folder, what),
+                    folder_option);
+    };
+    if (fs::exists(sqlite::database_path(folder), ignored)) return refuse("a store of its own");
+    for (const auto& file : fs::directory_iterator(sqlite::blobs_path(folder), ignored)) {
+        if (file.path().extension() == ".pack") return refuse("the blobs of another store");
+    }
+    return {};
 }
 
 }  // namespace
@@ -62,7 +67,7 @@ Result<LogSum> restore(const std::string& backup, const Place& to, const BodyRea
     TRY(require_room_in_database(to.database));
     if (!fs::exists(sqlite::backup_path(backup), code))
         return fail(Category::not_found, fmt::format("there is no complete backup in {}", backup));
-    TRY(require_room_for_blobs(to.folder));
+    TRY(require_room_in_folder(to.folder));
     fs::create_directories(to.folder, code);
     // Whoever holds the folder is a server, or a restore of another process.
     auto lock = TRY(sqlite::FolderLock::take(to.folder));
