@@ -8,6 +8,7 @@
 #include "store/plan_key.hpp"
 #include "store/postgres/keys.hpp"
 #include "store/postgres/known.hpp"
+#include "store/postgres/log_rows.hpp"
 #include "store/postgres/pulse.hpp"
 #include "store/postgres/search.hpp"
 #include "store/postgres/sequencer.hpp"
@@ -504,34 +505,15 @@ Result<std::vector<Rid>> PostgresSnapshot::sources(std::span<const Rid> rids, Na
 // --- log, export, views ---
 
 Result<std::vector<LogEntry>> PostgresSnapshot::log(Position from, std::size_t limit) {
-    const Answer rows = TRY(connection_->ask(
-        "SELECT position, at, kind, rid, type, id, version, verb, actor, organisation, salt, "
-        "body_hash FROM meridian.log WHERE position >= $1 AND position <= $3 "
-        "ORDER BY position LIMIT $2",
-        std::move(Parameters()
-                      .integer(from)
-                      .integer(static_cast<std::int64_t>(limit))
-                      .integer(position_))));
+    const Answer rows =
+        TRY(connection_->ask("SELECT " MERIDIAN_LOG_COLUMNS " FROM meridian.log "
+                             "WHERE position >= $1 AND position <= $3 ORDER BY position LIMIT $2",
+                             std::move(Parameters()
+                                           .integer(from)
+                                           .integer(static_cast<std::int64_t>(limit))
+                                           .integer(position_))));
     std::vector<LogEntry> entries;
-    for (int row = 0; row < rows.size(); ++row) {
-        LogEntry entry;
-        entry.position = rows.integer(row, 0);
-        entry.at.milliseconds = rows.integer(row, 1);
-        entry.kind = static_cast<unsigned>(rows.integer(row, 2));
-        entry.rid = rows.integer(row, 3);
-        entry.type = static_cast<Name>(rows.integer(row, 4));
-        entry.id = rows.bytes(row, 5);
-        entry.version = rows.integer(row, 6);
-        entry.verb = static_cast<Verb>(rows.integer(row, 7));
-        entry.actor = static_cast<Name>(rows.integer(row, 8));
-        entry.organisation = static_cast<Name>(rows.integer(row, 9));
-        const std::string_view salt = rows.bytes(row, 10);
-        std::memcpy(entry.salt.data(), salt.data(), std::min(salt.size(), entry.salt.size()));
-        const std::string_view hash = rows.bytes(row, 11);
-        std::memcpy(entry.body_hash.data(), hash.data(),
-                    std::min(hash.size(), entry.body_hash.size()));
-        entries.push_back(std::move(entry));
-    }
+    for (int row = 0; row < rows.size(); ++row) entries.push_back(read_log_entry(rows, row));
     return entries;
 }
 
