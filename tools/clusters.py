@@ -10,6 +10,7 @@ import json
 import os
 import pathlib
 import pwd
+import re
 import shutil
 import signal
 import socket
@@ -22,6 +23,9 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 PROGRAMS = pathlib.Path("/usr/lib/postgresql/15/bin")
 CITUS = pathlib.Path("/usr/share/postgresql/15/extension/citus.control")
 ROLE = "meridian"
+# Statements of a server by itself: its pulse, its offices, the views that follow the log.
+OWN_WORK = re.compile(r"\bbeat\b|base IS NULL ORDER BY id|pg_try_advisory_lock|FROM meridian\.cursor|SELECT id, hash|nextval\('meridian|published = |SELECT position, at, kind, rid")
+QUIET_BYTES = 8192  # in a third of a second: a server's own work goes on
 
 
 def program():
@@ -35,6 +39,17 @@ def program():
 
 def fail(sentence):
     sys.exit(f"{pathlib.Path(sys.argv[0]).name}: {sentence}")
+
+
+def settle(nodes):
+    """Waits until the logs are quiet; how long each is then."""
+    sizes = [node.log_size() for node in nodes]
+    for _ in range(40):
+        time.sleep(0.3)
+        before, sizes = sizes, [node.log_size() for node in nodes]
+        if max(after - size for size, after in zip(before, sizes)) < QUIET_BYTES:
+            break
+    return sizes
 
 
 class Folder:
