@@ -235,10 +235,9 @@ Result<void> bench_search(Stage& stage) {
         const double p99 = large_kinds[i].latency.percentile_ms(0.99),
                      before = small_kinds[i].latency.percentile_ms(0.99);
         const double growth = before > 0 ? p99 / before : 0;
-        if (!stage.settings().json)
-            stage.report({"search " + mix[i].id, 0, mix[i].kind, before, growth,
-                          large_kinds[i].latency.percentile_ms(0.5), p99, 0,
-                          "floor = p99 on the small region"});
+        stage.report({"search " + mix[i].id, 0, mix[i].kind, before, growth,
+                      large_kinds[i].latency.percentile_ms(0.5), p99, 0,
+                      "floor = p99 on the small region"});
         worst_p99 = std::max(worst_p99, p99);
         if (!mix[i].answer_grows && growth > worst_growth) {
             worst_growth = growth;
