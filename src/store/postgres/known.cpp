@@ -206,9 +206,10 @@ Result<void> ask_chart_codes(Connection& connection, const OfPatient& chart, Kno
 }
 
 /// What of the lists of codes occurs. In sharded layouts that would ask all shards, so only charts
-/// are asked, which lie with their patients.
+/// are asked, which lie with their patients; and Citus does not take such a question.
 Result<void> ask_occurring(Connection& connection, const Mentions& mentions, const Layout& layout,
                            Known& known) {
+    if (layout.is_distributed()) return {};
     for (const OfPatient* chart : mentions.charts) TRY(ask_chart_codes(connection, *chart, known));
     if (layout.is_sharded()) return {};
     if (!mentions.tokens.empty()) send_codes(connection, mentions.tokens, "idx_token", "value");
