@@ -6,6 +6,16 @@
 
 namespace meridian::fhir {
 
+namespace {
+
+/// A server that hung may have lost its views to another one; so soon it sees that, also when
+/// nothing is written.
+constexpr std::chrono::seconds confirm_pause{2};
+/// A store that gives views to several servers takes them from one that is silent for so long.
+constexpr std::chrono::seconds silence_of_an_owner{6};
+
+}  // namespace
+
 Followers::Followers(store::Store& store) : store_(store) {
     if (auto snapshot = store_.snapshot()) last_ = (*snapshot)->position();
     thread_ = std::thread([this] { run(); });
@@ -83,7 +93,7 @@ void Followers::run() {
         {
             std::unique_lock lock(mutex_);
             const auto has_work = [&](const Follower& f) {
-                return (!f.has_cursor || f.next <= last_) &&
+                return (!f.has_cursor || f.next <= last_ || is_to_be_confirmed(f)) &&
                        std::chrono::steady_clock::now() >= f.not_before;
             };
             const auto collect = [&] {
@@ -117,11 +127,12 @@ bool Followers::advance(Follower& follower) {
     // Another server may have moved it on since.
     follower.has_cursor = false;
     if (more.error().category == Category::busy) {
-        if (std::exchange(follower.has_begun, false)) follower.view->end();
+        end(follower);
         follower.not_before = std::chrono::steady_clock::now() +
                               std::chrono::milliseconds(limits::follow_pause_milliseconds);
         return false;
     }
+    if (std::chrono::steady_clock::now() - follower.confirmed > silence_of_an_owner) end(follower);
     ++follower.failures;
     follower.measures.failures.add();
     const unsigned exponent = std::min(follower.failures, 8u);
@@ -132,9 +143,23 @@ bool Followers::advance(Follower& follower) {
     return false;
 }
 
+void Followers::end(Follower& follower) {
+    if (std::exchange(follower.has_begun, false)) follower.view->end();
+}
+
+bool Followers::is_to_be_confirmed(const Follower& follower) {
+    return std::chrono::steady_clock::now() - follower.confirmed >= confirm_pause;
+}
+
+Result<store::Position> Followers::next_of(Follower& follower) {
+    if (follower.has_cursor && !is_to_be_confirmed(follower)) return follower.next;
+    const store::Position next = TRY(store_.cursor(follower.view->name()));
+    follower.confirmed = std::chrono::steady_clock::now();
+    return next;
+}
+
 Result<bool> Followers::follow_batch(Follower& follower) {
-    store::Position next = follower.next;
-    if (!follower.has_cursor) next = TRY(store_.cursor(follower.view->name()));
+    store::Position next = TRY(next_of(follower));
     auto snapshot = TRY(store_.snapshot());
     // Where the cursor was moved by somebody else, what the view remembers is out of date.
     if (!follower.has_begun || next != follower.next) {
@@ -151,6 +176,7 @@ Result<bool> Followers::follow_batch(Follower& follower) {
         // last reader of an old log.
         snapshot.reset();
         TRY(store_.save_cursor(follower.view->name(), next));
+        follower.confirmed = std::chrono::steady_clock::now();
     }
     const std::lock_guard lock(mutex_);
     follower.next = next;

@@ -37,6 +37,8 @@ class Followers {
         bool has_cursor = false;
         bool has_begun = false;
         unsigned failures = 0;
+        /// When the store said last that this server is to follow the view.
+        std::chrono::steady_clock::time_point confirmed{};
         struct Measures {
             metrics::Gauge& lag;
             metrics::Gauge& followed;
@@ -49,6 +51,12 @@ class Followers {
     /// Handles one batch of one view. True when there may be more.
     bool advance(Follower& follower);
     Result<bool> follow_batch(Follower& follower);
+    /// Where to go on. Asks the store when that is not known, and now and then whether this server
+    /// is still the one that follows.
+    Result<store::Position> next_of(Follower& follower);
+    static bool is_to_be_confirmed(const Follower& follower);
+    /// Gives the view up: another server follows it, or must be thought to.
+    static void end(Follower& follower);
     static Follower::Measures measures_of(std::string_view view);
     /// Tells /metrics where the log and each view stand. The mutex is held.
     void note_progress();

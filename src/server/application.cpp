@@ -135,6 +135,7 @@ struct Application::Parts {
         if (!is_started.load(std::memory_order_acquire)) return starting();
         // Not on a worker: it is wanted most when all workers wait for the database.
         if (request.path() == "/metrics") return measured();
+        if (auto answer = subscriptions->answer_at_once(request)) return answer;
         return service->answer_at_once(request);
     }
 

@@ -49,7 +49,11 @@ Engine::Engine(fhir::Repository& repository, Subscriptions::Options options)
     };
     websocket_handler.on_close = [this](const net::WebSocketPointer& socket, std::uint16_t,
                                         std::string_view) { unbind(socket); };
-    websocket_handler.on_open = [](const net::WebSocketPointer&) {};
+    websocket_handler.on_open = [this](const net::WebSocketPointer& socket) { open(socket); };
+    websocket_handler.refuse = [this](const net::Request&) -> std::optional<net::Response> {
+        if (is_in_office()) return std::nullopt;
+        return refusal_of_sockets();
+    };
 }
 
 Engine::~Engine() {
@@ -83,12 +87,15 @@ Result<void> Engine::begin(store::Snapshot& snapshot, store::Position next) {
     store::Rid after = 0;
     while (true) {
         const auto page = TRY(snapshot.walk(type, next - 1, after, limits::page_size_max));
-        if (page.empty()) return {};
+        if (page.empty()) break;
         for (const store::Stored& stored : page) {
             after = stored.rid;
             TRY(apply(snapshot, stored));
         }
     }
+    const std::lock_guard lock(mutex_);
+    in_office_ = true;
+    return {};
 }
 
 /// Who wrote the subscription: the newest version that is not our own change of its status.
@@ -113,6 +120,8 @@ Result<fhir::Caller> Engine::owner_of(store::Snapshot& snapshot, const store::St
 
 void Engine::end() {
     const std::lock_guard lock(mutex_);
+    in_office_ = false;
+    close_sockets();
     while (!subscriptions_.empty()) forget(std::string(subscriptions_.begin()->first));
 }
 

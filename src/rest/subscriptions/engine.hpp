@@ -48,11 +48,17 @@ struct Subscription {
 };
 using SubscriptionPointer = std::shared_ptr<Subscription>;
 
-/// What a WebSocket token allows.
+/// What a WebSocket token allows. It travels signed, in the token's own text: the server that gives
+/// it need not be the one where the socket is bound.
 struct Token {
     std::vector<std::string> ids;
     Instant expires;
 };
+/// The token as a text that only servers of the record can make. At most as long as a WebSocket
+/// message may be, for limits::subscriptions_max ids.
+std::string token_text(const Token& token, const store::Names& names);
+/// What a text allows; nothing when no server of the record has made it.
+std::optional<Token> read_token(std::string_view text, const store::Names& names);
 
 /// The engine: one following view, a schedule, and threads that deliver.
 class Engine {
@@ -70,7 +76,8 @@ class Engine {
     /// Takes the subscriptions as they were before the log entry at `next`, in the place of all
     /// that it knows. Errors: the store's.
     Result<void> begin(store::Snapshot& snapshot, store::Position next);
-    /// Another server looks after the subscriptions now.
+    /// Another server looks after the subscriptions now, or soon: clients of WebSockets are sent
+    /// away, so that they find it.
     void end();
 
     // --- follow.cpp ---
@@ -97,9 +104,11 @@ class Engine {
     using Clients = std::map<unsigned, net::Client>;  ///< by timeout in seconds, one set per thread
 
     // --- websocket.cpp ---
+    /// Whether this server is the one that looks after the subscriptions. Never blocks.
+    bool is_in_office() const { return in_office_; }
+    void open(const net::WebSocketPointer& socket);
     void receive(const net::WebSocketPointer& socket, std::string_view message);
     void unbind(const net::WebSocketPointer& socket);
-    Result<Token> make_token(std::vector<std::string> ids, std::string& text);
 
     // --- for the operations ---
     /// Events `first` … `last` as the owner of `caller` may see them. Errors: the store's.
@@ -132,25 +141,30 @@ class Engine {
                       std::string json);
     Result<void> set_status(const Work& work, std::string_view status, const std::string& error);
     Status status_of(const Work& work, std::string_view status) const;
-    void bind(const net::WebSocketPointer& socket, const std::string& token);
+    void close_sockets();  ///< needs the lock
+    void bind(const net::WebSocketPointer& socket, std::string_view text);
     void bind_plain(const net::WebSocketPointer& socket, const std::string& id);
 
     fhir::Repository& repository_;
     Subscriptions::Options options_;
     std::string base_url_{};
 
+    std::atomic<bool> in_office_ = false;  ///< changed under the lock
+
     std::mutex mutex_;  ///< guards what follows, and the subscriptions
     std::condition_variable changed_;
     std::unordered_map<std::string, SubscriptionPointer> subscriptions_;
     std::map<std::string, std::vector<SubscriptionPointer>, std::less<>> active_by_type_;
     std::set<std::pair<Clock::time_point, SubscriptionPointer>> schedule_;
-    std::map<std::string, Token> tokens_;
+    std::set<net::WebSocketPointer> sockets_;  ///< all that are open, bound or not
     bool stopping_ = false;
     std::vector<std::thread> threads_;
 };
 
 /// The engine as a following view of the repository.
 std::shared_ptr<fhir::FollowingView> make_view(std::shared_ptr<Engine> engine);
+/// What a server answers that does not look after the subscriptions: the next one may.
+net::Response refusal_of_sockets();
 /// The setting that holds the number of the last delivered event.
 std::string delivered_key(std::string_view id);
 

@@ -38,6 +38,16 @@ const net::WebSocketHandler* Subscriptions::websocket(const net::Request& reques
     return request.path() == state_->websocket_path ? &state_->engine->websocket_handler : nullptr;
 }
 
+std::optional<net::Response> Subscriptions::answer_at_once(const net::Request& request) const {
+    if (request.path() != state_->websocket_path) return std::nullopt;
+    if (!state_->engine->is_in_office()) return subscriptions::refusal_of_sockets();
+    // RFC 9110 §15.5.22
+    net::Response response =
+        Service::error_response(426, "this address opens WebSockets: ask for an upgrade to one");
+    response.headers.set("Upgrade", "websocket");
+    return response;
+}
+
 void Subscriptions::stop() {
     state_->engine->stop();
 }

@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "fhir/repository.hpp"
@@ -41,6 +42,9 @@ class Subscriptions {
     Result<void> start(std::string base_url);
     /// The handler of `<base path>/ws`, null for other paths: for net::ServerOptions::websocket.
     const net::WebSocketHandler* websocket(const net::Request& request) const;
+    /// The answer to what comes to the path of WebSockets and is none: 426 where one would be
+    /// opened, 503 where another server opens them; nothing for other paths. Never blocks.
+    std::optional<net::Response> answer_at_once(const net::Request& request) const;
     /// Ends deliveries; waits for those under way. What was not delivered is delivered after the
     /// next start.
     void stop();

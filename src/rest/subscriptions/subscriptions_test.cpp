@@ -10,8 +10,9 @@
 #include "base/limits.hpp"
 #include "fhir/format/xml.hpp"
 #include "net/client.hpp"
-#include "net/testing/raw_client.hpp"
+#include "net/testing/websocket_client.hpp"
 #include "rest/subscriptions/definition.hpp"
+#include "rest/subscriptions/engine.hpp"
 #include "rest/subscriptions/testing.hpp"
 
 namespace meridian::rest {
@@ -154,6 +155,9 @@ class Record {
         net::ServerOptions http;
         http.workers = 4;
         http.handler = [this](const net::Request& request) { return service_->handle(request); };
+        http.at_once = [this](const net::Request& request) {
+            return subscriptions_->answer_at_once(request);
+        };
         http.websocket = [this](const net::Request& request) {
             return subscriptions_->websocket(request);
         };
@@ -171,6 +175,7 @@ class Record {
     }
 
     std::uint16_t port() const { return http_->port(); }
+    store::Store& store() { return *store_; }
 
     /// One HTTP call; the answer's status must be `status`.
     std::string call(net::Method method, const std::string& path, const std::string& body,
@@ -518,48 +523,11 @@ TEST_F(SubscriptionsTest, PlainCriteriaPostsNothingOrPutsTheResource) {
     EXPECT_NE(calls[1].body.find(R"("resourceType":"Patient")"), std::string::npos);
 }
 
-/// A WebSocket client by hand: RFC 6455 §5.2, small text frames only.
-class SocketClient {
+class SocketClient : public net::testing::WebSocketClient {
  public:
-    explicit SocketClient(std::uint16_t port) : raw_(port) {
-        raw_.send(
-            "GET /fhir/ws HTTP/1.1\r\nHost: record\r\nUpgrade: websocket\r\nConnection: "
-            "Upgrade\r\nSec-WebSocket-Version: 13\r\n"
-            "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n");
-        EXPECT_EQ(raw_.answer(true).status, 101);
+    explicit SocketClient(std::uint16_t port) : WebSocketClient(port, "/fhir/ws") {
+        EXPECT_EQ(handshake().status, 101);
     }
-    void send(const std::string& text) {
-        ASSERT_LT(text.size(), 126u);
-        std::string frame = "\x81";
-        frame += static_cast<char>(0x80 | text.size());
-        frame += std::string(4, '\0');  // a mask of zeros leaves the text as it is
-        raw_.send(frame + text);
-    }
-    /// The next text message; "closed CODE REASON" for a close.
-    std::string receive() {
-        while (true) {
-            const std::string head = raw_.read(2);
-            if (head.size() < 2) return "broken";
-            std::size_t size = static_cast<unsigned char>(head[1]) & 0x7F;
-            const std::size_t more = size == 126 ? 2 : size == 127 ? 8 : 0;
-            if (more > 0) {
-                size = 0;
-                for (const char byte : raw_.read(more))
-                    size = size << 8 | static_cast<unsigned char>(byte);
-            }
-            const std::string text = raw_.read(size);
-            const int opcode = head[0] & 0x0F;
-            if (opcode == 1) return text;
-            if (opcode == 8)
-                return "closed " +
-                       std::to_string(static_cast<unsigned char>(text[0]) << 8 |
-                                      static_cast<unsigned char>(text[1])) +
-                       " " + text.substr(2);
-        }
-    }
-
- private:
-    net::testing::RawClient raw_;
 };
 
 std::string token_for(Record& record, const std::string& id) {
@@ -657,12 +625,44 @@ TEST_F(SubscriptionsTest, ASubscriptionHasABoundedNumberOfSockets) {
     EXPECT_EQ(sockets.front()->receive(), "ping s");
 }
 
-TEST_F(SubscriptionsTest, TokensAreBoundedToo) {
+TEST_F(SubscriptionsTest, ATokenIsWorthNothingWhenItIsOldOrChangedOrOfAnotherRecord) {
+    using subscriptions::Token;
+    const store::Names& names = record_.store().names();
+    const Token token{{"a", "b"}, {now().milliseconds + 60'000}};
+    const std::string text = subscriptions::token_text(token, names);
+    const auto read = subscriptions::read_token(text, names);
+    ASSERT_TRUE(read);
+    EXPECT_EQ(read->ids, token.ids);
+    EXPECT_EQ(read->expires, token.expires);
+    EXPECT_TRUE(
+        subscriptions::read_token(subscriptions::token_text({{}, {5}}, names), names)->ids.empty());
+    for (std::size_t i = 0; i < text.size(); ++i) {
+        std::string changed = text;
+        changed[i] = changed[i] == 'A' ? 'Q' : 'A';
+        EXPECT_FALSE(subscriptions::read_token(changed, names)) << i;
+    }
+    EXPECT_FALSE(subscriptions::read_token("", names));
+    EXPECT_FALSE(subscriptions::read_token(".", names));
+    EXPECT_FALSE(subscriptions::read_token(text.substr(0, text.find('.')), names));
+    const Folder folder;
+    const auto another = subscriptions::testing::must_open(folder.path());
+    EXPECT_FALSE(subscriptions::read_token(text, another->names()));
+
     subscribe("s", {.type = "websocket"});
-    const std::string path = "Subscription/s/$get-ws-binding-token";
-    for (std::size_t i = 0; i < limits::subscription_tokens_max; ++i) record_.get(path);
-    EXPECT_NE(record_.call(net::Method::get, path, "", 503).find("too many WebSocket tokens"),
-              std::string::npos);
+    SocketClient socket(record_.port());
+    const Token old{{"s"}, {now().milliseconds - 1}};
+    socket.send("bind-with-token " + subscriptions::token_text(old, names));
+    EXPECT_TRUE(socket.receive().starts_with("closed 1008"));
+}
+
+TEST_F(SubscriptionsTest, TheAddressOfWebSocketsAsksForAnUpgrade) {
+    record_.settle();
+    net::testing::RawClient client(record_.port());
+    client.send("GET /fhir/ws HTTP/1.1\r\nHost: record\r\n\r\n");
+    const auto answer = client.answer();
+    EXPECT_EQ(answer.status, 426);
+    EXPECT_TRUE(answer.has("Upgrade: websocket")) << answer.head;
+    EXPECT_NE(answer.body.find("OperationOutcome"), std::string::npos);
 }
 
 TEST_F(SubscriptionsTest, TenThousandAreServedAndTheNextIsToldWhyNot) {
