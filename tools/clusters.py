@@ -134,6 +134,13 @@ class Postgres:
                 pass
         self.process.wait()
 
+    def kill_a_process(self):
+        """Of those that work for clients the youngest; PostgreSQL then ends all others and recovers."""
+        clients = self.sql("SELECT pid FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid() "
+                           "ORDER BY backend_start DESC LIMIT 1")
+        for pid, in clients:
+            os.kill(int(pid), signal.SIGKILL)
+
     def url(self, database="store"):
         return f"postgresql://{ROLE}@/{database}?host={self.folder.path}&port={self.port}"
 
@@ -240,6 +247,11 @@ class Meridian:
 
     def send(self, method, path, body=None, connection=None, headers=None):
         """Status and JSON of an answer; None where there is none."""
+        status, _, answer = self.ask(method, path, body, connection, headers)
+        return status, answer
+
+    def ask(self, method, path, body=None, connection=None, headers=None):
+        """The same with the headers of the answer between them."""
         own = connection or self.connect()
         own.request(method, path, json.dumps(body) if body is not None else None,
                     {"Content-Type": "application/fhir+json", "Accept": "application/fhir+json", **(headers or {})})
@@ -248,9 +260,9 @@ class Meridian:
         if not connection:
             own.close()
         try:
-            return answer.status, json.loads(text)
+            return answer.status, answer.headers, json.loads(text)
         except ValueError:
-            return answer.status, None
+            return answer.status, answer.headers, None
 
 
 def dense_log(node):
