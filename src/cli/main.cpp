@@ -11,7 +11,9 @@ namespace {
 /// What is wrong with the command line, in one sentence that says where to read more.
 std::string usage_sentence(const CLI::App* app, const CLI::Error& error) {
     std::string command = app->get_name();
-    for (const CLI::App* chosen : app->get_subcommands()) command += " " + chosen->get_name();
+    for (auto chosen = app->get_subcommands(); !chosen.empty();
+         chosen = chosen.front()->get_subcommands())
+        command += " " + chosen.front()->get_name();
     return fmt::format("meridian: {} (`{} --help` shows what it takes)\n", error.what(), command);
 }
 

@@ -20,8 +20,8 @@ Result<std::string> make_in_database(const std::string& url, const DatabaseLayou
         layout = {postgres::Layout::Kind::partitioned, wanted.partitions};
     }
     const auto made = [&]() -> Result<void> {
-        const auto connection =
-            TRY(postgres::Connection::open({.url = url, .application_name = "meridian init"}));
+        const auto connection = TRY(postgres::Connection::open(
+            {.url = url, .application_name = "meridian init", .writes = true}));
         return postgres::make_store(*connection, layout);
     }();
     if (made) return layout.text();

@@ -35,6 +35,18 @@ Result<void> refuse_foreign(Connection& connection) {
                             tables));
 }
 
+/// Says what an administrator has to do: of itself the database names no right.
+Result<void> require_right_to_create(Connection& connection) {
+    const Answer may = TRY(connection.ask(
+        "SELECT has_database_privilege(current_database(), 'CREATE'), current_database()::text, "
+        "current_user::text"));
+    if (may.integer(0, 0) != 0) return {};
+    return fail(Category::forbidden,
+                fmt::format("the role \"{1}\" lacks a right: GRANT CREATE ON DATABASE \"{0}\" TO "
+                            "\"{1}\"",
+                            may.bytes(0, 1), may.bytes(0, 2)));
+}
+
 /// Shards need somebody to lie at.
 Result<void> require_citus(Connection& connection) {
     if (TRY(connection.integer("SELECT count(*) FROM pg_extension WHERE extname = 'citus'", 0)) ==
@@ -59,6 +71,7 @@ Result<void> require_citus(Connection& connection) {
 
 Result<void> make_schema(Connection& connection, const Layout& layout) {
     TRY(refuse_foreign(connection));
+    TRY(require_right_to_create(connection));
     if (layout.is_distributed()) TRY(require_citus(connection));
     TRY(connection.execute(schema_script(layout)));
     constexpr std::size_t token_key_bytes = sizeof(SipKey);
@@ -201,8 +214,10 @@ Result<void> require_room(Connection& connection) {
 Result<void> make_store(Connection& connection, const Layout& layout) {
     TRY(connection.ask("BEGIN"));
     TRY(connection.ask(lock_of_schema));
-    if (TRY(has_schema(connection)))
+    if (TRY(has_schema(connection))) {
+        TRY(version_of(connection));  // of a schema that is none of ours it says so
         return fail(Category::conflict, "the database holds a store already");
+    }
     TRY(make_schema(connection, layout));
     TRY(connection.ask("COMMIT"));
     return {};
