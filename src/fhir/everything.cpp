@@ -94,14 +94,14 @@ void narrow(store::Condition& where, store::Condition also) {
 Result<Page> StoreRepository::everything(const Caller& caller, std::string_view type,
                                          std::string_view id, const QueryParameters& parameters,
                                          const SearchOptions& options) {
-    return read_from(caller, [&](store::Snapshot& snapshot) {
-        return everything_on(snapshot, caller, type, id, parameters, options);
+    return read_from(caller, [&](store::Snapshot& snapshot, AuditSink& audit) {
+        return everything_on(snapshot, audit, caller, type, id, parameters, options);
     });
 }
 
-Result<Page> StoreRepository::everything_on(store::Snapshot& snapshot, const Caller& caller,
-                                            std::string_view type, std::string_view id,
-                                            const QueryParameters& parameters,
+Result<Page> StoreRepository::everything_on(store::Snapshot& snapshot, AuditSink& audit,
+                                            const Caller& caller, std::string_view type,
+                                            std::string_view id, const QueryParameters& parameters,
                                             const SearchOptions& options) {
     const auto registry = this->parameters();
     const Wanted wanted = TRY(read_parameters(parameters, options.lenient));
@@ -154,7 +154,7 @@ Result<Page> StoreRepository::everything_on(store::Snapshot& snapshot, const Cal
     }
     // "…and any resource referenced from those" (the operation's definition).
     query.includes.push_back({.reverse = false, .iterate = false, .source_type = "*", .code = "*"});
-    options_.audit->record(caller, {"operation", type, id, "$everything", true});
+    audit.record(caller, {"operation", type, id, "$everything", true});
     Page page =
         TRY(page_of(TRY(search::run(run_context(snapshot, *registry, caller),
                                     std::make_shared<const search::Query>(std::move(query))))));

@@ -217,8 +217,8 @@ Result<std::optional<store::Stored>> StoreRepository::find(store::Snapshot& snap
 
 Result<Resource> StoreRepository::read(const Caller& caller, std::string_view type,
                                        std::string_view id) {
-    return read_from(caller, [&](store::Snapshot& snapshot) -> Result<Resource> {
-        return answer_read(caller, type, id, TRY(find(snapshot, caller, type, id)));
+    return read_from(caller, [&](store::Snapshot& snapshot, AuditSink& audit) -> Result<Resource> {
+        return answer_read(audit, caller, type, id, TRY(find(snapshot, caller, type, id)));
     });
 }
 
@@ -233,13 +233,13 @@ Result<std::optional<Resource>> StoreRepository::read_at_once(const Caller& call
     if (!found) return std::nullopt;
     const auto& stored = *found;
     if (stored && stored->body.size() > limits::http_body_at_once_bytes_max) return std::nullopt;
-    return TRY(answer_read(caller, type, id, stored));
+    return TRY(answer_read(*options_.audit, caller, type, id, stored));
 }
 
-Result<Resource> StoreRepository::answer_read(const Caller& caller, std::string_view type,
-                                              std::string_view id,
+Result<Resource> StoreRepository::answer_read(AuditSink& audit, const Caller& caller,
+                                              std::string_view type, std::string_view id,
                                               const std::optional<store::Stored>& stored) {
-    options_.audit->record(caller, {"read", type, id, {}, stored.has_value()});
+    audit.record(caller, {"read", type, id, {}, stored.has_value()});
     if (!stored) return no_such(type, id);
     if (stored->deleted()) return was_deleted(type, id);
     return decode(*stored);
@@ -247,9 +247,9 @@ Result<Resource> StoreRepository::answer_read(const Caller& caller, std::string_
 
 Result<Resource> StoreRepository::read_version(const Caller& caller, std::string_view type,
                                                std::string_view id, store::Version version) {
-    return read_from(caller, [&](store::Snapshot& snapshot) -> Result<Resource> {
+    return read_from(caller, [&](store::Snapshot& snapshot, AuditSink& audit) -> Result<Resource> {
         const auto newest = TRY(find(snapshot, caller, type, id));
-        options_.audit->record(caller, {"vread", type, id, {}, newest.has_value()});
+        audit.record(caller, {"vread", type, id, {}, newest.has_value()});
         if (!newest) return no_such(type, id);
         auto stored = newest->version == version
                           ? newest
@@ -309,13 +309,14 @@ search::RunContext StoreRepository::run_context(store::Snapshot& snapshot,
 Result<Page> StoreRepository::search(const Caller& caller, std::string_view type,
                                      const QueryParameters& parameters,
                                      const SearchOptions& options) {
-    return read_from(caller, [&](store::Snapshot& snapshot) {
-        return search_on(snapshot, caller, type, parameters, options);
+    return read_from(caller, [&](store::Snapshot& snapshot, AuditSink& audit) {
+        return search_on(snapshot, audit, caller, type, parameters, options);
     });
 }
 
-Result<Page> StoreRepository::search_on(store::Snapshot& snapshot, const Caller& caller,
-                                        std::string_view type, const QueryParameters& parameters,
+Result<Page> StoreRepository::search_on(store::Snapshot& snapshot, AuditSink& audit,
+                                        const Caller& caller, std::string_view type,
+                                        const QueryParameters& parameters,
                                         const SearchOptions& options) {
     const auto registry = this->parameters();
     const search::SnapshotTimeline timeline(snapshot);
@@ -332,7 +333,7 @@ Result<Page> StoreRepository::search_on(store::Snapshot& snapshot, const Caller&
     parse.canonicals = &canonicals;
     auto query = std::make_shared<const search::Query>(
         TRY(search::parse(*registry, store_.names(), type, parameters, parse)));
-    options_.audit->record(caller, {"search", type, {}, query->self, true});
+    audit.record(caller, {"search", type, {}, query->self, true});
     Page page = TRY(page_of(TRY(search::run(run_context(snapshot, *registry, caller), query))));
     page.self_path =
         options.compartment_type.empty()
@@ -343,7 +344,7 @@ Result<Page> StoreRepository::search_on(store::Snapshot& snapshot, const Caller&
 
 Result<Page> StoreRepository::next_page(const Caller& caller, std::string_view cursor) {
     if (cursor.starts_with("h.")) return history_after(caller, cursor);
-    return read_from(caller, [&](store::Snapshot& snapshot) -> Result<Page> {
+    return read_from(caller, [&](store::Snapshot& snapshot, AuditSink&) -> Result<Page> {
         const auto registry = parameters();
         return page_of(TRY(
             search::run_page(run_context(snapshot, *registry, caller), cursor, *caller.access)));

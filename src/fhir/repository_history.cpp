@@ -190,12 +190,13 @@ Result<std::vector<Member>> members_in(std::string_view list_json, const History
 }  // namespace
 
 Result<Page> StoreRepository::history(const Caller& caller, const HistoryRequest& request) {
-    return read_from(
-        caller, [&](store::Snapshot& snapshot) { return history_on(snapshot, caller, request); });
+    return read_from(caller, [&](store::Snapshot& snapshot, AuditSink& audit) {
+        return history_on(snapshot, audit, caller, request);
+    });
 }
 
-Result<Page> StoreRepository::history_on(store::Snapshot& snapshot, const Caller& caller,
-                                         const HistoryRequest& request) {
+Result<Page> StoreRepository::history_on(store::Snapshot& snapshot, AuditSink& audit,
+                                         const Caller& caller, const HistoryRequest& request) {
     const auto registry = parameters();
     store::HistoryScope scope;
     scope.since = request.since;
@@ -218,7 +219,7 @@ Result<Page> StoreRepository::history_on(store::Snapshot& snapshot, const Caller
                         fmt::format("there is no List/{}", request.list.substr(0, 64)), "_list");
         members = TRY(members_in(TRY(decode(*list)).json, request, base_url(), *registry));
     }
-    options_.audit->record(caller, {"history", request.type, request.id, {}, true});
+    audit.record(caller, {"history", request.type, request.id, {}, true});
 
     const std::size_t count = request.count == 0 ? limits::page_size_default : request.count;
     auto versions = TRY(Versions(snapshot, request, scope).take(count + 1, members));

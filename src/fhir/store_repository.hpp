@@ -6,6 +6,8 @@
 #include <memory>
 #include <mutex>
 #include <shared_mutex>
+#include <string>
+#include <vector>
 
 #include "fhir/follow.hpp"
 #include "fhir/reindex.hpp"
@@ -14,6 +16,29 @@
 #include "fhir/search/run.hpp"
 
 namespace meridian::fhir {
+
+/// Keeps what an attempt would record until it is known that its answer stands: an attempt of which
+/// nobody hears leaves no record.
+class KeptAudit final : public AuditSink {
+ public:
+    explicit KeptAudit(AuditSink& sink) : sink_(sink) {}
+    void record(const Caller&, const AuditRecord& record) override {
+        kept_.push_back({std::string(record.interaction), std::string(record.type),
+                         std::string(record.id), std::string(record.query), record.allowed});
+    }
+    void hand_on(const Caller& caller) const {
+        for (const Kept& each : kept_)
+            sink_.record(caller, {each.interaction, each.type, each.id, each.query, each.allowed});
+    }
+
+ private:
+    struct Kept {
+        std::string interaction, type, id, query;
+        bool allowed;
+    };
+    AuditSink& sink_;
+    std::vector<Kept> kept_;
+};
 
 class StoreRepository final : public Repository {
  public:
@@ -74,28 +99,33 @@ class StoreRepository final : public Repository {
     Result<std::optional<store::Stored>> find(store::Snapshot& snapshot, const Caller& caller,
                                               std::string_view type, std::string_view id);
     /// The answer to a read whose search found `stored`; records the access.
-    Result<Resource> answer_read(const Caller& caller, std::string_view type, std::string_view id,
-                                 const std::optional<store::Stored>& stored);
+    Result<Resource> answer_read(AuditSink& audit, const Caller& caller, std::string_view type,
+                                 std::string_view id, const std::optional<store::Stored>& stored);
     Resource describe(const store::Stored& stored) const;
     /// A full reindex is over: searches may rely on the rows of search/pairs.hpp.
     Result<void> note_derived_rows();
     Result<void> set_parameters(std::shared_ptr<const search::Parameters> parameters);
 
     /// What `work` answers on a snapshot that is as stale as the caller allows, with its age. What
-    /// fails on a replica, also because something is not there yet, is asked of the record itself.
+    /// fails on a replica, also because something is not there yet, is asked of the record itself,
+    /// and recorded once.
     template <class Work>
     auto read_from(const Caller& caller, Work work)
-        -> decltype(work(std::declval<store::Snapshot&>())) {
-        using Answer = decltype(work(std::declval<store::Snapshot&>()));
+        -> decltype(work(std::declval<store::Snapshot&>(), std::declval<AuditSink&>())) {
+        using Answer = decltype(work(std::declval<store::Snapshot&>(), std::declval<AuditSink&>()));
         return store::with_names([&]() -> Answer {
             if (caller.max_stale) {
                 const auto snapshot = TRY(store_.stale_snapshot(*caller.max_stale));
-                auto answer = work(*snapshot);
+                KeptAudit audit(*options_.audit);
+                auto answer = work(*snapshot, audit);
                 if (answer) answer->age = snapshot->age();
-                if (answer || !snapshot->age()) return answer;
+                if (answer || !snapshot->age()) {
+                    audit.hand_on(caller);
+                    return answer;
+                }
             }
             const auto snapshot = TRY(store_.snapshot());
-            return work(*snapshot);
+            return work(*snapshot, *options_.audit);
         });
     }
 
@@ -105,11 +135,12 @@ class StoreRepository final : public Repository {
  private:
     Result<void> look_for_derived_rows();
     Result<Page> page_of(search::Answer answer);
-    Result<Page> search_on(store::Snapshot& snapshot, const Caller& caller, std::string_view type,
-                           const QueryParameters& parameters, const SearchOptions& options);
-    Result<Page> history_on(store::Snapshot& snapshot, const Caller& caller,
+    Result<Page> search_on(store::Snapshot& snapshot, AuditSink& audit, const Caller& caller,
+                           std::string_view type, const QueryParameters& parameters,
+                           const SearchOptions& options);
+    Result<Page> history_on(store::Snapshot& snapshot, AuditSink& audit, const Caller& caller,
                             const HistoryRequest& request);
-    Result<Page> everything_on(store::Snapshot& snapshot, const Caller& caller,
+    Result<Page> everything_on(store::Snapshot& snapshot, AuditSink& audit, const Caller& caller,
                                std::string_view type, std::string_view id,
                                const QueryParameters& parameters, const SearchOptions& options);
     Result<Page> history_after(const Caller& caller, std::string_view cursor);
