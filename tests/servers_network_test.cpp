@@ -73,6 +73,10 @@ class CutOff : public testing::TestWithParam<bool> {
         EXPECT_LT(std::chrono::steady_clock::now() - asked, seconds(3));
         for (std::thread& reader : readers) reader.join();
     }
+    void expect_others_write(Load& load, std::size_t victim) {
+        for (const std::size_t other : {(victim + 1) % 3, (victim + 2) % 3})
+            EXPECT_LT(load.time_until_next(other, takeover_max()), takeover_max()) << "of another";
+    }
     /// All three write again, the views go on, and nothing was lost or done twice.
     void expect_recovery(Disturbed& world, Load& load, std::size_t victim, seconds patience) {
         EXPECT_LT(load.time_until_next(victim, patience), patience) << "the one that was cut off";
@@ -108,8 +112,7 @@ TEST_P(CutOff, ByAWayThatSwallowsEverythingForFifteenSeconds) {
     world.way(victim).drop(true);
     const auto begun = std::chrono::steady_clock::now();
     expect_life(world.region().at(victim).base_url());
-    for (const std::size_t other : {(victim + 1) % 3, (victim + 2) % 3})
-        EXPECT_LT(load.time_until_next(other, takeover_max()), takeover_max()) << "of another";
+    expect_others_write(load, victim);
     pause(seconds(8) - (std::chrono::steady_clock::now() - begun < seconds(8)
                             ? std::chrono::duration_cast<std::chrono::milliseconds>(
                                   std::chrono::steady_clock::now() - begun)
@@ -134,8 +137,7 @@ TEST_P(CutOff, ByAWayThatLosesWhatTheDatabaseAnswers) {
     // Commits arrive, their acknowledgements do not: each is in doubt.
     world.way(victim).drop(Proxy::Way::to_client, true);
     pause(std::chrono::milliseconds(300));
-    for (const std::size_t other : {(victim + 1) % 3, (victim + 2) % 3})
-        EXPECT_LT(load.time_until_next(other, takeover_max()), takeover_max()) << "of another";
+    expect_others_write(load, victim);
     world.way(victim).drop(Proxy::Way::to_client, false);
     expect_recovery(world, load, victim, takeover_max());
 }
@@ -168,8 +170,7 @@ TEST_P(CutOff, ByAWayThatBreaksAgainAndAgain) {
         world.way(victim).cut();
         pause(std::chrono::milliseconds(137 + i * 11));
     }
-    for (const std::size_t other : {(victim + 1) % 3, (victim + 2) % 3})
-        EXPECT_LT(load.time_until_next(other, takeover_max()), takeover_max()) << "of another";
+    expect_others_write(load, victim);
     expect_recovery(world, load, victim, takeover_max());
 }
 
@@ -204,6 +205,15 @@ void expect_refusals(ServerProcess& server) {
     EXPECT_NE(ready->body.find("database"), std::string::npos) << ready->body;
 }
 
+/// All write again, and nothing was lost or done twice.
+void expect_return(Region& region, Load& load) {
+    for (std::size_t i = 0; i < region.size(); ++i)
+        EXPECT_LT(load.time_until_next(i, takeover_max()), takeover_max()) << "after the return";
+    EXPECT_GT(load.refused(), 0u);
+    load.expect_kept();
+    expect_dense_log(region);
+}
+
 TEST(Database, ThatIsAwayForAWhileCostsNothingThatWasAcknowledged) {
     if (runs_on_a_foreign_database()) GTEST_SKIP() << "the database is not ours to stop";
     Region region(2);
@@ -217,11 +227,7 @@ TEST(Database, ThatIsAwayForAWhileCostsNothingThatWasAcknowledged) {
     while (std::chrono::steady_clock::now() - begun < time_away()) pause(seconds(1));
     expect_refusals(region.at(0));
     cluster.launch();
-    for (std::size_t i = 0; i < region.size(); ++i)
-        EXPECT_LT(load.time_until_next(i, takeover_max()), takeover_max()) << "after the return";
-    EXPECT_GT(load.refused(), 0u);
-    load.expect_kept();
-    expect_dense_log(region);
+    expect_return(region, load);
 }
 
 TEST(Database, ThatCrashesAgainAndAgainCostsNothingThatWasAcknowledged) {
@@ -235,11 +241,7 @@ TEST(Database, ThatCrashesAgainAndAgainCostsNothingThatWasAcknowledged) {
         pause(std::chrono::milliseconds(1'500));
         cluster.launch();
     }
-    for (std::size_t i = 0; i < region.size(); ++i)
-        EXPECT_LT(load.time_until_next(i, takeover_max()), takeover_max()) << "after the return";
-    EXPECT_GT(load.refused(), 0u);
-    load.expect_kept();
-    expect_dense_log(region);
+    expect_return(region, load);
 }
 
 TEST(Database, ACrashTakesBackNoNameThatAServerUses) {
