@@ -40,11 +40,15 @@ pid_t start(const std::vector<std::string>& arguments, const std::string& output
     _exit(127);
 }
 
+int code_of(int status) {
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
+}
+
 int wait_for(pid_t process) {
     int status = 0;
     while (waitpid(process, &status, 0) < 0 && errno == EINTR) {
     }
-    return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
+    return code_of(status);
 }
 
 }  // namespace
@@ -101,9 +105,17 @@ std::string ServerProcess::output() const {
 }
 
 bool ServerProcess::has_ended() {
-    int status = 0;
-    if (process_ > 0 && waitpid(process_, &status, WNOHANG) == process_) process_ = -1;
+    if (process_ > 0 && waitpid(process_, &status_, WNOHANG) == process_) process_ = -1;
     return process_ < 0;
+}
+
+std::optional<int> ServerProcess::wait_for_end(std::chrono::seconds patience) {
+    const auto begun = std::chrono::steady_clock::now();
+    while (!has_ended()) {
+        if (std::chrono::steady_clock::now() - begun > patience) return std::nullopt;
+        std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    }
+    return code_of(status_);
 }
 
 int ServerProcess::stop() {

@@ -3,7 +3,9 @@
 
 #include <sys/types.h>
 
+#include <chrono>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -27,6 +29,9 @@ class ServerProcess {
     const std::string& folder() const { return folder_; }
     /// What the program wrote to standard output and error.
     std::string output() const;
+    /// Waits until it has ended by itself; the exit code, or minus the signal that ended it;
+    /// nothing when it still runs after `patience`.
+    std::optional<int> wait_for_end(std::chrono::seconds patience);
     /// SIGTERM and wait; the exit code, or minus the signal that ended it.
     int stop();
     /// kill -9 and wait.
@@ -38,6 +43,7 @@ class ServerProcess {
     std::string folder_;
     bool owns_folder_ = false;
     pid_t process_ = -1;
+    int status_ = 0;  ///< as waitpid gives it, of one that has ended
     std::uint16_t port_ = 0;
 };
 

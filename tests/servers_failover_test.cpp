@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Servers whose database is a primary with a streaming standby, which takes over.
 #include <gtest/gtest.h>
+#include <signal.h>
 
 #include <filesystem>
+#include <thread>
 
+#include "store/names.hpp"
 #include "store/postgres/connection.hpp"
 #include "tests/region.hpp"
 #include "tests/replicated_cluster.hpp"
@@ -36,6 +39,88 @@ TEST(Failover, ToASynchronousStandbyLosesNothingThatWasAcknowledged) {
                          "clock_timestamp() - interval '6 seconds'"),
               1)
         << "somebody gives positions on the new primary";
+}
+
+/// A primary, an asynchronous standby of it that lacks the last writes, and a server that knows
+/// them.
+class BehindFailover : public testing::Test {
+ protected:
+    void SetUp() override {
+        for (int i = 0; i < 5; ++i) write(fmt::format("kept-{}", i));
+        std::this_thread::sleep_for(seconds(2));
+        cluster_.stop_standby();
+    }
+    void write(const std::string& value) {
+        ASSERT_EQ(status_of(create(region_.at(0).base_url(), value, false)), 201);
+    }
+    void fail_over() {
+        cluster_.kill_primary();
+        cluster_.start_standby();
+        cluster_.promote();
+    }
+    /// The server ends by itself, with one sentence and an exit code of its own; started again it
+    /// serves what is there now.
+    void expect_end() {
+        EXPECT_EQ(region_.at(0).wait_for_end(takeover_max()), std::optional(5));
+        const std::string output = region_.at(0).output();
+        const std::string sentence = "goes on without what this server has seen";
+        const std::size_t at = output.find(sentence);
+        EXPECT_NE(at, std::string::npos) << output;
+        EXPECT_EQ(output.find(sentence, at + 1), std::string::npos) << "said once: " << output;
+        region_.start(0);
+        const auto patience = takeover_max();
+        EXPECT_LT(time_until(create(region_.at(0).base_url(), "after", false), 201, patience),
+                  patience);
+        EXPECT_EQ(total(region_.at(0).base_url(), "Basic?_summary=count&identifier=kept-4"), 1);
+        EXPECT_EQ(total(region_.at(0).base_url(), "Basic?_summary=count&identifier=lost-0"), 0);
+        expect_dense_log(region_);
+    }
+
+    ReplicatedCluster cluster_{/*is_synchronous=*/false};
+    Region region_{cluster_.either(), {cluster_.either()}};
+};
+
+TEST_F(BehindFailover, AServerThatKnowsWhatWasLostEnds) {
+    for (int i = 0; i < 5; ++i) write(fmt::format("lost-{}", i));
+    fail_over();
+    expect_end();
+}
+
+TEST_F(BehindFailover, AServerThatKnowsNamesThatWereLostEnds) {
+    // A name that another server gives, and that this one hears of by a search; the log has no part
+    // in it.
+    const auto primary = Connection::open({.url = cluster_.primary()});
+    ASSERT_TRUE(primary) << primary.error().message;
+    ASSERT_TRUE((*primary)->execute(fmt::format(
+        "INSERT INTO meridian.name(kind, id, hash, text) SELECT {0}, coalesce(max(id), 0) + 1, "
+        "sha256('urn:lost'), 'urn:lost' FROM meridian.name WHERE kind = {0}",
+        static_cast<int>(store::NameKind::system))));
+    EXPECT_EQ(total(region_.at(0).base_url(), "Basic?_summary=count&identifier=urn:lost|x"), 0);
+    fail_over();
+    expect_end();
+}
+
+TEST_F(BehindFailover, AServerEndsAlsoWhenOthersHaveWrittenPastWhatItKnows) {
+    for (int i = 0; i < 5; ++i) write(fmt::format("lost-{}", i));
+    ASSERT_EQ(::kill(region_.at(0).process(), SIGSTOP), 0);
+    fail_over();
+    {
+        Region others(cluster_.either(), {cluster_.either()});
+        for (int i = 0; i < 20; ++i)
+            ASSERT_EQ(status_of(create(others.at(0).base_url(), fmt::format("new-{}", i), false)),
+                      201);
+    }
+    ::kill(region_.at(0).process(), SIGCONT);
+    expect_end();
+}
+
+TEST_F(BehindFailover, AServerThatKnowsNothingElseGoesOn) {
+    fail_over();
+    EXPECT_LT(time_until(create(region_.at(0).base_url(), "after", false), 201, takeover_max()),
+              takeover_max());
+    EXPECT_NE(region_.at(0).output().find("all that this server knows is there"),
+              std::string::npos);
+    expect_dense_log(region_);
 }
 
 TEST(Failover, ACommitThatWaitsForItsStandbyIsNotAcknowledged) {

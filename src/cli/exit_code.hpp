@@ -12,6 +12,7 @@ enum ExitCode : int {
     usage = 2,        ///< the command line is wrong
     unavailable = 3,  ///< a file, folder, port or disk cannot be used now
     fault = 4,        ///< a defect of ours
+    outdated = 5,     ///< the database lacks what this server has seen there: start it again
 };
 
 inline int exit_code_of(Category category) {

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <unistd.h>
+
 #include <CLI/CLI.hpp>
+#include <atomic>
 #include <csignal>
 #include <cstdio>
 
@@ -102,6 +105,12 @@ void add_serve(CLI::App& app, Action& action) {
             sigaddset(&signals, SIGTERM);
             pthread_sigmask(SIG_BLOCK, &signals, nullptr);
             std::signal(SIGPIPE, SIG_IGN);
+            // A server that remembers what its database has lost stops as it does for a signal.
+            std::atomic<bool> is_outdated = false;
+            arguments->options.on_history_lost = [&is_outdated] {
+                is_outdated = true;
+                ::kill(::getpid(), SIGTERM);
+            };
             auto application = TRY(server::Application::start(arguments->options));
             std::printf("Meridian serves http://%s:%u (FHIR at /fhir)\n",
                         arguments->options.address.c_str(), application->port());
@@ -110,7 +119,7 @@ void add_serve(CLI::App& app, Action& action) {
             wait_for_stop(signals);
             tell_service_manager("STOPPING=1");
             application->stop();
-            return done;
+            return is_outdated ? outdated : done;
         };
     });
 }

@@ -188,6 +188,7 @@ Result<std::unique_ptr<Application>> Application::start(const ApplicationOptions
     open.database = options.database;
     open.replicas = options.replicas;
     open.cache_bytes = options.cache_megabytes << 20;
+    open.on_history_lost = options.on_history_lost;
     parts->store = TRY(store::open(open));
     fhir::Repository::Options repository;
     repository.validate = options.validate;

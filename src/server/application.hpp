@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -28,6 +29,8 @@ struct ApplicationOptions {
     bool validate = true;
     bool conditional_delete_many = false;  ///< DELETE Type?search removes all that match (capped)
     std::vector<std::string> import_sources{};  ///< URL prefixes that $import may fetch from
+    /// As store::OpenOptions has it.
+    std::function<void()> on_history_lost{};
 };
 
 /// Splits "127.0.0.1:8080" or "[::1]:8080". Errors: `incorrect`.

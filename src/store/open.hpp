@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -35,6 +36,10 @@ struct OpenOptions {
     /// Opens also a store that is being moved here and not complete: for who moves it, with
     /// `read_only`.
     bool unfinished = false;
+    /// Called once, on any thread, when the database turns out to lack what this process has seen
+    /// there, as after a failover to a standby that lacked it. From then on the store answers
+    /// `unavailable`; it is to be opened anew, by a new process. Must not block.
+    std::function<void()> on_history_lost{};
     std::shared_ptr<FileFaults> faults{};  ///< tests only
 };
 

@@ -69,11 +69,22 @@ void Committer::on_commit(std::function<void(Position)> listener) {
     listener_ = std::move(listener);
 }
 
-void Committer::announce(Position last) {
+void Committer::announce(const LogEnd& last) {
     const std::lock_guard lock(listener_mutex_);
-    if (last <= announced_) return;
+    if (last.position <= announced_.position) return;
     announced_ = last;
-    listener_(last);
+    listener_(last.position);
+}
+
+LogEnd Committer::seen() const {
+    const std::lock_guard lock(listener_mutex_);
+    return announced_;
+}
+
+Result<LogEnd> Committer::last_entry(Connection& connection) const {
+    const Answer last = TRY(connection.ask(last_entry_sql(layout_)));
+    if (last.empty()) return LogEnd{};
+    return LogEnd{last.integer(0, 0), Instant{last.integer(0, 1)}};
 }
 
 // --- the writing thread ---
@@ -95,7 +106,7 @@ void Committer::write() {
             tended = std::chrono::steady_clock::now();
             settle_doubts();
             // What fails here fails again in the next group, which says so.
-            if (const auto last = writer_->tend(); last && *last >= 0) {
+            if (const auto last = writer_->tend(); last && last->position >= 0) {
                 announce(*last);
                 wake(wake_);
             }
@@ -106,7 +117,7 @@ void Committer::write() {
         settle_doubts();
         if (!doubts_.empty()) std::this_thread::sleep_for(reconnect_pause);
     }
-    if (const auto last = writer_->tend(); last && *last >= 0) announce(*last);
+    if (const auto last = writer_->tend()) announce(*last);
 }
 
 void Committer::hand_on(Group group, const Writer::Written& written) {
@@ -124,7 +135,7 @@ void Committer::hand_on(Group group, const Writer::Written& written) {
         return;
     }
     CommitQueue::answer(group);
-    if (written.last >= 0) announce(written.last);
+    announce(written.last);
 }
 
 void Committer::settle_doubts() {
@@ -137,7 +148,10 @@ void Committer::settle_doubts() {
             hand_on(std::move(doubt.group), doubt.written);
             continue;
         }
-        if (!is_known && waited < std::chrono::seconds(limits::database_silence_seconds)) {
+        // A database that has lost what this server knows cannot tell of its commits either.
+        const bool may_be_found = !listening_.line->is_broken();
+        if (!is_known && may_be_found &&
+            waited < std::chrono::seconds(limits::database_silence_seconds)) {
             doubts_.push_back(std::move(doubt));
             continue;
         }
@@ -193,8 +207,7 @@ Result<void> Committer::listen_on(Connection& connection) {
     if (was_woken || !told.empty() || has_waiting()) TRY(answer_waiting(connection));
     TRY(beat(connection));
     // Its own groups a server announces itself.
-    if (others_wrote || told.empty())
-        announce(TRY(connection.integer(last_position_sql(layout_), -1)));
+    if (others_wrote || told.empty()) announce(TRY(last_entry(connection)));
     return {};
 }
 

@@ -27,6 +27,8 @@ class Committer {
     void run_later(std::function<Result<void>(Writer&)> job, std::vector<Identity> mentions);
     /// Takes the place of the listener before: when this returns, that one is called no more.
     void on_commit(std::function<void(Position)> listener);
+    /// The last entry of the log that this server has told anybody of.
+    LogEnd seen() const;
 
  private:
     void write();
@@ -42,7 +44,8 @@ class Committer {
     /// Answers those with `error` that have waited so long.
     void give_up_waiting(std::chrono::seconds patience, const Error& error);
     bool has_waiting();
-    void announce(Position last);
+    void announce(const LogEnd& last);
+    Result<LogEnd> last_entry(Connection& connection) const;
     /// Shows that this server lives: the views that it follows stay its own.
     Result<void> beat(Connection& connection);
 
@@ -52,9 +55,9 @@ class Committer {
     Layout layout_;
     CommitQueue queue_;
 
-    std::mutex listener_mutex_;
+    mutable std::mutex listener_mutex_;
     std::function<void(Position)> listener_ = [](Position) {};
-    Position announced_ = -1;
+    LogEnd announced_{};
     std::chrono::steady_clock::time_point beaten_{};
 
     struct Waiting {

@@ -80,26 +80,30 @@ bool may_be_told(std::string_view state) {
            state.starts_with("3D") || state.starts_with("53") || state.starts_with("57");
 }
 
-/// Whether a node of a Citus cluster went away while it worked on a statement: the coordinator
-/// passes on what it heard, or says in its own words what failed, without a state that tells so.
-bool tells_of_lost_node(std::string_view state, const pg_result* result) {
-    constexpr std::string_view internal_error = "XX000";
+/// Whether input or output failed (58030; to Citus that is also a COPY to a node), or a node of a
+/// Citus cluster. Of a node that has gone the coordinator often has no SQLSTATE to pass on, and
+/// says XX000 in the words of libpq, which are those of the database's language. What tells is
+/// which function of Citus has said it: these speak of other nodes only (v13.0.3).
+bool tells_of_failed_part(std::string_view state, const pg_result* result) {
     constexpr std::string_view io_error = "58030";
-    if (state != internal_error && state != io_error) return false;
-    const char* primary = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
-    const std::string_view text = primary == nullptr ? "" : primary;
-    constexpr std::string_view words[] = {"server closed the connection",
-                                          "could not receive data from server",
-                                          "could not send data to server",
-                                          "no connection to the server",
-                                          "connection not open",
-                                          "terminating connection",
-                                          "failure on connection marked as essential",
-                                          "could not start copy",
-                                          "failed to COPY to shard",
-                                          "failed to complete COPY"};
-    return std::ranges::any_of(words,
-                               [&](std::string_view each) { return text.starts_with(each); });
+    constexpr std::string_view internal_error = "XX000";
+    if (state == io_error) return true;
+    if (state != internal_error) return false;
+    const char* source = PQresultErrorField(result, PG_DIAG_SOURCE_FUNCTION);
+    const std::string_view function = source == nullptr ? "" : source;
+    constexpr std::string_view functions[] = {
+        "ReportResultError",                       // what libpq has found, or a node's own XX000
+        "ReportCopyError",                         // whatever a node says to a COPY, its state lost
+        "InitializeCopyShardState",                // no node that holds the shard can be reached
+        "CopyGetPlacementConnection",              // likewise
+        "FinishRemoteTransactionPrepare",          // a node could not promise to commit
+        "MarkRemoteTransactionFailed",             // it went away within the transaction
+        "CheckRemoteTransactionsHealth",           // likewise, seen before the commit
+        "ErrorIfPostCommitFailedShardPlacements",  // likewise
+        "ScheduleNextPlacementExecution",          // no node is left that could be asked
+        "fetch_intermediate_results",              // nodes did not reach one another
+        "FetchRemoteIntermediateResult"};
+    return std::ranges::find(functions, function) != std::end(functions);
 }
 
 }  // namespace
@@ -109,9 +113,10 @@ std::unexpected<Error> Connection::failure(pg_result* result) {
     last_state_ = state == nullptr ? "" : state;
     if (PQstatus(handle_) == CONNECTION_BAD) lose();
     if (last_state_ == "25006") is_read_only_ = true;
-    if (tells_of_lost_node(last_state_, result)) {
+    if (tells_of_failed_part(last_state_, result)) {
         PQclear(result);
-        return fail(Category::unavailable, "a node of the database went away");
+        return fail(Category::unavailable,
+                    "a disk or a node of the database failed; try again in a few seconds");
     }
     const Category category = category_of(last_state_);
     std::string message;
@@ -133,6 +138,13 @@ std::unexpected<Error> Connection::silence() {
     lose();
     last_state_.clear();
     return fail(Category::unavailable, "the database says nothing; try again in a few seconds");
+}
+
+std::unexpected<Error> Connection::replaced() {
+    lose();
+    last_state_.clear();
+    return fail(Category::unavailable,
+                "the database was replaced by another one; try again in a few seconds");
 }
 
 void Connection::lose() {
@@ -198,6 +210,7 @@ Result<std::unique_ptr<Connection>> Connection::open(const Options& options) {
     connection->set_patience(std::chrono::seconds(limits::database_silence_seconds));
     if (options.writes) TRY(connection->refuse_standby());
     TRY(connection->execute(session_setup + options.setup));
+    if (options.writes && options.line) TRY(connection->join_history());
     return connection;
 }
 
@@ -207,6 +220,19 @@ Result<void> Connection::refuse_standby() {
     if (is_standby == nullptr || std::string_view(is_standby) != "on") return {};
     return fail(Category::unavailable,
                 "the database is a standby, which takes no writes; name the primary, or both");
+}
+
+Result<void> Connection::join_history() {
+    // A segment of the write-ahead log is named after its timeline, and every role may ask.
+    const Answer answer =
+        TRY(ask_once("SELECT system_identifier, pg_walfile_name(pg_current_wal_lsn()) "
+                     "FROM pg_control_system()"));
+    constexpr std::size_t timeline_digits = 8;
+    const std::string_view name = answer.bytes(0, 1).substr(0, timeline_digits);
+    Timeline timeline{.system = answer.integer(0, 0)};
+    std::from_chars(name.data(), name.data() + name.size(), timeline.number, 16);
+    era_ = TRY(line_->admit(*this, timeline));
+    return {};
 }
 
 Connection::~Connection() {
@@ -263,6 +289,7 @@ Result<Answer> Connection::single_answer() {
         }
     }
     if (error) return std::unexpected(*error);
+    if (is_outdated()) return replaced();
     return rows;
 }
 
@@ -380,6 +407,8 @@ Result<std::vector<Answer>> Connection::flush() {
     in_pipeline_ = false;
     if (PQexitPipelineMode(handle_) == 0) lose();
     if (error) return std::unexpected(*error);
+    // What another database has said counts no more; a commit is asked about at the one of now.
+    if (is_outdated()) return replaced();
     return answers;
 }
 

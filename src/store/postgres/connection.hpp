@@ -50,7 +50,8 @@ class Answer {
 ///
 /// Errors of every call, by SQLSTATE (PostgreSQL 15, appendix A): `unavailable` for classes 08 and
 /// 57, a lost connection, a line that was cut and a server that says nothing for
-/// limits::database_silence_seconds; `unavailable` for 25006 too, after which roll_back gives the
+/// limits::database_silence_seconds; `unavailable` for 58030 (input or output failed), for a node
+/// of a cluster that went away, and for 25006 too, after which roll_back gives the
 /// connection up, because another machine may take the writes now; `storage_full` for 53100; `busy`
 /// for 40001, 40P01 and 23505, after which the transaction may be tried again; `forbidden` for
 /// 42501 and class 28; `not_found` for 3D000; `fault` for the rest. Messages of the database may
@@ -93,7 +94,9 @@ class Connection {
     bool in_transaction() const;
     /// Ends an open transaction without a trace; a connection on which that fails is lost.
     void roll_back();
-    bool lost() const { return lost_ || (line_ && line_->number() != line_number_); }
+    bool lost() const {
+        return lost_ || is_outdated() || (line_ && line_->number() != line_number_);
+    }
     /// How long an answer may take from now on.
     void set_patience(std::chrono::milliseconds patience) { patience_ = patience; }
     /// SQLSTATE of the last error; empty when the server did not give one.
@@ -125,6 +128,7 @@ class Connection {
     };
     std::unexpected<Error> failure(pg_result* result);
     std::unexpected<Error> silence();
+    std::unexpected<Error> replaced();
     /// Waits until the socket can be read, or written when something is `unsent`; at most until
     /// `give_up_at` or the line is cut. Whether something was read.
     Result<bool> wait_for_socket(bool unsent, std::chrono::steady_clock::time_point give_up_at);
@@ -132,6 +136,10 @@ class Connection {
     /// silent.
     Result<pg_result*> next_answer();
     Result<void> refuse_standby();
+    /// Tells the line which past the database has.
+    Result<void> join_history();
+    /// Whether the database that this leads to has been replaced by another one.
+    bool is_outdated() const { return era_ != 0 && line_->era() != era_; }
     Result<void> begin_pipeline();
     std::string prepare_in_pipeline(std::string_view sql, const Parameters& parameters);
     Result<Answer> single_answer();
@@ -141,6 +149,7 @@ class Connection {
     pg_conn* handle_;
     std::shared_ptr<Line> line_;
     std::uint64_t line_number_;
+    std::uint64_t era_ = 0;  ///< of the line; 0 = of none
     std::chrono::milliseconds patience_;
     bool lost_ = false;
     bool is_read_only_ = false;

@@ -128,12 +128,17 @@ Result<void> Dictionary::settle() {
     auto loan = TRY(pool_.take());
     // A commit that waits for the disk takes all before it along.
     TRY(loan->ask("SELECT pg_logical_emit_message(true, 'meridian', 'names')"));
-    TRY(require_all(*loan));
+    if (const std::size_t lost = TRY(count_lost(*loan)); lost != 0) {
+        return fail(Category::fault,
+                    fmt::format("the database has lost {} of the names that this server gave when "
+                                "it started; start it again",
+                                lost));
+    }
     settled_ = true;
     return {};
 }
 
-Result<void> Dictionary::require_all(Connection& connection) const {
+Result<std::size_t> Dictionary::count_lost(Connection& connection) const {
     const Answer rows = TRY(connection.ask("SELECT kind, id, text FROM meridian.name"));
     const std::shared_lock lock(mutex_);
     std::size_t known = 0, kept = 0;
@@ -145,11 +150,7 @@ Result<void> Dictionary::require_all(Connection& connection) const {
         const std::string* text = all_[kind].texts[index];
         kept += text != nullptr && *text == rows.bytes(row, 2);
     }
-    if (kept == known) return {};
-    return fail(Category::fault,
-                fmt::format("the database has lost {} of the names that this server gave when it "
-                            "started; start it again",
-                            known - kept));
+    return known - kept;
 }
 
 Result<Name> Dictionary::intern_in_database(NameKind kind, std::string_view text) {

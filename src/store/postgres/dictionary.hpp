@@ -39,6 +39,9 @@ class Dictionary final : public Names {
     /// before it is used; those of the start are so many that they are made durable together, here.
     /// Errors: as Connection; `fault` when a crash has taken some of them already.
     Result<void> settle();
+    /// How many of the names that this server remembers the database lacks, or gives another id.
+    /// Errors: as Connection. Blocking: reads all names.
+    Result<std::size_t> count_lost(Connection& connection) const;
 
  private:
     static constexpr std::size_t kinds = 6;
@@ -55,7 +58,6 @@ class Dictionary final : public Names {
     Result<void> read_new(Connection& connection) const;
     /// Writes a name, durably once settled. The id, or no row when the text has one already.
     Result<Answer> give(Connection& connection, NameKind kind, std::string_view text);
-    Result<void> require_all(Connection& connection) const;
     Result<Name> intern_in_database(NameKind kind, std::string_view text);
     Name find_known(NameKind kind, std::string_view text) const;
     void put(NameKind kind, Name id, std::string_view text) const;

@@ -176,6 +176,14 @@ void Directory::send_homes(Connection& connection) {
     homes_.clear();
 }
 
+void Directory::forget() {
+    known_.clear();
+    blocks_.clear();
+    homes_.clear();
+    added_.clear();
+    wanted_.clear();
+}
+
 void Directory::finish(bool committed) {
     if (!committed) {
         for (const Identity& identity : added_) known_.erase(identity);

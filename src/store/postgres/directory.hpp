@@ -39,6 +39,9 @@ class Directory {
     /// Looks up all that is wanted and gives rids to the rest: one statement. Errors: as
     /// Connection; no transaction may be open.
     Result<void> prefetch(Connection& connection);
+    /// Forgets all that the database has said, and the rids that it has left to this server to
+    /// give.
+    void forget();
     /// The rid of an identity that was wanted before the last prefetch.
     Rid rid_of(const Identity& identity) const { return known_.at(identity); }
 

@@ -48,6 +48,7 @@ PostgresStore::PostgresStore(OpenOptions options)
 
 PostgresStore::~PostgresStore() {
     if (!committer_) return;
+    line_->watch({}, {});
     committer_.reset();
     if (options_.bulk) look_at_the_load();
     // Others need not wait until this one is missed.
@@ -108,10 +109,25 @@ Result<void> PostgresStore::start(Connection& connection) {
                                            server_, layout_);
     committer_ = std::make_unique<Committer>(
         std::move(writer), connection_options(options_, line_, "listener"), server_, layout_);
+    line_->watch([this](Connection& to) { return examine(to); }, options_.on_history_lost);
     TRY(start_replicas());
     pulse_ = std::make_unique<Pulse>(connection_options(options_, line_, "pulse"),
                                      [this](const Pulse::Sign& sign) { beats_.note(sign); });
     return {};
+}
+
+Result<void> PostgresStore::examine(Connection& connection) {
+    if (const std::size_t lost = TRY(names_->count_lost(connection)); lost != 0)
+        return fail(Category::conflict, fmt::format("{} names are not there", lost));
+    // What is later in the log was committed later: where the last entry is, all others are.
+    const LogEnd seen = committer_->seen();
+    if (seen.position < 0) return {};
+    const std::int64_t at =
+        TRY(connection.integer("SELECT at FROM meridian.log WHERE position = $1", -1,
+                               std::move(Parameters().integer(seen.position))));
+    if (at == seen.at.milliseconds) return {};
+    return fail(Category::conflict, fmt::format("position {} of the log is {}", seen.position,
+                                                at < 0 ? "not there" : "another entry"));
 }
 
 Result<void> PostgresStore::start_replicas() {

@@ -50,6 +50,8 @@ class PostgresStore final : public Store {
     Result<std::unique_ptr<Connection>> connect();
     Result<void> start(Connection& connection);
     Result<void> start_replicas();
+    /// Whether a database holds all that this server remembers of it: `conflict` when not.
+    Result<void> examine(Connection& connection);
     /// Lets PostgreSQL count what a bulk load has brought.
     void look_at_the_load();
     /// Errors: `unavailable` for a store opened read-only.

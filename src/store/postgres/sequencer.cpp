@@ -15,6 +15,11 @@ constexpr std::string_view office = "1297240403, 1";  // "MRDS" as a number
 
 }  // namespace
 
+std::string last_entry_sql(const Layout& layout) {
+    return fmt::format("SELECT position, at FROM meridian.log WHERE position = ({})",
+                       last_position_sql(layout));
+}
+
 Result<void> Sequencer::stand(Connection& connection) {
     const auto time = std::chrono::steady_clock::now();
     if (elected_ || time - stood_ < stand_pause) return {};

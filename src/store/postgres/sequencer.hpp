@@ -21,6 +21,15 @@ inline std::string_view last_position_sql(const Layout& layout) {
                                    : "SELECT max(position) FROM meridian.log";
 }
 
+/// The last entry of a log, or of the part that is known. Two logs that differ before it have other
+/// times there, mostly: it tells whether one has been replaced by the other.
+struct LogEnd {
+    Position position = -1;  ///< -1 = there is none
+    Instant at{};
+};
+/// The statement that asks for the position and the time of the last entry that readers may see.
+std::string last_entry_sql(const Layout& layout);
+
 /// Gives the positions of the log. Of all servers on a database one is elected: it holds an
 /// advisory lock on the connection by which it also writes, so that losing the connection is losing
 /// the office, and nothing that it still believes can reach the database. Its own groups get their
@@ -60,6 +69,7 @@ class Sequencer {
     /// never go back along the log, even when a machine's clock does.
     Position next() const { return next_; }
     Instant time() const { return std::max(at_, now()); }
+    LogEnd end() const { return {next_ - 1, at_}; }
     /// Takes `count` positions as of `at`.
     void take(std::int64_t count, Instant at) {
         next_ += count;

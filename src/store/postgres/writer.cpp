@@ -53,6 +53,8 @@ Writer::Writer(Connection::Options options, Dictionary& names, std::int64_t serv
 Result<void> Writer::connect() {
     if (connection_ && !connection_->lost()) return {};
     sequencer_.resign();
+    // The next one may lead to another machine, which lacks what was remembered of this one.
+    directory_.forget();
     connection_.reset();
     Connection::Options options = options_;
     // A name of its own for each connection: by it the process of a lost one is found.
@@ -160,6 +162,9 @@ void Writer::clear() {
 }
 
 Result<Writer::Written> Writer::try_once(const Group& group, bool is_first) {
+    // What was prepared is of the connection of the first try.
+    if (!is_first && connection_->lost())
+        return fail(Category::unavailable, "the connection to the database was lost");
     TRY(connect());
     if (is_first || prepared_.empty()) TRY(prepare(group));
     clear();
@@ -351,7 +356,7 @@ Result<Writer::Written> Writer::finish(const Group&) {
         directory_.send_changes(db);
         db.send("COMMIT");
         TRY(db.flush());
-        return Written{.batch = 0, .has_positions = true, .last = sequencer_.next() - 1};
+        return Written{.batch = 0, .has_positions = true, .last = sequencer_.end()};
     }
     send_rows();
     directory_.send_changes(db);
@@ -365,7 +370,7 @@ Result<Writer::Written> Writer::finish(const Group&) {
     publish();
     return Written{.batch = batch_,
                    .has_positions = gives_positions_,
-                   .last = gives_positions_ ? sequencer_.next() - 1 : -1};
+                   .last = gives_positions_ ? sequencer_.end() : LogEnd{}};
 }
 
 void Writer::publish() {
@@ -629,13 +634,13 @@ int Writer::text_field(Name param) {
 
 // --- between groups ---
 
-Result<Position> Writer::tend() {
+Result<LogEnd> Writer::tend() {
     TRY(connect());
     TRY(sequencer_.stand(*connection_));
-    if (!sequencer_.is_elected()) return -1;
+    if (!sequencer_.is_elected()) return LogEnd{};
     TRY(sequencer_.beat(*connection_));
     const auto waiting = Sequencer::read_waiting(TRY(connection_->ask(Sequencer::waiting_sql)));
-    if (waiting.empty()) return -1;
+    if (waiting.empty()) return LogEnd{};
     connection_->send("BEGIN");
     sequencer_.send_positions(*connection_, waiting);
     if (!layout_.is_distributed())
@@ -649,7 +654,7 @@ Result<Position> Writer::tend() {
         return std::unexpected(done.error());
     }
     publish();
-    return sequencer_.next() - 1;
+    return sequencer_.end();
 }
 
 }  // namespace meridian::store::postgres

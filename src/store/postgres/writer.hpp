@@ -42,7 +42,7 @@ class Writer {
     struct Written {
         std::int64_t batch = 0;     ///< 0 = nothing was written
         bool has_positions = true;  ///< otherwise the receipts hold ordinals of the batch
-        Position last = -1;         ///< of the log as far as this server gives it; -1 = unknown
+        LogEnd last{};              ///< of the log as far as this server gives it
         /// The connection that was lost while this was being committed: whether it was, and so what
         /// the outcomes are, is to be asked with was_committed. Empty mostly.
         std::string doubt{};
@@ -59,8 +59,8 @@ class Writer {
     /// Connection.
     Result<std::optional<bool>> was_committed(const Written& doubtful);
     /// Between groups: stands for the sequencer's office, shows that it lives, gives positions to
-    /// what waits. The last position given; -1 = none was. Errors: as Connection.
-    Result<Position> tend();
+    /// what waits. The last entry that was given a position now, if any. Errors: as Connection.
+    Result<LogEnd> tend();
     /// Whether this server gives the positions. May be asked from any thread.
     bool is_sequencer() const { return sequencer_.is_elected(); }
 
