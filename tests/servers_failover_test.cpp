@@ -8,6 +8,8 @@
 
 #include "store/names.hpp"
 #include "store/postgres/connection.hpp"
+#include "store/postgres/line.hpp"
+#include "store/postgres/test_cluster.hpp"
 #include "tests/region.hpp"
 #include "tests/replicated_cluster.hpp"
 
@@ -121,6 +123,50 @@ TEST_F(BehindFailover, AServerThatKnowsNothingElseGoesOn) {
     EXPECT_NE(region_.at(0).output().find("all that this server knows is there"),
               std::string::npos);
     expect_dense_log(region_);
+}
+
+TEST(Failover, APrimaryThatWasReplacedIsRefusedAndWhatIsInDoubtIsLookedAtAgain) {
+    using store::postgres::Line;
+    const auto connection =
+        Connection::open({.url = store::postgres::TestCluster::instance().database("timelines")});
+    ASSERT_TRUE(connection) << connection.error().message;
+    Line line;
+    int looks = 0, ends = 0;
+    std::optional<Category> verdict;
+    line.watch(
+        [&](Connection&) -> Result<void> {
+            ++looks;
+            if (verdict) return fail(*verdict, "as the test says");
+            return {};
+        },
+        [&] { ++ends; });
+    const auto admit = [&](std::int64_t timeline) {
+        return line.admit(**connection, {.system = 7, .number = timeline});
+    };
+    EXPECT_EQ(admit(1).value_or(0), 1u);
+    EXPECT_EQ(admit(1).value_or(0), 1u);
+    EXPECT_EQ(looks, 0) << "nothing has changed";
+    // A look that fails decides nothing: the next connection looks again.
+    verdict = Category::unavailable;
+    EXPECT_FALSE(admit(2));
+    verdict.reset();
+    const std::uint64_t era = admit(2).value_or(0);
+    EXPECT_GT(era, 1u) << "what came by older connections counts no more";
+    EXPECT_EQ(admit(2).value_or(0), era);
+    EXPECT_EQ(looks, 2);
+    const auto old = admit(1);
+    ASSERT_FALSE(old);
+    EXPECT_EQ(old.error().category, Category::unavailable);
+    EXPECT_NE(old.error().message.find("was replaced by one on timeline 2"), std::string::npos);
+    EXPECT_FALSE(line.is_broken());
+    verdict = Category::conflict;
+    EXPECT_FALSE(admit(3));
+    EXPECT_TRUE(line.is_broken());
+    verdict.reset();
+    EXPECT_FALSE(admit(3)) << "once is enough";
+    EXPECT_FALSE(admit(2));
+    EXPECT_EQ(looks, 3);
+    EXPECT_EQ(ends, 1);
 }
 
 TEST(Failover, ACommitThatWaitsForItsStandbyIsNotAcknowledged) {

@@ -208,8 +208,6 @@ inline constexpr unsigned subscription_timeout_seconds =
     10;  ///< for a receiver's answer, unless the subscriber asks otherwise
 inline constexpr unsigned subscription_timeout_seconds_max = 60;
 inline constexpr std::size_t subscription_headers_max = 20;  ///< channel.header of one subscription
-inline constexpr std::size_t subscription_tokens_max =
-    10'000;  ///< websocket tokens that are valid at the same time
 inline constexpr unsigned subscription_token_life_seconds = 600;
 inline constexpr std::size_t subscription_sockets_max = 64;  ///< bound to one subscription
 inline constexpr std::size_t subscription_owner_versions =
