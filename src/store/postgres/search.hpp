@@ -11,8 +11,8 @@
 #include "store/postgres/connection.hpp"
 #include "store/postgres/layout.hpp"
 
-/// Plans on PostgreSQL: each is one statement, planned for its values. Conditions become semi-joins
-/// of index tables, which PostgreSQL's planner may order as its statistics tell
+/// Plans on PostgreSQL: one condition is walked in the order of an index and the others are asked
+/// about each candidate, or, where none can be walked, PostgreSQL plans a join of sets
 /// (docs/adr/0020).
 namespace meridian::store::postgres {
 
@@ -34,7 +34,7 @@ struct Few {
 };
 
 /// The first `plan.limit` matches in the plan's order, as the transaction that `connection` is in
-/// sees them. Errors: as Connection. Blocking: two round trips at most, three in sharded layouts.
+/// sees them. Errors: as Connection. Blocking: a few round trips.
 Result<Found> search(Connection& connection, const Plan& plan, const Names& names,
                      const Layout& layout, const Few& few = {});
 
