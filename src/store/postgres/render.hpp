@@ -65,17 +65,13 @@ class Renderer {
 
     // What is gone through one after the other, or counted: render_walks.cpp.
 
-    /// What one condition among several was counted by: the rows of its own, or of what a link
-    /// leads to, each of which stands for `weight` resources.
-    struct Counted {
-        const Condition* part;
-        int weight;
-    };
-    /// A statement that counts, for each of `parts` that ranges of index rows answer, the
-    /// resources that satisfy it, up to `count_max`; the parts in the order of its columns. The
-    /// last column is the number of resources of the type.
-    std::pair<std::string, std::vector<Counted>> counting(std::span<const Condition> parts,
-                                                          Name type, std::size_t count_max);
+    /// A statement that tells, for each of `parts` that ranges of index rows answer, how many
+    /// resources satisfy it, if they are at most `count_max`; the parts in the order of its
+    /// columns. A link is told by what it leads to, and by how many resources of the type there are
+    /// for each of these on average. The last column is the number of resources of the type.
+    std::pair<std::string, std::vector<const Condition*>> counting(std::span<const Condition> parts,
+                                                                   Name type,
+                                                                   std::size_t count_max);
     /// The rows of a chart as (rid, patient, date), one statement a patient and code; `patient` is
     /// where the resource lies.
     std::vector<std::string> chart_ranges(const OfPatient& path);
@@ -151,10 +147,10 @@ class Renderer {
 
     /// Whether a range of each index that a condition names answers it.
     static bool is_of_own_rows(const Condition& condition);
+    /// The condition by whose rows one is counted: its own, or those of what a link leads to.
     struct CountedBy {
         const Condition* condition;
         Name type;
-        int weight;
     };
     static CountedBy counted_by(const Condition& part, Name type);
 

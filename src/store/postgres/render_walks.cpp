@@ -6,7 +6,18 @@
 
 namespace meridian::store::postgres {
 
-std::pair<std::string, std::vector<Renderer::Counted>> Renderer::counting(
+namespace {
+
+/// How many there are, as an expression.
+std::string resources_of(Name type) {
+    return fmt::format(
+        "(SELECT coalesce(sum(resources), 0)::bigint FROM meridian.type_count WHERE type = {})",
+        type);
+}
+
+}  // namespace
+
+std::pair<std::string, std::vector<const Condition*>> Renderer::counting(
     std::span<const Condition> parts, Name type, std::size_t count_max) {
     // What is rarer by its kind comes first: of each of the others no more is counted than of
     // those before it.
@@ -15,9 +26,10 @@ std::pair<std::string, std::vector<Renderer::Counted>> Renderer::counting(
     std::ranges::stable_sort(ranked, {}, [](const Condition* part) { return Rank::of(*part); });
     std::string columns, from;
     std::string limit = std::to_string(count_max);
-    std::vector<Counted> counted;
+    std::vector<const Condition*> counted;
+    const std::string of_all = resources_of(type);
     for (const Condition* part : ranked) {
-        const auto [condition, of_type, weight] = counted_by(*part, type);
+        const auto [condition, of_type] = counted_by(*part, type);
         if (condition == nullptr || !is_of_own_rows(*condition)) continue;
         const auto set = set_of(*condition, of_type, Columns::rid);
         if (!set) continue;
@@ -25,14 +37,14 @@ std::pair<std::string, std::vector<Renderer::Counted>> Renderer::counting(
         from += fmt::format(
             "{0}(SELECT count(*) AS n FROM (SELECT FROM ({1}) AS s LIMIT {2}) AS l) AS {3}",
             from.empty() ? "" : " CROSS JOIN LATERAL ", *set, limit, name);
-        columns += fmt::format("{}{}.n", columns.empty() ? "" : ", ", name);
-        if (weight == 1) limit = fmt::format("least({}, {}.n + 1)", limit, name);
-        counted.push_back({part, weight});
+        const bool is_chain = std::holds_alternative<RefersTo>(part->as_variant());
+        columns += is_chain ? fmt::format("{}.n * greatest(1, {} / greatest(1, {})), ", name,
+                                          of_all, resources_of(of_type))
+                            : name + ".n, ";
+        if (!is_chain) limit = fmt::format("least({}, {}.n + 1)", limit, name);
+        counted.push_back(part);
     }
-    return {fmt::format("SELECT {}, (SELECT coalesce(sum(resources), 0)::bigint FROM "
-                        "meridian.type_count WHERE type = {}) FROM {}",
-                        columns, type, from),
-            std::move(counted)};
+    return {fmt::format("SELECT {}{} FROM {}", columns, of_all, from), std::move(counted)};
 }
 
 std::vector<std::string> Renderer::chart_ranges(const OfPatient& path) {
@@ -132,12 +144,11 @@ bool Renderer::is_of_own_rows(const Condition& condition) {
 }
 
 Renderer::CountedBy Renderer::counted_by(const Condition& part, Name type) {
-    constexpr int sources_of_a_target = 100;  // what lies in a chart of one type
     if (const auto* link = std::get_if<ReferredBy>(&part.as_variant()))
-        return {link->source.get(), link->source_type, 1};
+        return {link->source.get(), link->source_type};
     if (const auto* link = std::get_if<RefersTo>(&part.as_variant()))
-        return {link->target.get(), link->target_type, sources_of_a_target};
-    return {&part, type, 1};
+        return {link->target.get(), link->target_type};
+    return {&part, type};
 }
 
 }  // namespace meridian::store::postgres

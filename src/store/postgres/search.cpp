@@ -32,14 +32,13 @@ Result<void> look_for_rarest(Connection& connection, const Plan& plan, const Nam
     const auto few = static_cast<std::int64_t>(few_max);
     auto fewest = few + 1;
     for (std::size_t i = 0; i < counted.size(); ++i) {
-        const auto [part, weight] = counted[i];
         const std::int64_t count = counts.integer(0, static_cast<int>(i));
-        if (std::holds_alternative<ReferredBy>(part->as_variant()) &&
+        if (std::holds_alternative<ReferredBy>(counted[i]->as_variant()) &&
             is_soon_found(count, of_type, few)) {
-            known.frequent.push_back(part);
-        } else if (count * weight < fewest) {
-            known.rarest = part;
-            fewest = count * weight;
+            known.frequent.push_back(counted[i]);
+        } else if (count < fewest) {
+            known.rarest = counted[i];
+            fewest = count;
         }
     }
     return {};
