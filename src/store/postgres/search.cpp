@@ -22,9 +22,9 @@ Result<void> look_for_rarest(Connection& connection, const Plan& plan, const Nam
     constexpr int of_one_patient = 1;
     if (layout.is_sharded() || Rank::of(plan.where) <= of_one_patient) return {};
     const auto parts = parts_of(plan.where);
-    if (parts.size() == 1 && !std::holds_alternative<ReferredBy>(parts.front().as_variant()))
-        return {};
     Renderer renderer(names, known, layout);
+    // What lies in the order of row ids need not be collected, however much it is.
+    if (parts.size() == 1 && renderer.streams_of(parts.front())) return {};
     const auto [sql, counted] = renderer.counting(parts, plan.type, few_max + 1);
     if (counted.empty()) return {};
     const Answer counts = TRY(connection.ask_once(sql, renderer.take_parameters()));
