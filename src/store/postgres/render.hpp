@@ -65,6 +65,8 @@ class Renderer {
 
     // What is gone through one after the other, or counted: render_walks.cpp.
 
+    /// Whether a range of each index that a condition names answers it.
+    static bool is_of_own_rows(const Condition& condition);
     /// A statement that tells, for each of `parts` that ranges of index rows answer, how many
     /// resources satisfy it, if they are at most `count_max`; the parts in the order of its
     /// columns. A link is told by what it leads to, and by how many resources of the type there are
@@ -145,8 +147,6 @@ class Renderer {
 
     // Walks: render_walks.cpp.
 
-    /// Whether a range of each index that a condition names answers it.
-    static bool is_of_own_rows(const Condition& condition);
     /// The condition by whose rows one is counted: its own, or those of what a link leads to.
     struct CountedBy {
         const Condition* condition;

@@ -109,9 +109,8 @@ Result<Found> search(Connection& connection, const Plan& plan, const Names& name
                         known));
     Taker taker(plan);
     const auto take = [&](auto statement) { return take_rows(connection, taker, statement); };
-    // Citus joins rows with those of their own shard only, and a chart tells of others too.
     const bool looks_at_log = known.log_end != 0;
-    const Condition* chart = looks_at_log || layout.is_distributed() ? nullptr : statements.chart();
+    const Condition* chart = looks_at_log ? nullptr : statements.chart();
     if (chart != nullptr && known.rarest == nullptr) {
         TRY(take([&](std::size_t count) { return statements.rows_of_chart(*chart, count); }));
     } else if (sort && known.rarest == nullptr) {

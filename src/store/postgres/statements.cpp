@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "store/postgres/statements.hpp"
 
+#include <algorithm>
+
 namespace meridian::store::postgres {
 
 namespace {
@@ -85,6 +87,14 @@ std::string from_where(Renderer& renderer, const Plan& plan, const std::string& 
     return sql;
 }
 
+/// Whether what shows a condition to hold lies beside the resource: Citus looks nowhere else for
+/// one resource after the other.
+bool lies_in_its_shard(const Condition& condition) {
+    return Renderer::is_of_own_rows(condition) &&
+           !std::holds_alternative<HasId>(condition.as_variant()) &&
+           !std::holds_alternative<InCompartment>(condition.as_variant());
+}
+
 }  // namespace
 
 std::span<const Condition> parts_of(const Condition& where) {
@@ -157,6 +167,8 @@ std::optional<Statement> Statements::rows_by_rid(std::size_t count) const {
 const Condition* Statements::chart() const {
     if (plan_.order.size() != 1 || plan_.order.front().kind != SortKind::patient_date ||
         !plan_.order.front().descending)
+        return nullptr;
+    if (layout_.is_distributed() && !std::ranges::all_of(parts_of(plan_.where), lies_in_its_shard))
         return nullptr;
     for (const Condition& part : parts_of(plan_.where)) {
         const auto* path = std::get_if<OfPatient>(&part.as_variant());

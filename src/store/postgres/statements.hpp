@@ -47,7 +47,8 @@ class Statements {
     /// no condition tells candidates.
     std::optional<Statement> rows_by_rid(std::size_t count) const;
     /// The part of a plan that is a range of the clinical access path, when that is also its order;
-    /// null when it is not, or when too many ranges would have to be merged.
+    /// null when it is not, when too many ranges would have to be merged, and on Citus when another
+    /// condition is shown by rows of other shards.
     const Condition* chart() const;
     /// The first `count` rows of a chart whose resources match, newest first, those without a date
     /// last. Each patient and code is a range of one index that has this order, so as much of it is
