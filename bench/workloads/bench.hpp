@@ -54,7 +54,10 @@ class Stage {
         double rss_mb = 0;
     };
     Result<Load> store(std::uint64_t patients);
-    /// A server on the base store.
+    /// Ends what writing a store has left to do, so that it is not done while something is
+    /// measured.
+    static Result<void> settle(const std::string& folder);
+    /// A server on the base store, settled.
     Result<std::unique_ptr<tests::ServerProcess>> serve();
     /// Resources per second of floor A: one thread, simdjson, zstd, one bare SQLite insert per
     /// resource, fsync per 256.

@@ -193,6 +193,7 @@ void warm(const std::string& folder) {
 Result<std::vector<load::Figures>> run_mix(Stage& stage, const std::vector<Template>& mix,
                                            std::uint64_t patients, double& maximum) {
     const Stage::Load store = TRY(stage.store(patients));
+    TRY(Stage::settle(store.folder));
     warm(store.folder);
     tests::ServerProcess server(store.folder);
     if (!server.is_running())
