@@ -90,7 +90,7 @@ class Renderer {
     std::optional<Candidates> candidates(const Condition& driver, Name type, Rid after);
     /// Ranges of indexes in the order of row ids, which together hold the matches: these need not
     /// be collected then. Nothing where there are none, or too many to be merged.
-    std::optional<Leaves> streams_of(const Condition& condition);
+    std::optional<Leaves> streams_of(const Condition& condition, Name type);
     Parameters take_parameters() { return std::move(parameters_); }
     Parameters& parameters() { return parameters_; }
     // Values as SQL: small ones stand in the text, for which it is planned anyway.

@@ -72,7 +72,7 @@ std::optional<Renderer::Candidates> Renderer::candidates(const Condition& driver
                                                          Rid after) {
     const std::string name = alias();
     std::string rows;
-    if (const auto streams = streams_of(driver)) {
+    if (const auto streams = streams_of(driver, type)) {
         // The rows of each lie in this order: they are merged as far as they are asked for.
         for (const Leaf& leaf : *streams)
             rows += fmt::format("{}SELECT {} FROM {} WHERE {} AND {} > {}",
@@ -96,7 +96,7 @@ std::optional<Renderer::Candidates> Renderer::candidates(const Condition& driver
     return Candidates{fmt::format("({} ORDER BY {}.rid OFFSET 0) AS c", rows, name), where};
 }
 
-std::optional<Leaves> Renderer::streams_of(const Condition& condition) {
+std::optional<Leaves> Renderer::streams_of(const Condition& condition, Name type) {
     constexpr std::size_t merged_max = 16;
     Leaves streams;
     if (const auto* token = std::get_if<HasToken>(&condition.as_variant())) {
@@ -114,8 +114,8 @@ std::optional<Leaves> Renderer::streams_of(const Condition& condition) {
             leaf.where += fmt::format(" AND {}.target = {}", name_in(leaf), target);
         }
     } else if (const auto* member = std::get_if<InCompartment>(&condition.as_variant());
-               member != nullptr && member->type == 0) {
-        streams = leaves(*member, 0);
+               member != nullptr && (member->type == 0 || member->type == type)) {
+        streams = leaves(*member, type);
     }
     if (streams.empty()) return std::nullopt;
     return streams;

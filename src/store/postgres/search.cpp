@@ -24,7 +24,7 @@ Result<void> look_for_rarest(Connection& connection, const Plan& plan, const Nam
     const auto parts = parts_of(plan.where);
     Renderer renderer(names, known, layout);
     // What lies in the order of row ids need not be collected, however much it is.
-    if (parts.size() == 1 && renderer.streams_of(parts.front())) return {};
+    if (parts.size() == 1 && renderer.streams_of(parts.front(), plan.type)) return {};
     const auto [sql, counted] = renderer.counting(parts, plan.type, few_max + 1);
     if (counted.empty()) return {};
     const Answer counts = TRY(connection.ask_once(sql, renderer.take_parameters()));

@@ -144,7 +144,7 @@ const Condition* Statements::driver(Renderer& renderer) const {
     }
     if (driver != nullptr) return driver;
     for (const Condition& part : parts_of(plan_.where)) {
-        if (renderer.streams_of(part)) return &part;
+        if (renderer.streams_of(part, plan_.type)) return &part;
     }
     return nullptr;
 }
