@@ -529,8 +529,9 @@ struct Maker {
             case 11: {
                 HasReference has{param_of(type, chance(random, 50) ? reference_a : reference_b),
                                  {}};
+                const bool of_patients = chance(random, 50);
                 for (int i = below(random, chance(random, 20) ? 20 : 3); i >= 0; --i)
-                    has.targets.push_back(any_identity());
+                    has.targets.push_back(of_patients ? any_patient() : any_identity());
                 // reference_b is a patient path: what refers to patients by it concerns them.
                 has.concerns_targets = has.param == param_of(type, reference_b) &&
                                        std::ranges::all_of(has.targets, [](const Identity& target) {
