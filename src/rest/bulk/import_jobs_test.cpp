@@ -280,8 +280,11 @@ TEST_F(ImportJobsTest, ACallerWithLimitsDoesNotGoOnAfterARestart) {
 TEST_F(ImportJobsTest, OnlySoManyAtATime) {
     const std::string url = file("a.ndjson", basics(0, 1));
     std::vector<std::string> ids;
-    for (std::size_t i = 0; i < limits::import_jobs_max; ++i)
+    for (std::size_t i = 0; i < limits::import_jobs_max; ++i) {
         ids.push_back(start({{.type = "Basic", .url = url}}));
+        // Which is the oldest is told by milliseconds.
+        std::this_thread::sleep_for(std::chrono::milliseconds(2));
+    }
     ImportJob further;
     further.inputs = {{.type = "Basic", .url = url}};
     EXPECT_EQ(jobs_->add(further).error().category, Category::busy);
