@@ -169,7 +169,8 @@ void Proxy::receive(Link& link, Direction& direction) {
 }
 
 void Proxy::send(Link& link, Direction& direction) {
-    if (drops(direction.way) && !direction.waiting.empty()) {
+    // Also of a connection that is idle meanwhile: what is forgotten by a way is forgotten whole.
+    if (drops(direction.way)) {
         direction.waiting.clear();
         direction.bytes_waiting = 0;
         direction.has_lost = true;

@@ -170,6 +170,8 @@ inline constexpr unsigned database_silence_seconds =
     60;  ///< a statement may take so long; then its connection is given up
 inline constexpr unsigned database_network_seconds =
     10;  ///< the other machine may leave sent bytes unacknowledged for so long
+inline constexpr unsigned migration_lock_seconds =
+    10;  ///< a migration waits for one that was killed to let go of its lock
 inline constexpr unsigned database_pulse_seconds =
     5;  ///< a small question may stay unanswered for so long; then every connection is given up
 inline constexpr unsigned database_idle_transaction_seconds =

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // All that a migration writes into PostgreSQL stands in this file.
+#include <chrono>
 #include <filesystem>
+#include <thread>
 
 #include "base/hash.hpp"
 #include "base/limits.hpp"
@@ -88,6 +90,7 @@ class PostgresTarget final : public Target {
         std::string forward;
     };
     Result<void> connect();
+    Result<void> take_lock();
     Result<Progress> begin_anew(std::string_view token_key);
     template <class Work>
     Result<void> in_transaction(Work work);
@@ -132,8 +135,21 @@ Result<void> PostgresTarget::connect() {
         TRY(
             connection_->execute("SET plan_cache_mode = force_custom_plan; "
                                  "SET citus.multi_shard_modify_mode = 'sequential'"));
-    const Answer alone = TRY(connection_->ask("SELECT pg_try_advisory_lock(1297240403, 3)"));
-    if (alone.integer(0, 0) != 0) return {};
+    return take_lock();
+}
+
+/// Waits a while: the database ends what a migration that was killed had begun before it lets go of
+/// its lock.
+Result<void> PostgresTarget::take_lock() {
+    constexpr std::chrono::milliseconds pause{200};
+    const auto give_up_at =
+        std::chrono::steady_clock::now() + std::chrono::seconds(limits::migration_lock_seconds);
+    for (;;) {
+        const Answer alone = TRY(connection_->ask("SELECT pg_try_advisory_lock(1297240403, 3)"));
+        if (alone.integer(0, 0) != 0) return {};
+        if (std::chrono::steady_clock::now() >= give_up_at) break;
+        std::this_thread::sleep_for(pause);
+    }
     return fail(Category::unavailable, "another migration is at work in this database");
 }
 
