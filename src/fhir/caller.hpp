@@ -36,6 +36,8 @@ class AccessFilter {
 
 /// The filter that lets everything pass: used until policies exist, and by the system itself.
 std::shared_ptr<const AccessFilter> permit_all();
+/// The filter that hides everything: of whoever has not said who they are.
+std::shared_ptr<const AccessFilter> permit_nothing();
 
 /// Who asks, on whose behalf, for what purpose, and what they may see. Every call through the one
 /// door carries one.
@@ -53,6 +55,8 @@ struct Caller {
 
     /// The server itself (start-up, background work).
     static Caller system(std::string_view part);
+    /// Somebody who has not said who they are, and sees nothing.
+    static Caller nobody();
 };
 
 /// Seals and opens stored bodies. trust/ encrypts per patient; the plain one leaves bytes as they

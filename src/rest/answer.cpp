@@ -119,6 +119,9 @@ Answer answer_of(const Error& error) {
     answer.status = status_of(error.category);
     answer.json = outcome_json(error);
     if (answer.status == 503) answer.headers.emplace_back("Retry-After", "2");
+    // RFC 6750 §3: a request without a token is told how to bring one, and nothing else.
+    if (answer.status == 401)
+        answer.headers.emplace_back("WWW-Authenticate", R"(Bearer realm="meridian")");
     return answer;
 }
 

@@ -52,7 +52,7 @@ TEST(MetaInUse, TellsOnlyWhatTheCallerMaySee) {
     write(*repository,
           R"({"resourceType":"Patient","id":"c","active":false,"meta":{)"
           R"("tag":[{"system":"urn:t","code":"open"},{"system":"urn:t","code":"also-hidden"}]}})");
-    Service service(*repository, {});
+    Service service(*repository, {.gate = trust::open_gate()});
     add_basic_operations(service);
     Exchange exchange;
     exchange.path = {"Patient", "$meta"};

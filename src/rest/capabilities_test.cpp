@@ -20,7 +20,7 @@ class Metadata : public ::testing::Test {
     Metadata()
         : store_(must_open(folder_.path())),
           repository_(must(fhir::Repository::open(*store_, {}))),
-          service_(*repository_, {}) {
+          service_(*repository_, {.gate = trust::open_gate()}) {
         add_basic_operations(service_);
         add_terminology_operations(
             service_, std::make_shared<const fhir::terminology::Terminology>(repository_.get()));

@@ -178,7 +178,6 @@ Result<Exchange> make_exchange(const net::Request& request, std::string_view bas
     exchange.if_modified_since = request.headers.get("If-Modified-Since");
     TRY(take_format_parameters(exchange));
     take_preferences(request, exchange);
-    exchange.caller.actor = "Device/anonymous";
     exchange.caller.request_id = request.id;
     exchange.caller.max_stale = allowed_staleness(request);
     return exchange;

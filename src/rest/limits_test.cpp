@@ -52,7 +52,7 @@ TEST(RestLimits, ASortedWalkEndsWithASentence) {
         write(*repository,
               fmt::format(R"({{"resourceType":"Basic","id":"b{}","code":{{"text":"x"}}}})", i));
     }
-    Service service(*repository, {});
+    Service service(*repository, {.gate = trust::open_gate()});
     for (const char* search : {"/fhir/Patient?_sort=_id&_count=2",
                                "/fhir?_type=Patient,Basic&_sort=_lastUpdated&_count=2"}) {
         net::Response page = get(service, search);
@@ -87,7 +87,7 @@ TEST(RestLimits, LastNLooksThroughSoMany) {
                                        R"("subject":{{"reference":"Patient/{}"}}}})",
                                        i, i < 3 ? "a" : "b"));
     }
-    ServiceOptions options;
+    ServiceOptions options{.gate = trust::open_gate()};
     EXPECT_EQ(options.everything_resources_max, limits::everything_resources_max);
     options.everything_resources_max = 2;
     Service service(*repository, options);
@@ -117,7 +117,7 @@ TEST(RestLimits, AConditionalDeleteOfSeveralIsCapped) {
         }
         must(repository->commit_prepared(caller, std::move(changes)));
     };
-    Service service(*repository, {});
+    Service service(*repository, {.gate = trust::open_gate()});
     Exchange exchange;
     exchange.method = net::Method::delete_;
     exchange.path = {"Patient"};
@@ -172,7 +172,7 @@ TEST(RestLimits, AWriterThatAlwaysLosesIsToldToTryAgain) {
     const auto store = must_open(folder.path());
     const auto repository = must(fhir::Repository::open(*store, {}));
     write(*repository, R"({"resourceType":"Patient","id":"p"})");
-    Service service(*repository, {});
+    Service service(*repository, {.gate = trust::open_gate()});
     const auto rival = std::make_shared<Rival>(*repository);
     Exchange exchange;
     exchange.method = net::Method::patch;

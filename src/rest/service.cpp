@@ -82,6 +82,21 @@ bool reads(net::Method method) {
     return method == net::Method::get || method == net::Method::head;
 }
 
+/// What may be asked by anybody: what this server can do, and where to sign in.
+bool is_public(const net::Request& request, std::string_view base_path) {
+    std::string_view path = request.path();
+    if (!path.starts_with(base_path)) return false;
+    path.remove_prefix(base_path.size());
+    if (request.method == net::Method::options) return path.empty() || path == "/";
+    return reads(request.method) && path == "/metadata";
+}
+
+/// The caller that the gate has found, with what this request says itself.
+void take_caller(Exchange& exchange, fhir::Caller caller) {
+    caller.max_stale = exchange.caller.max_stale;
+    exchange.caller = std::move(caller);
+}
+
 Answer no_method(const Exchange& exchange, std::string allowed) {
     const std::string_view method = exchange.request != nullptr
                                         ? std::string_view(exchange.request->method_text)
@@ -128,9 +143,13 @@ std::optional<net::Response> Service::answer_at_once(const net::Request& request
     if (request.method != net::Method::get || !is_plain_read(request.target, options_.base_path))
         return std::nullopt;
     const auto began = std::chrono::steady_clock::now();
-    const auto exchange = make_exchange(request, options_.base_path, base_of(request));
+    if (!options_.gate) return std::nullopt;
+    auto caller = options_.gate->admit_at_once(request);
+    if (!caller || !*caller) return std::nullopt;
+    auto exchange = make_exchange(request, options_.base_path, base_of(request));
     if (!exchange || exchange->format != Format::json || exchange->wants_content)
         return std::nullopt;
+    take_caller(*exchange, **std::move(caller));
     auto found = repository_.read_at_once(exchange->caller, exchange->path[0], exchange->path[1]);
     if (found && !*found) return std::nullopt;
     auto answer = found ? answer_of_resource(**std::move(found), *exchange)
@@ -141,13 +160,24 @@ std::optional<net::Response> Service::answer_at_once(const net::Request& request
     return response;
 }
 
+Result<Exchange> Service::admitted(const net::Request& request) const {
+    // First: who may not ask learns nothing from what is wrong with the question.
+    const bool needs_caller = !is_public(request, options_.base_path);
+    if (needs_caller && !options_.gate)
+        return fail(Category::unauthenticated, "nobody may ask here");
+    auto caller = needs_caller ? TRY(options_.gate->admit(request)) : fhir::Caller::nobody();
+    Exchange exchange = TRY(make_exchange(request, options_.base_path, base_of(request)));
+    take_caller(exchange, std::move(caller));
+    return exchange;
+}
+
 net::Response Service::handle(const net::Request& request) {
     Format format = Format::json;
     bool pretty = false;
     auto interaction = Interaction::other;
     const auto began = std::chrono::steady_clock::now();
     auto answer = [&]() -> Result<Answer> {
-        const Exchange exchange = TRY(make_exchange(request, options_.base_path, base_of(request)));
+        const Exchange exchange = TRY(admitted(request));
         format = exchange.format;
         pretty = exchange.pretty;
         interaction = interaction_of(exchange.method, exchange.path,

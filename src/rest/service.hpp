@@ -13,6 +13,7 @@
 #include "net/http.hpp"
 #include "rest/answer.hpp"
 #include "rest/exchange.hpp"
+#include "trust/gate.hpp"
 
 /// FHIR R4 over HTTP: https://hl7.org/fhir/R4/http.html
 namespace meridian::rest {
@@ -33,6 +34,8 @@ struct Operation {
 };
 
 struct ServiceOptions {
+    /// Who asks, of each request but /metadata and the discovery documents. Null: nobody may.
+    std::shared_ptr<trust::Gate> gate{};
     std::string base_path = "/fhir";
     std::string base_url{};  ///< fixed public base; empty = http://HOST of the request + base_path
     std::string software_version = "0.1.0";
@@ -73,6 +76,8 @@ class Service {
  private:
     /// "http://host:port/fhir" as this client knows it.
     std::string base_of(const net::Request& request) const;
+    /// The exchange with its caller. Errors: as make_exchange and Gate::admit.
+    Result<Exchange> admitted(const net::Request& request) const;
     Result<Answer> dispatch_system(const Exchange& exchange);
     Result<Answer> dispatch_type(const Exchange& exchange);
     Result<Answer> dispatch_instance(const Exchange& exchange);

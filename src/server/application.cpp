@@ -196,6 +196,7 @@ Result<std::unique_ptr<Application>> Application::start(const ApplicationOptions
     repository.base_url = options.base_url;
     parts->repository = TRY(fhir::Repository::open(*parts->store, repository));
     rest::ServiceOptions service;
+    service.gate = trust::open_gate();
     service.conditional_delete_many = options.conditional_delete_many;
     service.base_url = options.base_url;
     parts->service = std::make_unique<rest::Service>(*parts->repository, service);

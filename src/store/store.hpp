@@ -107,6 +107,21 @@ struct LogEntry {
     Sha256 body_hash{};
 };
 
+/// A small document that is no part of the record: it has no history and is in no log. What it
+/// holds is sealed by whoever writes it (trust/vault.hpp).
+struct PrivateRow {
+    std::string space{}, key{};
+    std::string value{};
+    /// Of the row; when it is written: of the one that it replaces, 0 = there is none.
+    std::int64_t version = 0;
+    /// Not there from this time on (milliseconds since 1970).
+    std::int64_t expires = std::numeric_limits<std::int64_t>::max();
+    bool removed = false;  ///< when it is written: take it away
+};
+/// Rows of this space hold keys of the record's bodies: a backup leaves them out, so that what was
+/// shredded is shredded there too. A store that moves takes them along.
+inline constexpr std::string_view space_of_keys = "key";
+
 /// Which versions a history asks for; newest first.
 struct HistoryScope {
     Name type = 0;                   ///< 0 = all types
@@ -212,6 +227,16 @@ class Store {
     /// Small durable settings of the server itself (never patient data).
     virtual Result<std::optional<std::string>> setting(std::string_view key) = 0;
     virtual Result<void> save_setting(std::string_view key, std::string_view value) = 0;
+
+    virtual Result<std::optional<PrivateRow>> private_row(std::string_view space,
+                                                          std::string_view key) = 0;
+    /// Rows of a space by key (bytewise), those after `after`, at most `limit`.
+    virtual Result<std::vector<PrivateRow>> private_rows(std::string_view space,
+                                                         std::string_view after,
+                                                         std::size_t limit) = 0;
+    /// Writes all or nothing, durable when it returns. False, and nothing is written, when one of
+    /// them has not the version that it is to replace. Blocking: one commit.
+    virtual Result<bool> save_private(std::vector<PrivateRow> rows) = 0;
 
     /// Content-addressed blobs in pack files. put returns the SHA-256 of `data`; the same content
     /// is stored once.

@@ -9,6 +9,12 @@ namespace meridian::limits {
 inline constexpr std::size_t vault_key_bytes_max = 400;
 inline constexpr std::size_t vault_value_bytes_max = 1u << 20;
 
+// --- trust: tokens and the gate ---
+inline constexpr std::size_t token_bytes_max = 16u << 10;  ///< of a bearer token
+inline constexpr unsigned standing_milliseconds =
+    500;  ///< what is known of a token's standing counts for so long
+inline constexpr std::size_t tokens_remembered_max = 20'000;
+
 // --- trust: jose and oauth ---
 
 // --- trust: accounts, sessions, passkeys ---

@@ -5,6 +5,8 @@
 #include <vector>
 
 #include "base/instant.hpp"
+#include "base/json.hpp"
+#include "base/result.hpp"
 #include "trust/role.hpp"
 
 namespace meridian::trust {
@@ -31,5 +33,10 @@ struct Subject {
     /// How (RFC 8176): "pwd", "otp", "hwk" (passkey), "swk", "fed" (another provider).
     std::vector<std::string> methods{};
 };
+
+/// The stored form of a subject: JSON whose absent members are empty.
+std::string to_json(const Subject& subject);
+/// Errors: `incorrect` for another form, or a role that this program does not know.
+Result<Subject> subject_of(const Json& stored);
 
 }  // namespace meridian::trust

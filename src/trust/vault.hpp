@@ -14,8 +14,8 @@ namespace meridian::trust {
 
 /// Small documents that are no part of the record: accounts, sessions, grants, clients, keys. They
 /// have no history and are in no log; what is done with them is audited by whoever does it. Every
-/// value lies sealed (AES-256-GCM under a key of the data folder, bound to its space and key), so
-/// that neither the database nor a copy of it tells a secret. Thread-safe; shared by all servers on
+/// value lies sealed under a key of the data folder, bound to its space and key, so that neither
+/// the database nor a copy of it tells a secret. Thread-safe; shared by all servers on
 /// one store.
 class Vault {
  public:

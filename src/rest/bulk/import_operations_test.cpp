@@ -23,7 +23,7 @@ class ImportOperations : public ::testing::Test {
     ImportOperations()
         : store_(must_open(folder_.path() + "/data")),
           repository_(must(fhir::Repository::open(*store_, {}))),
-          service_(*repository_, {}) {}
+          service_(*repository_, {.gate = trust::open_gate()}) {}
 
     void add_operations() {
         imports_ = must(BulkImport::make(*repository_, folder_.path(), {"http://127.0.0.1:1"}));

@@ -65,7 +65,7 @@ TEST(ExportJobs, AreBoundedAndTheNextIsToldToWait) {
     options.cipher = gate;
     const auto repository = must(fhir::Repository::open(*store, options));
     subscriptions::testing::write(*repository, R"({"resourceType":"Patient","id":"p"})");
-    Service service(*repository, ServiceOptions{});
+    Service service(*repository, ServiceOptions{.gate = trust::open_gate()});
     ExportJobs jobs(*repository, folder.path() + "/exports");
     jobs.add_operations(service);
 
@@ -105,7 +105,8 @@ class FinishedExports : public ::testing::Test {
 
     void serve(ExportKeeping keeping) {
         jobs_.reset();
-        service_ = std::make_unique<Service>(*repository_, ServiceOptions{});
+        service_ =
+            std::make_unique<Service>(*repository_, ServiceOptions{.gate = trust::open_gate()});
         jobs_ = std::make_unique<ExportJobs>(*repository_, exports(), keeping);
         jobs_->add_operations(*service_);
     }

@@ -147,7 +147,8 @@ class Record {
     void open() {
         store_ = subscriptions::testing::must_open(folder_);
         repository_ = must(fhir::Repository::open(*store_, {}));
-        service_ = std::make_unique<Service>(*repository_, ServiceOptions{});
+        service_ =
+            std::make_unique<Service>(*repository_, ServiceOptions{.gate = trust::open_gate()});
         Subscriptions::Options subscriptions;
         subscriptions.first_pause = 1ms;
         subscriptions_ = std::make_unique<Subscriptions>(*repository_, subscriptions);

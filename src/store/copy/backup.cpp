@@ -234,6 +234,8 @@ Result<void> DatabaseBackup::copy_identities(sqlite::Database& database) {
 }
 
 Result<void> DatabaseBackup::write_end(sqlite::Database& database) {
+    std::erase_if(belongings_.private_rows,
+                  [](const PrivateRow& row) { return row.space == space_of_keys; });
     belongings_.counts.clear();
     TRY(write_belongings(database, belongings_, TRY(read_last_rid(*connection_))));
     TRY(

@@ -185,6 +185,8 @@ TEST_P(Backups, HoldWhatWasThereWhenTheyBegan) {
         EXPECT_EQ(patient("15")->version, 1);
         EXPECT_TRUE(patient("16")->current);
         EXPECT_FALSE(patient("1")->current);
+        EXPECT_EQ(must(restored->private_row("account", "a"))->value, "sealed");
+        EXPECT_FALSE(must(restored->private_row(space_of_keys, "k"))) << "a backup holds no keys";
         EXPECT_EQ(must(restored->cursor("cohorts")), 7);
         EXPECT_EQ(must(restored->setting("a/setting")), std::string("with\0zero", 9));
         EXPECT_EQ(must(restored->blob(sha256("a document"))), "a document");

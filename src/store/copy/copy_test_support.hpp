@@ -83,6 +83,8 @@ inline void fill(Store& store, int resources = 20) {
     must(store.put_blob("a document"));
     must(store.save_cursor("cohorts", 7));
     must(store.save_setting("a/setting", std::string("with\0zero", 9)));
+    PrivateRow key{.space = std::string(space_of_keys), .key = "k", .value = "of a patient"};
+    must(store.save_private({{.space = "account", .key = "a", .value = "sealed"}, key}));
 }
 
 inline void expect_sound(const Place& place) {

@@ -67,6 +67,8 @@ void expect_same(const Place& left_place, const Place& right_place) {
     }
     EXPECT_EQ(left->names().token_key(), right->names().token_key());
     EXPECT_EQ(must(right->setting("a/setting")), std::string("with\0zero", 9));
+    EXPECT_EQ(must(right->private_row("account", "a"))->value, "sealed");
+    EXPECT_EQ(must(right->private_row(space_of_keys, "k"))->version, 1);
     EXPECT_EQ(must(right->cursor("cohorts")), 7);
     EXPECT_EQ(must(right->blob(sha256("a document"))), "a document");
 }

@@ -3,6 +3,7 @@
 
 #include "base/limits.hpp"
 #include "store/postgres/log_rows.hpp"
+#include "store/postgres/private_rows.hpp"
 
 namespace meridian::store::copy {
 
@@ -148,6 +149,7 @@ Result<Belongings> read_belongings(Connection& connection) {
         "SELECT type, sum(resources)::bigint FROM meridian.type_count GROUP BY type"));
     for (int row = 0; row < counts.size(); ++row)
         all.counts.push_back({static_cast<Name>(counts.integer(row, 0)), counts.integer(row, 1)});
+    all.private_rows = TRY(postgres::all_private_rows(connection));
     return all;
 }
 

@@ -14,6 +14,7 @@
 #include "store/postgres/keys.hpp"
 #include "store/postgres/migrations.hpp"
 #include "store/postgres/moves.hpp"
+#include "store/postgres/private_rows.hpp"
 #include "store/sqlite/folder.hpp"
 
 namespace meridian::store::copy {
@@ -544,7 +545,7 @@ Result<void> PostgresTarget::replace_rows(std::vector<Carried>& batch) {
 // --- the end ---
 
 Result<void> PostgresTarget::put_belongings(const Belongings& belongings, Rid last_rid) {
-    const auto& [settings, cursors, counts] = belongings;
+    const auto& [settings, cursors, counts, private_rows] = belongings;
     return in_transaction([&]() -> Result<void> {
         connection_->send("DELETE FROM meridian.setting WHERE key LIKE 'server/%'");
         connection_->send("DELETE FROM meridian.cursor");
@@ -571,6 +572,8 @@ Result<void> PostgresTarget::put_belongings(const Belongings& belongings, Rid la
                           .integer(counted_by_migration)
                           .column(counts, [](const TypeCount& c) { return c.type; })
                           .column(counts, [](const TypeCount& c) { return c.resources; })));
+        connection_->send("DELETE FROM meridian.private_row");
+        postgres::send_private_rows(*connection_, private_rows);
         // The next block begins above, and so does the next batch.
         connection_->send(
             "SELECT setval('meridian.rid_block', ($1::bigint + 4095) / 4096 + 1, false)",

@@ -54,6 +54,7 @@ struct Belongings {
     std::vector<std::pair<std::string, std::string>> settings{};  ///< of the server, with prefix
     std::vector<std::pair<std::string, Position>> cursors{};
     std::vector<TypeCount> counts{};
+    std::vector<PrivateRow> private_rows{};
 };
 
 /// What a resource's row says of its index rows.

@@ -11,6 +11,7 @@
 #include "store/sqlite/index_writer.hpp"
 #include "store/sqlite/log_rows.hpp"
 #include "store/sqlite/migrations.hpp"
+#include "store/sqlite/private_rows.hpp"
 #include "store/sqlite/vfs.hpp"
 
 namespace meridian::store::copy {
@@ -197,6 +198,7 @@ Result<Belongings> SqliteSource::belongings() {
     auto count = TRY(database_->prepare("SELECT type, resources FROM type_count"));
     while (TRY(count.step()))
         all.counts.push_back({static_cast<Name>(count.integer(0)), count.integer(1)});
+    all.private_rows = TRY(sqlite::all_private_rows(*database_));
     return all;
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "store/copy/sqlite_writing.hpp"
+#include "store/sqlite/private_rows.hpp"
 
 #include <algorithm>
 #include <tuple>
@@ -138,7 +139,7 @@ Result<void> write_identities(Database& database, std::vector<KnownIdentity>& id
 Result<void> write_belongings(Database& database, const Belongings& belongings, Rid last_rid) {
     TRY(
         database.execute("DELETE FROM setting WHERE key GLOB 'server/*'; "
-                         "DELETE FROM cursor; DELETE FROM type_count;"));
+                         "DELETE FROM cursor; DELETE FROM type_count; DELETE FROM private_row;"));
     for (const auto& [key, value] : belongings.settings) {
         auto insert = TRY(database.prepare("INSERT INTO setting(key, value) VALUES(?, ?)"));
         TRY(insert.bind_text(1, key).bind_blob(2, value).run());
@@ -148,6 +149,8 @@ Result<void> write_belongings(Database& database, const Belongings& belongings, 
     for (const TypeCount& count : belongings.counts)
         TRY(database.run("INSERT INTO type_count(type, resources) VALUES(?, ?)", count.type,
                          count.resources));
+    for (const PrivateRow& row : belongings.private_rows)
+        TRY(sqlite::put_private_row(database, row));
     return write_setting(database, "rid_last", last_rid);
 }
 

@@ -118,6 +118,11 @@ constexpr const char* steps[] = {
     "meridian.idx_quantity; "
     "CREATE STATISTICS meridian.idx_date_pairs (mcv) ON param, span FROM meridian.idx_date; "
     "INSERT INTO meridian.setting(key, value) VALUES('layout', 'whole')",
+    // 3: documents beside the record.
+    "CREATE TABLE meridian.private_row(space text COLLATE \"C\", key text COLLATE \"C\", "
+    "version bigint NOT NULL, expires bigint NOT NULL, value bytea NOT NULL, "
+    "PRIMARY KEY(space, key)); "
+    "CREATE INDEX private_row_expires ON meridian.private_row(expires)",
 };
 static_assert(std::size(steps) + 1 == schema_version);
 

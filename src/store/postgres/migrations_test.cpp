@@ -18,6 +18,7 @@ constexpr const char* to_version_1 =
     "ALTER TABLE meridian.log DROP COLUMN patient; "
     "ALTER TABLE meridian.log_waiting DROP COLUMN patient; "
     "ALTER TABLE meridian.view_row DROP COLUMN patient; "
+    "DROP TABLE meridian.private_row; "
     "DROP STATISTICS meridian.idx_composite_pairs, meridian.idx_quantity_pairs, "
     "meridian.idx_date_pairs; "
     "ALTER TABLE meridian.sequencer DROP COLUMN published; "

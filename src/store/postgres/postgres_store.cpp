@@ -7,6 +7,7 @@
 #include "base/log.hpp"
 #include "store/engine/unfinished.hpp"
 #include "store/postgres/migrations.hpp"
+#include "store/postgres/private_rows.hpp"
 #include "store/postgres/snapshot.hpp"
 
 namespace meridian::store::postgres {
@@ -268,6 +269,27 @@ Result<void> PostgresStore::save_setting(std::string_view key, std::string_view 
                   "ON CONFLICT (key) DO UPDATE SET value = excluded.value",
                   std::move(Parameters().text(setting_name(key)).bytes(value))));
     return committer->queue().take_deferred_error();
+}
+
+Result<std::optional<PrivateRow>> PostgresStore::private_row(std::string_view space,
+                                                             std::string_view key) {
+    return pool_->read([&](Connection& connection) {
+        return postgres::private_row(connection, space, key, now());
+    });
+}
+
+Result<std::vector<PrivateRow>> PostgresStore::private_rows(std::string_view space,
+                                                            std::string_view after,
+                                                            std::size_t limit) {
+    return pool_->read([&](Connection& connection) {
+        return postgres::private_rows(connection, space, after, limit, now());
+    });
+}
+
+Result<bool> PostgresStore::save_private(std::vector<PrivateRow> rows) {
+    TRY(writing());
+    auto loan = TRY(pool_->take());
+    return postgres::save_private(*loan, std::move(rows), now());
 }
 
 }  // namespace meridian::store::postgres

@@ -39,6 +39,11 @@ class PostgresStore final : public Store {
     Result<void> save_cursor(std::string_view view, Position next) override;
     Result<std::optional<std::string>> setting(std::string_view key) override;
     Result<void> save_setting(std::string_view key, std::string_view value) override;
+    Result<std::optional<PrivateRow>> private_row(std::string_view space,
+                                                  std::string_view key) override;
+    Result<std::vector<PrivateRow>> private_rows(std::string_view space, std::string_view after,
+                                                 std::size_t limit) override;
+    Result<bool> save_private(std::vector<PrivateRow> rows) override;
     Result<Sha256> put_blob(std::string_view data) override { return blobs_->put(data); }
     Result<std::optional<std::string>> blob(const Sha256& hash) override {
         return blobs_->get(hash);

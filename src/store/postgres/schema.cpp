@@ -100,6 +100,10 @@ constexpr ShardedTable sharded_tables[] = {
 constexpr std::string_view other_tables = R"sql(
 CREATE TABLE setting(key text PRIMARY KEY, value bytea NOT NULL);
 CREATE TABLE name(kind smallint, id integer, hash bytea NOT NULL, text text NOT NULL, PRIMARY KEY(kind, id), UNIQUE(kind, hash));
+-- Small documents beside the record (store.hpp, PrivateRow).
+CREATE TABLE private_row(
+  space text COLLATE "C", key text COLLATE "C", version bigint NOT NULL, expires bigint NOT NULL, value bytea NOT NULL, PRIMARY KEY(space, key));
+CREATE INDEX private_row_expires ON private_row(expires);
 -- How far a following view has come, which server follows it, and when that was last alive.
 CREATE TABLE cursor(view text PRIMARY KEY, next bigint NOT NULL, owner bigint NOT NULL, beat timestamptz NOT NULL);
 CREATE TABLE type_count(type integer, server bigint, resources bigint NOT NULL, PRIMARY KEY(type, server));

@@ -9,7 +9,7 @@ namespace meridian::store::postgres {
 
 /// Version of the schema; an older one is migrated forward when a store is opened, a newer one is
 /// refused.
-inline constexpr int schema_version = 2;
+inline constexpr int schema_version = 3;
 
 /// The statements that make the logical schema in an empty database, all of it in the schema
 /// `meridian`. As on SQLite all keys are integers, index rows are those of current versions only,

@@ -86,6 +86,8 @@ Result<Position> copy_tables(const std::string& from, Database& copy,
         if (progress) progress(table, done++, std::size(base_tables));
         TRY(copy.execute(fmt::format("INSERT INTO main.{0} SELECT * FROM source.{0}", table)));
     }
+    TRY(copy.run("INSERT INTO main.private_row SELECT * FROM source.private_row WHERE space <> ?",
+                 space_of_keys));
     const std::int64_t id = TRY(copy.integer("PRAGMA source.application_id", 0));
     const std::int64_t version = TRY(copy.integer("PRAGMA source.user_version", 0));
     if (version != schema_version) {

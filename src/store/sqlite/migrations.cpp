@@ -43,12 +43,20 @@ std::span<const Migration> migrations() {
     // A step is added here with every change of schema.hpp, together with a test that makes the old
     // form.
     static const std::vector<Migration> steps{
-        {1, [](Database& database) {
+        {1,
+         [](Database& database) {
              return database.execute(
                  "CREATE TABLE idx_patient_code(type INTEGER, code INTEGER, patient INTEGER, "
                  "PRIMARY KEY(type, code, patient)) WITHOUT ROWID;"
                  "INSERT INTO idx_patient_code SELECT DISTINCT type, code, patient FROM "
                  "idx_patient WHERE code <> 0 ORDER BY type, code, patient;");
+         }},
+        {2, [](Database& database) {
+             return database.execute(
+                 "CREATE TABLE private_row(space TEXT, key TEXT, version INTEGER NOT NULL, "
+                 "expires INTEGER NOT NULL, value BLOB NOT NULL, PRIMARY KEY(space, key)) "
+                 "WITHOUT ROWID;"
+                 "CREATE INDEX private_row_expires ON private_row(expires);");
          }}};
     return steps;
 }

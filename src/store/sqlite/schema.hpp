@@ -5,7 +5,7 @@ namespace meridian::store::sqlite {
 
 /// Version of the schema below; a store with an older one is migrated forward when it is opened, a
 /// newer one is refused.
-inline constexpr int schema_version = 2;
+inline constexpr int schema_version = 3;
 
 /// The logical schema on SQLite. All keys are integers through `name` (types, parameters, systems,
 /// units) and `directory` (resources). Index rows are those of current versions only and are
@@ -13,6 +13,10 @@ inline constexpr int schema_version = 2;
 inline constexpr const char* schema = R"sql(
 CREATE TABLE setting(key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE name(kind INTEGER, id INTEGER, text TEXT NOT NULL, PRIMARY KEY(kind, id)) WITHOUT ROWID;
+-- Small documents beside the record (store.hpp, PrivateRow).
+CREATE TABLE private_row(
+  space TEXT, key TEXT, version INTEGER NOT NULL, expires INTEGER NOT NULL, value BLOB NOT NULL, PRIMARY KEY(space, key)) WITHOUT ROWID;
+CREATE INDEX private_row_expires ON private_row(expires);
 CREATE TABLE cursor(view TEXT PRIMARY KEY, next INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE type_count(type INTEGER PRIMARY KEY, resources INTEGER NOT NULL);
 

@@ -6,6 +6,7 @@
 #include "base/limits.hpp"
 #include "store/sqlite/folder.hpp"
 #include "store/sqlite/migrations.hpp"
+#include "store/sqlite/private_rows.hpp"
 #include "store/sqlite/schema.hpp"
 
 namespace meridian::store::sqlite {
@@ -168,6 +169,34 @@ Result<void> SqliteStore::save_setting(std::string_view key, std::string_view va
         return insert.bind_text(1, key).bind_blob(2, value).run();
     }));
     return committer->queue().take_deferred_error();
+}
+
+Result<std::optional<PrivateRow>> SqliteStore::private_row(std::string_view space,
+                                                           std::string_view key) {
+    auto reader = TRY(readers_->take());
+    auto found = sqlite::private_row(*reader, space, key, now());
+    readers_->give_back(std::move(reader));
+    return found;
+}
+
+Result<std::vector<PrivateRow>> SqliteStore::private_rows(std::string_view space,
+                                                          std::string_view after,
+                                                          std::size_t limit) {
+    auto reader = TRY(readers_->take());
+    auto found = sqlite::private_rows(*reader, space, after, limit, now());
+    readers_->give_back(std::move(reader));
+    return found;
+}
+
+Result<bool> SqliteStore::save_private(std::vector<PrivateRow> rows) {
+    Committer* committer = TRY(writing());
+    // Shared with the job, which may outlive the wait.
+    auto saved = std::make_shared<std::atomic<bool>>(false);
+    TRY(committer->run_and_wait([saved, rows = std::move(rows)](Writer& writer) -> Result<void> {
+        *saved = TRY(sqlite::save_private(writer.database(), rows, now()));
+        return {};
+    }));
+    return saved->load();
 }
 
 Result<Sha256> SqliteStore::put_blob(std::string_view data) {
