@@ -95,7 +95,7 @@ TEST_F(ImportOperations, ASubmissionHasBounds) {
         std::ofstream(entry.path()) << fmt::format(
             R"({{"submissionId":"full","status":"in-progress","manifests":[{}]}})", manifests);
     }
-    Service again(*repository_, {});
+    Service again(*repository_, {.gate = trust::open_gate()});
     const auto imports =
         must(BulkImport::make(*repository_, folder_.path(), {"http://127.0.0.1:1"}));
     imports->add_operations(again);
