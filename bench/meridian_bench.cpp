@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// ./dev bench [NAME…] [--full] [--json] [--folder DIR]
+// ./dev bench [NAME…] [--full] [--json] [--unprotected] [--folder DIR]
 #include <cstdio>
 #include <filesystem>
 
@@ -23,6 +23,8 @@ int main(int argc, char** argv) {
             settings.full = true;
         } else if (word == "--json") {
             settings.json = true;
+        } else if (word == "--unprotected") {
+            settings.trust = tests::Trust::off;
         } else if (word == "--folder" && i + 1 < argc) {
             kept_folder = argv[++i];
         } else if (std::any_of(std::begin(workloads), std::end(workloads),
@@ -31,7 +33,7 @@ int main(int argc, char** argv) {
         } else {
             std::fprintf(stderr,
                          "bench: there is no \"%s\"; known: import transaction read crud search "
-                         "export, --full, --json, --folder DIR\n",
+                         "export, --full, --json, --unprotected, --folder DIR\n",
                          word.c_str());
             return 2;
         }

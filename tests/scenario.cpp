@@ -263,11 +263,15 @@ Result<net::ClientAnswer> send(const Step& step, const Variables& variables,
     const std::string address = filled(step.address, variables);
     request.url = address.starts_with("http://") ? address : base_url + address;
     request.body = filled(step.body, variables);
-    bool has_type = false;
+    bool has_type = false, says_who = false;
     for (const auto& [name, value] : step.headers) {
-        request.headers.add(name, filled(value, variables));
+        if (!value.empty()) request.headers.add(name, filled(value, variables));
         has_type = has_type || name == "Content-Type";
+        says_who = says_who || name == "Authorization";
     }
+    const auto token = variables.find("token");
+    if (!says_who && token != variables.end() && !token->second.empty())
+        request.headers.add("Authorization", "Bearer " + token->second);
     if (!has_type && !request.body.empty())
         request.headers.add("Content-Type", request.body.front() == '<' ? "application/fhir+xml"
                                                                         : "application/fhir+json");
@@ -358,8 +362,9 @@ std::vector<Scenario> read_scenarios(const std::string& path, std::string& error
     return scenarios;
 }
 
-std::string run_scenario(const Scenario& scenario, const std::string& base_url) {
-    Variables variables{{"base", base_url}};
+std::string run_scenario(const Scenario& scenario, const std::string& base_url,
+                         const std::string& token) {
+    Variables variables{{"base", base_url}, {"token", token}};
     for (const Step& step : scenario.steps) {
         if (std::string fault = run_step(step, variables, base_url); !fault.empty()) return fault;
     }

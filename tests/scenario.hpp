@@ -53,8 +53,10 @@ struct Scenario {
 /// Reads the scenarios of one file; `error` says what is wrong with it.
 std::vector<Scenario> read_scenarios(const std::string& path, std::string& error);
 
-/// Runs a scenario against `base_url`. Empty when all is as expected, otherwise "line N: what was
-/// expected and what came".
-std::string run_scenario(const Scenario& scenario, const std::string& base_url);
+/// Runs a scenario against `base_url`, with `token` for every request that says not itself who asks
+/// (an empty `Authorization:` means nobody). Empty when all is as expected, otherwise "line N: what
+/// was expected and what came".
+std::string run_scenario(const Scenario& scenario, const std::string& base_url,
+                         const std::string& token = {});
 
 }  // namespace meridian::tests

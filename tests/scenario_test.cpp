@@ -17,10 +17,10 @@ TEST_P(ScenarioFile, AnswersAsWritten) {
     const auto scenarios = read_scenarios(GetParam(), error);
     ASSERT_TRUE(error.empty()) << error;
     ASSERT_FALSE(scenarios.empty());
-    ServerProcess server;
+    ServerProcess server({}, {}, Trust::on);
     ASSERT_TRUE(server.is_running()) << server.output();
     for (const Scenario& scenario : scenarios) {
-        EXPECT_EQ(run_scenario(scenario, server.base_url()), "")
+        EXPECT_EQ(run_scenario(scenario, server.base_url(), server.token()), "")
             << GetParam() << ": " << scenario.name;
     }
     EXPECT_EQ(server.stop(), 0) << server.output();

@@ -67,7 +67,24 @@ std::vector<std::string> place_of(const std::string& folder) {
     return words;
 }
 
-ServerProcess::ServerProcess(std::string folder, std::vector<std::string> further_arguments)
+std::string token_for(const std::string& folder, const std::string& role, const std::string& name,
+                      const std::vector<std::string>& further_arguments) {
+    const auto place = place_of(folder);
+    std::vector<std::string> add{"account", "add", name, "--role", role};
+    add.insert(add.end(), further_arguments.begin(), further_arguments.end());
+    add.insert(add.end(), place.begin(), place.end());
+    std::vector<std::string> token{"token", "--account", name};
+    token.insert(token.end(), place.begin(), place.end());
+    std::string output;
+    run_program(add, &output);  // it may be there already
+    if (run_program(token, &output) != 0) return {};
+    while (output.ends_with('\n')) output.pop_back();
+    // What the program logs comes before.
+    return output.substr(output.rfind('\n') + 1);
+}
+
+ServerProcess::ServerProcess(std::string folder, std::vector<std::string> further_arguments,
+                             Trust trust)
     : folder_(std::move(folder)) {
     if (folder_.empty()) {
         folder_ = make_temporary_folder();
@@ -75,7 +92,9 @@ ServerProcess::ServerProcess(std::string folder, std::vector<std::string> furthe
     }
     const std::string log = folder_ + "/server.log";
     std::filesystem::remove(log);
+    if (trust == Trust::on) token_ = token_for(folder_);
     std::vector<std::string> arguments{"serve", "--listen", "127.0.0.1:0"};
+    if (trust == Trust::off) arguments.emplace_back("--unprotected");
     const bool is_placed = std::find(further_arguments.begin(), further_arguments.end(),
                                      "--store") != further_arguments.end();
     const auto place = is_placed ? std::vector<std::string>{"--data", folder_} : place_of(folder_);

@@ -176,7 +176,8 @@ TEST(ReplicaOption, AReplicaThatCannotBeUsedIsRefusedInOneSentence) {
     const std::string folder = make_temporary_folder();
     const std::string store = cluster.database("replicated");
     const auto refusal = [&](std::vector<std::string> further) {
-        std::vector<std::string> words{"serve", "--data", folder, "--listen", "127.0.0.1:0"};
+        std::vector<std::string> words{"serve", "--unprotected", "--data",
+                                       folder,  "--listen",      "127.0.0.1:0"};
         words.insert(words.end(), further.begin(), further.end());
         std::string output;
         EXPECT_EQ(run_program(words, &output), 2) << output;

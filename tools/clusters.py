@@ -223,7 +223,7 @@ class Meridian:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
         self.out = open(folder.path / f"{name}.out", "ab")
-        self.process = subprocess.Popen([program(), "serve", "--data", str(data), "--store", node.url(), "--listen", f"127.0.0.1:{self.port}"],
+        self.process = subprocess.Popen([program(), "serve", "--unprotected", "--data", str(data), "--store", node.url(), "--listen", f"127.0.0.1:{self.port}"],
                                         stdout=self.out, stderr=self.out)
         folder.running.append(self)
         for _ in range(1200):

@@ -172,7 +172,7 @@ bool Run::begin(Connection& connection, std::int64_t intended) {
         .append(" HTTP/1.1\r\nHost: ")
         .append(options_.address)
         .append("\r\n");
-    connection.out.append(call.headers);
+    connection.out.append(options_.headers).append(call.headers);
     if (!call.body.empty() || call.method == "POST" || call.method == "PUT" ||
         call.method == "PATCH") {
         fmt::format_to(std::back_inserter(connection.out), "Content-Length: {}\r\n",

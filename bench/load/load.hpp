@@ -68,6 +68,7 @@ struct Reply {
 struct Options {
     std::string address = "127.0.0.1";
     std::uint16_t port = 8080;
+    std::string headers{};  ///< header lines of every call, each ended by "\r\n"
     unsigned connections = 64;
     /// 0: closed loop, each connection sends its next call when the last is answered: measures the
     /// maximum. Else calls start at this fixed rate whether or not the server keeps up, and latency

@@ -10,6 +10,7 @@
 
 #include "base/result.hpp"
 #include "bench/load/load.hpp"
+#include "net/client.hpp"
 #include "tests/server_process.hpp"
 
 /// What `./dev bench` measures: every figure is set in relation to a floor or a peer that ran in
@@ -33,6 +34,28 @@ struct Settings {
     bool json = false;
     std::string folder;  ///< for stores and corpora; kept between workloads, removed in the end
     std::uint64_t base_patients;  ///< of the store that reads and writes run on
+    /// Sign-in, policy, audit and encryption are on, as everywhere; off tells what they cost.
+    tests::Trust trust = tests::Trust::on;
+};
+
+/// Where calls go, and as whom.
+struct Target {
+    std::uint16_t port = 0;
+    std::string token{};  ///< empty: nobody is asked
+    Target(std::uint16_t port_, std::string token_ = {}) : port(port_), token(std::move(token_)) {}
+    explicit Target(const tests::ServerProcess& server) : Target(server.port(), server.token()) {}
+    /// Of a load.
+    load::Options options() const {
+        load::Options made;
+        made.port = port;
+        if (!token.empty()) made.headers = fmt::format("Authorization: Bearer {}\r\n", token);
+        return made;
+    }
+    net::ClientRequest request(std::string url) const {
+        net::ClientRequest made{.url = std::move(url)};
+        if (!token.empty()) made.headers.add("Authorization", "Bearer " + token);
+        return made;
+    }
 };
 
 /// The corpus and the store that the workloads share; made when first asked for.

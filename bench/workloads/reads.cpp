@@ -12,16 +12,14 @@ namespace meridian::bench {
 namespace {
 
 /// Ids of stored resources with their bodies, by walking a search.
-Result<std::vector<std::pair<std::string, std::string>>> sample(std::uint16_t port,
+Result<std::vector<std::pair<std::string, std::string>>> sample(const Target& target,
                                                                 std::size_t wanted) {
     std::vector<std::pair<std::string, std::string>> found;
     net::Client client;
     for (const char* type : {"Observation", "Patient", "Encounter", "Condition"}) {
-        std::string url = fmt::format("http://127.0.0.1:{}/fhir/{}?_count=500", port, type);
+        std::string url = fmt::format("http://127.0.0.1:{}/fhir/{}?_count=500", target.port, type);
         for (std::size_t taken = 0; taken < wanted / 4 && !url.empty();) {
-            net::ClientRequest request;
-            request.url = url;
-            const auto answer = TRY(client.send(request));
+            const auto answer = TRY(client.send(target.request(url)));
             const JsonDocument page = TRY(JsonDocument::parse(answer.body));
             for (const Json& entry : page.root()["entry"].items()) {
                 found.emplace_back(
@@ -38,12 +36,11 @@ Result<std::vector<std::pair<std::string, std::string>>> sample(std::uint16_t po
     return found;
 }
 
-Result<load::Report> run_reads(std::uint16_t port,
+Result<load::Report> run_reads(const Target& target,
                                const std::vector<std::pair<std::string, std::string>>& resources,
                                std::chrono::milliseconds duration) {
     std::mt19937_64 random(7);
-    load::Options options;
-    options.port = port;
+    load::Options options = target.options();
     options.connections = 64;
     options.warm_up = std::chrono::seconds(1);
     options.duration = duration;
@@ -57,7 +54,7 @@ Result<load::Report> run_reads(std::uint16_t port,
 
 Result<void> bench_read(Stage& stage) {
     auto server = TRY(stage.serve());
-    const auto resources = TRY(sample(server->port(), 20'000));
+    const auto resources = TRY(sample(Target(*server), 20'000));
     const std::string pairs = stage.settings().folder + "/static-pairs";
     {
         std::ofstream file(pairs);
@@ -69,7 +66,7 @@ Result<void> bench_read(Stage& stage) {
         const FloorServer static_server("static", pairs);
         floor = TRY(run_reads(static_server.port(), resources, duration)).calls_per_second();
     }
-    const auto report = TRY(run_reads(server->port(), resources, duration));
+    const auto report = TRY(run_reads(Target(*server), resources, duration));
     const double rate = report.calls_per_second();
     stage.report({"read", rate, "requests/s", floor, rate / floor,
                   report.latency().percentile_ms(0.5), report.latency().percentile_ms(0.99),
@@ -81,8 +78,8 @@ Result<void> bench_read(Stage& stage) {
 Result<void> bench_export(Stage& stage) {
     auto server = TRY(stage.serve());
     net::Client client;
-    net::ClientRequest request;
-    request.url = fmt::format("http://127.0.0.1:{}/fhir/$export", server->port());
+    net::ClientRequest request =
+        Target(*server).request(fmt::format("http://127.0.0.1:{}/fhir/$export", server->port()));
     request.headers.add("Prefer", "respond-async");
     const double before = resident_mb(server->process(), false);
     const auto begun = std::chrono::steady_clock::now();

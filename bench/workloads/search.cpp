@@ -53,7 +53,7 @@ struct Samples {
 
 class Sampler {
  public:
-    explicit Sampler(std::uint16_t port) : port_(port) {}
+    explicit Sampler(Target target) : target_(std::move(target)) {}
 
     Result<Samples> take() {
         TRY(each("/fhir/Patient?_count=1000", [&](const Json& r) {
@@ -93,9 +93,8 @@ class Sampler {
 
  private:
     Result<void> each(const std::string& path, const std::function<void(const Json&)>& use) {
-        net::ClientRequest request;
-        request.url = fmt::format("http://127.0.0.1:{}{}", port_, path);
-        const auto answer = TRY(client_.send(request));
+        const auto answer = TRY(client_.send(
+            target_.request(fmt::format("http://127.0.0.1:{}{}", target_.port, path))));
         if (answer.status != 200)
             return fail(Category::fault, fmt::format("{} answered {}: {}", path, answer.status,
                                                      answer.body.substr(0, 300)));
@@ -104,7 +103,7 @@ class Sampler {
         return {};
     }
 
-    std::uint16_t port_;
+    Target target_;
     net::Client client_;
     Samples samples_;
 };
@@ -195,10 +194,10 @@ Result<std::vector<load::Figures>> run_mix(Stage& stage, const std::vector<Templ
     const Stage::Load store = TRY(stage.store(patients));
     TRY(Stage::settle(store.folder));
     warm(store.folder);
-    tests::ServerProcess server(store.folder);
+    tests::ServerProcess server(store.folder, {}, stage.settings().trust);
     if (!server.is_running())
         return fail(Category::fault, "the server did not start: " + server.output());
-    const Samples samples = TRY(Sampler(server.port()).take());
+    const Samples samples = TRY(Sampler(Target(server)).take());
     Filler filler(samples);
     std::size_t turn = 0;
     const auto next = [&](unsigned, load::Call& call) {
@@ -206,8 +205,7 @@ Result<std::vector<load::Figures>> run_mix(Stage& stage, const std::vector<Templ
         call.target = filler.fill(mix[call.kind].text);
         return true;
     };
-    load::Options options;
-    options.port = server.port();
+    load::Options options = Target(server).options();
     options.connections = 30;
     options.kinds = static_cast<unsigned>(mix.size());
     options.warm_up = std::chrono::seconds(2);

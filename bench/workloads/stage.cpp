@@ -118,7 +118,8 @@ Result<void> Stage::settle(const std::string& folder) {
 Result<std::unique_ptr<tests::ServerProcess>> Stage::serve() {
     const Load base = TRY(store(settings_.base_patients));
     TRY(settle(base.folder));
-    auto server = std::make_unique<tests::ServerProcess>(base.folder);
+    auto server = std::make_unique<tests::ServerProcess>(base.folder, std::vector<std::string>{},
+                                                         settings_.trust);
     if (!server->is_running())
         return fail(Category::fault, "the server did not start: " + server->output());
     return server;

@@ -64,8 +64,7 @@ Result<void> bench_transaction(Stage& stage) {
         sink.finish();
     }
     std::size_t next = 0, resources = 0;
-    load::Options load;
-    load.port = server->port();
+    load::Options load = Target(*server).options();
     load.connections = 8;
     load.duration = std::chrono::minutes(10);
     const auto begun = std::chrono::steady_clock::now();
@@ -161,12 +160,11 @@ struct CrudState {
 };
 
 /// `rate` 0 = as fast as the answers come, else so many calls a second.
-Result<load::Report> run_crud(std::uint16_t port, bool bare, std::chrono::milliseconds duration,
+Result<load::Report> run_crud(const Target& target, bool bare, std::chrono::milliseconds duration,
                               double rate = 0) {
     constexpr unsigned connections = 300;
     std::vector<CrudState> states(connections);
-    load::Options options;
-    options.port = port;
+    load::Options options = target.options();
     options.connections = connections;
     options.calls_per_second = rate;
     options.kinds = 4;
@@ -217,11 +215,11 @@ Result<void> bench_crud(Stage& stage) {
         floor = TRY(run_crud(server.port(), true, duration)).calls_per_second();
     }
     auto server = TRY(stage.serve());
-    const auto report = TRY(run_crud(server->port(), false, duration));
+    const auto report = TRY(run_crud(Target(*server), false, duration));
     const double rate = report.calls_per_second();
     // At its maximum a server is all queue. What a user waits shows at the rate that is expected of
     // it, when calls start whether or not the answers before them have come.
-    const auto steady = TRY(run_crud(server->port(), false, duration, expected_crud_rate));
+    const auto steady = TRY(run_crud(Target(*server), false, duration, expected_crud_rate));
     stage.report({"crud", rate, "requests/s", floor, rate / floor,
                   report.latency().percentile_ms(0.5), report.latency().percentile_ms(0.99),
                   resident_mb(process_at(*server), false),

@@ -43,4 +43,12 @@ const char* name_of(Category category) {
     return "fault";
 }
 
+Category category_named(std::string_view name) {
+    for (auto each = Category::incorrect; each != Category::fault;
+         each = static_cast<Category>(static_cast<unsigned char>(each) + 1)) {
+        if (name == name_of(each)) return each;
+    }
+    return Category::fault;
+}
+
 }  // namespace meridian

@@ -33,6 +33,8 @@ enum class Category : unsigned char {
 
 /// The word for a category, e.g. "not_found".
 const char* name_of(Category category);
+/// The category of that name; `fault` for a word that names none.
+Category category_named(std::string_view name);
 
 enum class Severity : unsigned char { fatal, error, warning, information };
 

@@ -215,7 +215,7 @@ Result<std::unique_ptr<Application>> Application::start(const ApplicationOptions
     parts->subscriptions = std::make_unique<rest::Subscriptions>(
         *parts->repository, rest::Subscriptions::Options{.concepts = terminology});
     parts->subscriptions->add_operations(*parts->service);
-    parts->pages = std::make_unique<Pages>(*parts->repository);
+    parts->pages = std::make_unique<Pages>(*parts->repository, service.gate);
 
     net::ServerOptions http;
     http.address = options.address;

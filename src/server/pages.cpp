@@ -14,11 +14,18 @@ namespace meridian::server {
 
 namespace {
 
-fhir::Caller page_caller(const net::Request& request) {
-    fhir::Caller caller;
-    caller.actor = "Device/anonymous";
-    caller.request_id = request.id;
-    return caller;
+/// The documents are of the program, not of anybody's record.
+bool is_public(const net::Request& request) {
+    return request.path() == "/docs" || request.path().starts_with("/docs/");
+}
+
+net::Response to_sign_in(const net::Request& request) {
+    net::Response response;
+    response.status = 303;
+    response.headers.add("Location",
+                         fmt::format("/sign-in?return_to={}", percent_encode(request.target)));
+    response.headers.add("Cache-Control", "no-store");
+    return response;
 }
 
 Language language_of(const net::Request& request, const fhir::QueryParameters& parameters) {
@@ -50,10 +57,10 @@ std::string grouped(std::int64_t number) {
 /// One request for a page: what it needs and in which language it answers.
 class View {
  public:
-    View(fhir::Repository& repository, const net::Request& request,
+    View(fhir::Repository& repository, fhir::Caller caller, const net::Request& request,
          fhir::QueryParameters parameters)
         : repository_(repository),
-          caller_(page_caller(request)),
+          caller_(std::move(caller)),
           parameters_(std::move(parameters)),
           language_(language_of(request, parameters_)),
           address_(request.target) {}
@@ -62,6 +69,14 @@ class View {
     const std::string& address() const { return address_; }
 
     Result<std::string> start() {
+        // What lies in the whole store is told to those only who may see all of it.
+        if (caller_.access->sees_everything()) return overview();
+        return fmt::format("<h1>{}</h1>", say("一份病历，一本日志，一处授权",
+                                              "One record, one log, one access decision")) +
+               TRY(patients_section("", say("患者", "Patients"), 20)) + documentation();
+    }
+
+    Result<std::string> overview() {
         auto snapshot = TRY(repository_.store().snapshot());
         auto counts = TRY(snapshot->counts());
         const store::Position position = snapshot->position();
@@ -348,8 +363,13 @@ net::Response html(int status, std::string body) {
 net::Response Pages::handle(const net::Request& request) {
     if (request.method != net::Method::get && request.method != net::Method::head)
         return net::Response::text(405, "pages are read with GET\n");
+    auto caller =
+        is_public(request) ? Result<fhir::Caller>(fhir::Caller::nobody()) : gate_->admit(request);
+    if (!caller && caller.error().category == Category::unauthenticated) return to_sign_in(request);
+    if (!caller) return net::Response::text(503, caller.error().message + "\n");
     auto parameters = request.parameters();
-    View view(repository_, request, parameters ? *parameters : fhir::QueryParameters{});
+    View view(repository_, *std::move(caller), request,
+              parameters ? *parameters : fhir::QueryParameters{});
     const auto segments = request.segments();
     const std::string query = parameters ? value_of(*parameters, "q") : std::string();
     auto body = [&]() -> Result<std::string> {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 
 namespace meridian::limits {
 
@@ -14,6 +15,8 @@ inline constexpr std::size_t token_bytes_max = 16u << 10;  ///< of a bearer toke
 inline constexpr unsigned standing_milliseconds =
     500;  ///< what is known of a token's standing counts for so long
 inline constexpr std::size_t tokens_remembered_max = 20'000;
+inline constexpr std::int64_t host_token_seconds_max =
+    400 * 86'400;  ///< of a token that a script on the server's machine asks for
 
 // --- trust: jose and oauth ---
 

@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: Apache-2.0
+// Accounts and tokens, for scripts on the machine that owns the data folder.
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <filesystem>
+
+#include "base/json.hpp"
+#include "cli/commands.hpp"
+#include "cli/exit_code.hpp"
+#include "cli/place.hpp"
+#include "net/client.hpp"
+#include "server/application.hpp"
+#include "server/control.hpp"
+
+namespace meridian::cli {
+
+namespace {
+
+struct Place {
+    std::string folder;
+    std::string database;
+};
+
+/// What the server of this folder answers; nothing when none runs.
+Result<std::optional<net::ClientAnswer>> ask_server(const Place& place, net::Method method,
+                                                    const std::string& path,
+                                                    const std::string& body) {
+    const std::string socket = server::control_socket_path(place.folder);
+    std::error_code ignored;
+    if (!std::filesystem::exists(socket, ignored)) return std::optional<net::ClientAnswer>();
+    net::ClientOptions options;
+    options.unix_socket = socket;
+    net::Client client(options);
+    net::ClientRequest request{.method = method, .url = "http://localhost" + path, .body = body};
+    request.headers.add("Content-Type", "application/json");
+    auto answer = client.send(request);
+    // The socket of a server that was killed stays behind: nobody answers there.
+    if (!answer) return std::optional<net::ClientAnswer>();
+    return std::optional(*std::move(answer));
+}
+
+Result<net::ClientAnswer> ask_folder(const Place& place, net::Method method,
+                                     const std::string& path, const std::string& body) {
+    auto record = TRY(server::open_record(
+        {.data_folder = place.folder, .database = place.database, .create = true}));
+    const auto guard = TRY(server::Guard::open(*record.store, place.folder));
+    net::Request request;
+    request.method = method;
+    request.target = path;
+    request.body = body;
+    const auto response = server::Control(*guard, *record.repository).handle(request);
+    return net::ClientAnswer{.status = response.status, .body = response.body};
+}
+
+/// The answer of the server that serves the folder, or else of the folder itself.
+Result<JsonDocument> ask(const Place& place, net::Method method, const std::string& path,
+                         const std::string& body = {}) {
+    auto answered = TRY(ask_server(place, method, path, body));
+    const net::ClientAnswer answer =
+        answered ? *std::move(answered) : TRY(ask_folder(place, method, path, body));
+    JsonDocument document = TRY(JsonDocument::parse(answer.body));
+    if (answer.status < 300) return document;
+    const Json& root = document.root();
+    return fail(category_named(root.string_at("category")), std::string(root.string_at("error")),
+                std::string(root.string_at("where")));
+}
+
+void print_account(const Json& account) {
+    std::printf(
+        "%-24.*s %-16.*s %-44.*s %s\n", static_cast<int>(account.string_at("name").size()),
+        account.string_at("name").data(), static_cast<int>(account.string_at("role").size()),
+        account.string_at("role").data(), static_cast<int>(account.string_at("person").size()),
+        account.string_at("person").data(), account["disabled"].boolean() ? "disabled" : "");
+}
+
+void add_add(CLI::App& account, Action& action) {
+    struct Arguments {
+        Place place;
+        std::string name, role, organisation, practitioner, patient, display;
+    };
+    auto arguments = std::make_shared<Arguments>();
+    CLI::App* command = account.add_subcommand("add", "make an account");
+    command->add_option("NAME", arguments->name, "what the person signs in with")->required();
+    command->add_option("--role", arguments->role, "what the account is for")->required();
+    command->add_option("--organisation", arguments->organisation,
+                        "Organization/ID that the person works in");
+    command->add_option("--practitioner", arguments->practitioner,
+                        "Practitioner/ID that the account stands for; made when not named");
+    command->add_option("--patient", arguments->patient,
+                        "Patient/ID that the account stands for, or whose guardian it is");
+    command->add_option("--display", arguments->display, "the person's name as others see it");
+    add_place(*command, arguments->place.folder, arguments->place.database)->required();
+    command->callback([arguments, &action] {
+        action = [arguments]() -> Result<int> {
+            JsonDocument document;
+            Json wanted = document.object();
+            for (const auto& [name, value] :
+                 {std::pair("name", &arguments->name), std::pair("role", &arguments->role),
+                  std::pair("organisation", &arguments->organisation),
+                  std::pair("practitioner", &arguments->practitioner),
+                  std::pair("patient", &arguments->patient),
+                  std::pair("display", &arguments->display)}) {
+                if (!value->empty()) document.set(wanted, name, document.string(*value));
+            }
+            const JsonDocument made = TRY(
+                ask(arguments->place, net::Method::post, "/accounts", meridian::to_text(wanted)));
+            print_account(made.root());
+            return done;
+        };
+    });
+}
+
+void add_list(CLI::App& account, Action& action) {
+    auto place = std::make_shared<Place>();
+    CLI::App* command = account.add_subcommand("list", "show all accounts");
+    add_place(*command, place->folder, place->database)->required();
+    command->callback([place, &action] {
+        action = [place]() -> Result<int> {
+            const JsonDocument all = TRY(ask(*place, net::Method::get, "/accounts"));
+            for (const Json& each : all.root()["accounts"].items()) print_account(each);
+            return done;
+        };
+    });
+}
+
+void add_disable(CLI::App& account, Action& action) {
+    struct Arguments {
+        Place place;
+        std::string name;
+        bool again = false;
+    };
+    auto arguments = std::make_shared<Arguments>();
+    CLI::App* command = account.add_subcommand(
+        "disable", "close an account: its sessions and tokens end within a second");
+    command->add_option("NAME", arguments->name, "of the account")->required();
+    command->add_flag("--enable", arguments->again, "open it again");
+    add_place(*command, arguments->place.folder, arguments->place.database)->required();
+    command->callback([arguments, &action] {
+        action = [arguments]() -> Result<int> {
+            const JsonDocument changed =
+                TRY(ask(arguments->place, net::Method::post,
+                        fmt::format("/accounts/{}/disabled", percent_encode(arguments->name)),
+                        arguments->again ? R"({"disabled":false})" : R"({"disabled":true})"));
+            print_account(changed.root());
+            return done;
+        };
+    });
+}
+
+}  // namespace
+
+void add_account(CLI::App& app, Action& action) {
+    CLI::App* command = app.add_subcommand("account", "accounts of people and systems");
+    command->require_subcommand(1);
+    add_add(*command, action);
+    add_list(*command, action);
+    add_disable(*command, action);
+}
+
+void add_token(CLI::App& app, Action& action) {
+    struct Arguments {
+        Place place;
+        std::string account;
+        std::vector<std::string> scopes;
+        std::int64_t seconds = 0;
+    };
+    auto arguments = std::make_shared<Arguments>();
+    CLI::App* command = app.add_subcommand(
+        "token", "print a bearer token for an account (Authorization: Bearer …)");
+    command->add_option("--account", arguments->account, "name of the account")->required();
+    command->add_option("--scope", arguments->scopes,
+                        "SMART scope that narrows what the token may do, e.g. user/Patient.rs; may "
+                        "be given several times");
+    command->add_option("--seconds", arguments->seconds, "how long it lasts (default: a day)");
+    add_place(*command, arguments->place.folder, arguments->place.database)->required();
+    command->callback([arguments, &action] {
+        action = [arguments]() -> Result<int> {
+            JsonDocument document;
+            Json wanted = document.object();
+            document.set(wanted, "account", document.string(arguments->account));
+            Json scopes = document.array();
+            for (const std::string& given : arguments->scopes) {
+                // Several may stand in one word, as in OAuth's own parameter.
+                for (std::size_t begin = 0; begin < given.size();) {
+                    const std::size_t end = std::min(given.find(' ', begin), given.size());
+                    if (end > begin)
+                        document.append(scopes, document.string(given.substr(begin, end - begin)));
+                    begin = end + 1;
+                }
+            }
+            document.set(wanted, "scopes", scopes);
+            if (arguments->seconds != 0)
+                document.set(wanted, "seconds", document.number(arguments->seconds));
+            const JsonDocument answer =
+                TRY(ask(arguments->place, net::Method::post, "/tokens", meridian::to_text(wanted)));
+            const std::string_view token = answer.root().string_at("token");
+            std::printf("%.*s\n", static_cast<int>(token.size()), token.data());
+            return done;
+        };
+    });
+}
+
+}  // namespace meridian::cli

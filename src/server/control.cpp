@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/control.hpp"
+
+#include "base/json.hpp"
+#include "rest/answer.hpp"
+#include "server/persons.hpp"
+#include "trust/limits.hpp"
+
+namespace meridian::server {
+
+namespace {
+
+constexpr std::chrono::hours usual_lifetime{24};
+
+Json described(JsonDocument& document, const trust::Account& account) {
+    Json out = document.object();
+    document.set(out, "name", document.string(account.name));
+    document.set(out, "role", document.string(name_of(account.role)));
+    document.set(out, "person", document.string(account.person));
+    document.set(out, "organisation", document.string(account.organisation));
+    document.set(out, "disabled", document.boolean(account.disabled));
+    document.set(out, "created", document.string(to_text(account.created)));
+    return out;
+}
+
+net::Response response_of(int status, const Json& body) {
+    return net::Response::text(status, meridian::to_text(body), "application/json");
+}
+
+net::Response response_of(const Error& error) {
+    JsonDocument document;
+    Json out = document.object();
+    document.set(out, "error", document.string(error.message));
+    document.set(out, "where", document.string(error.where));
+    document.set(out, "category", document.string(name_of(error.category)));
+    return response_of(rest::status_of(error.category), out);
+}
+
+Result<trust::Role> wanted_role(const Json& wanted) {
+    const auto role = trust::role_named(wanted.string_at("role"));
+    if (role) return *role;
+    std::vector<std::string_view> known;
+    for (const trust::Role each : trust::all_roles()) known.push_back(name_of(each));
+    return fail(Category::incorrect,
+                fmt::format("\"{}\" is no role: expected one of {}",
+                            wanted.string_at("role").substr(0, 40), fmt::join(known, ", ")),
+                "--role");
+}
+
+}  // namespace
+
+std::string control_socket_path(const std::string& folder) {
+    return folder + "/control.sock";
+}
+
+net::Response Control::handle(const net::Request& request) {
+    auto answered = answer(request);
+    return answered ? *std::move(answered) : response_of(answered.error());
+}
+
+Result<net::Response> Control::answer(const net::Request& request) {
+    const auto path = TRY(request.segments());
+    if (request.method == net::Method::get && path == std::vector<std::string>{"accounts"})
+        return list_accounts();
+    if (request.method != net::Method::post)
+        return fail(Category::not_found, "there is no such question");
+    const JsonDocument body = TRY(JsonDocument::parse(request.body));
+    if (path == std::vector<std::string>{"accounts"}) return add_account(body.root());
+    if (path == std::vector<std::string>{"tokens"}) return issue_token(body.root());
+    if (path.size() == 3 && path[0] == "accounts" && path[2] == "disabled")
+        return set_disabled(path[1], body.root());
+    return fail(Category::not_found, "there is no such question");
+}
+
+Result<net::Response> Control::add_account(const Json& wanted) {
+    const trust::Role role = TRY(wanted_role(wanted));
+    const std::string name = TRY(trust::account_name(wanted.string_at("name")));
+    // Before a person is made for nothing.
+    if (TRY(guard_.accounts().find(name)))
+        return fail(Category::conflict, fmt::format("the account {} exists already", name));
+    trust::NewAccount account{.name = name, .role = role};
+    account.organisation = wanted.string_at("organisation");
+    account.display_name = wanted.string_at("display");
+    account.person = TRY(person_for(repository_, fhir::Caller::system("accounts"),
+                                    {.role = role,
+                                     .account = name,
+                                     .display = account.display_name,
+                                     .organisation = account.organisation,
+                                     .practitioner = std::string(wanted.string_at("practitioner")),
+                                     .patient = std::string(wanted.string_at("patient"))}));
+    const trust::Account made = TRY(guard_.accounts().add(account));
+    JsonDocument document;
+    return response_of(201, described(document, made));
+}
+
+Result<net::Response> Control::list_accounts() {
+    JsonDocument document;
+    Json all = document.array();
+    for (std::string after;;) {
+        const auto part = TRY(guard_.accounts().list(after));
+        if (part.empty()) break;
+        for (const trust::Account& account : part)
+            document.append(all, described(document, account));
+        after = part.back().name;
+    }
+    Json out = document.object();
+    document.set(out, "accounts", all);
+    return response_of(200, out);
+}
+
+Result<net::Response> Control::set_disabled(std::string_view name, const Json& wanted) {
+    TRY(guard_.accounts().set_disabled(name, wanted["disabled"].boolean()));
+    const auto account = TRY(guard_.accounts().find(name));
+    if (!account) return fail(Category::not_found, "there is no such account");
+    JsonDocument document;
+    return response_of(200, described(document, *account));
+}
+
+Result<net::Response> Control::issue_token(const Json& wanted) {
+    std::vector<std::string> scopes;
+    for (const Json& scope : wanted["scopes"].items()) scopes.emplace_back(scope.text());
+    std::chrono::seconds lifetime = usual_lifetime;
+    if (const std::string_view seconds = wanted["seconds"].text(); !seconds.empty()) {
+        std::int64_t count = 0;
+        std::from_chars(seconds.data(), seconds.data() + seconds.size(), count);
+        if (count <= 0 || count > limits::host_token_seconds_max)
+            return fail(
+                Category::incorrect,
+                fmt::format("a token lasts from 1 to {} seconds", limits::host_token_seconds_max),
+                "--seconds");
+        lifetime = std::chrono::seconds(count);
+    }
+    const std::string token =
+        TRY(guard_.issue_token(wanted.string_at("account"), std::move(scopes), lifetime));
+    JsonDocument document;
+    Json out = document.object();
+    document.set(out, "token", document.string(token));
+    return response_of(200, out);
+}
+
+}  // namespace meridian::server

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "fhir/repository.hpp"
+#include "net/http.hpp"
+#include "server/guard.hpp"
+
+namespace meridian::server {
+
+/// Where a server that serves a data folder can be asked by the owner of that folder.
+std::string control_socket_path(const std::string& folder);
+
+/// What the owner of a data folder may ask: accounts and tokens. A running server answers it on a
+/// socket in the folder that only its owner can open; without a server the command answers itself,
+/// by the same functions. Requests and answers are JSON:
+///
+/// - `POST /accounts` {name, role, organisation?, practitioner?, patient?, display?} → 201, the
+///   account. The person's resource is made when none is named.
+/// - `GET /accounts` → {accounts: […]}
+/// - `POST /accounts/NAME/disabled` {disabled: true|false} → the account
+/// - `POST /tokens` {account, scopes?, seconds?} → {token}
+///
+/// Errors: {error: sentence, category} with the status of their category.
+class Control {
+ public:
+    Control(Guard& guard, fhir::Repository& repository) : guard_(guard), repository_(repository) {}
+    net::Response handle(const net::Request& request);
+
+ private:
+    Result<net::Response> answer(const net::Request& request);
+    Result<net::Response> add_account(const Json& wanted);
+    Result<net::Response> list_accounts();
+    Result<net::Response> set_disabled(std::string_view name, const Json& wanted);
+    Result<net::Response> issue_token(const Json& wanted);
+
+    Guard& guard_;
+    fhir::Repository& repository_;
+};
+
+}  // namespace meridian::server

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/guard.hpp"
+
+#include "base/ids.hpp"
+#include "trust/master_key.hpp"
+#include "trust/store_vault.hpp"
+
+namespace meridian::server {
+
+namespace {
+
+/// Where sessions and grants that were taken back are listed, by their ids.
+constexpr std::string_view revoked_space = "revoked";
+
+std::unexpected<Error> no_longer_valid() {
+    return fail(Category::unauthenticated, "the access token is not valid, or no longer");
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Guard>> Guard::open(store::Store& store, const std::string& folder) {
+    std::unique_ptr<Guard> guard(new Guard(TRY(trust::open_master_key(store, folder))));
+    guard->vault_ = trust::store_vault(store, guard->master_);
+    guard->accounts_ =
+        std::make_unique<trust::Accounts>(*guard->vault_, trust::Accounts::Options{});
+    return guard;
+}
+
+trust::Subject subject_of(const trust::Account& account) {
+    trust::Subject subject;
+    subject.account = account.name;
+    subject.role = account.role;
+    subject.person = account.person;
+    subject.organisation = account.organisation;
+    return subject;
+}
+
+Result<void> Guard::check_standing(const trust::Tokens::Token& token) {
+    const auto account = TRY(accounts_->find(token.subject.account));
+    const bool is_same = account && !account->disabled && account->role == token.subject.role &&
+                         account->person == token.subject.person &&
+                         account->created <= token.issued;
+    if (!is_same) return no_longer_valid();
+    const std::string& session = token.subject.session;
+    if (!session.empty() && TRY(vault_->get(revoked_space, session))) return no_longer_valid();
+    return {};
+}
+
+Result<std::string> Guard::issue_token(std::string_view account, std::vector<std::string> scopes,
+                                       std::chrono::seconds lifetime) {
+    const auto found = TRY(accounts_->find(account));
+    if (!found)
+        return fail(Category::not_found,
+                    fmt::format("there is no account \"{}\"; `meridian account list` shows all",
+                                account.substr(0, 80)));
+    if (found->disabled)
+        return fail(Category::forbidden, fmt::format("the account {} is disabled", found->name));
+    trust::Subject subject = subject_of(*found);
+    subject.scopes = std::move(scopes);
+    subject.session = new_uuid();
+    subject.authenticated_at = now();
+    return tokens_.issue(subject,
+                         Instant{now().milliseconds + 1'000 * std::int64_t{lifetime.count()}});
+}
+
+}  // namespace meridian::server

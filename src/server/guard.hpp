@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "fhir/repository.hpp"
+#include "store/store.hpp"
+#include "trust/accounts/account.hpp"
+#include "trust/tokens.hpp"
+#include "trust/vault.hpp"
+
+namespace meridian::server {
+
+/// What every process needs that knows who may do what: the server, and the commands for accounts
+/// on the machine that owns the data folder.
+class Guard {
+ public:
+    /// Opens the keys of `folder`, which are made when `store` is new. Errors: as
+    /// trust::open_master_key. `store` must outlive it.
+    static Result<std::unique_ptr<Guard>> open(store::Store& store, const std::string& folder);
+
+    const trust::SecretKey& master() const { return master_; }
+    trust::Vault& vault() { return *vault_; }
+    trust::Accounts& accounts() { return *accounts_; }
+    const trust::Tokens& tokens() const { return tokens_; }
+
+    /// Whether what a token says still holds: its account is there, enabled, and has the role that
+    /// it had; neither session nor grant was revoked. Errors: `unauthenticated`, in the words of a
+    /// token that is none; `unavailable`. Blocking: two look-ups.
+    Result<void> check_standing(const trust::Tokens::Token& token);
+    /// A token for an account, as a person on this machine may have it made: for `lifetime`,
+    /// narrowed to `scopes` unless there are none. Errors: `not_found`; `forbidden` for a disabled
+    /// account.
+    Result<std::string> issue_token(std::string_view account, std::vector<std::string> scopes,
+                                    std::chrono::seconds lifetime);
+
+ private:
+    explicit Guard(const trust::SecretKey& master) : master_(master), tokens_(master) {}
+    trust::SecretKey master_;
+    trust::Tokens tokens_;
+    std::unique_ptr<trust::Vault> vault_;
+    std::unique_ptr<trust::Accounts> accounts_;
+};
+
+/// Who the account stands for, with nothing proved yet.
+trust::Subject subject_of(const trust::Account& account);
+
+}  // namespace meridian::server
