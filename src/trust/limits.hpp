@@ -21,6 +21,48 @@ inline constexpr std::int64_t host_token_seconds_max =
 // --- trust: jose and oauth ---
 
 // --- trust: accounts, sessions, passkeys ---
+inline constexpr std::size_t account_name_bytes_max = 128;
+inline constexpr std::size_t account_text_bytes_max = 400;  ///< display name, references, labels
+inline constexpr std::size_t account_identities_max = 8;    ///< of other providers, per account
+inline constexpr std::size_t account_passkeys_max = 20;
+inline constexpr unsigned account_write_attempts_max = 8;  ///< when others write it meanwhile
+inline constexpr std::size_t accounts_listed_max = 500;    ///< in one call
+/// NIST SP 800-63B-4 §3.1.1.2 and ASVS 5.0 V6.2.1: at least 8, no upper bound below 64.
+inline constexpr std::size_t password_characters_min = 8;
+inline constexpr std::size_t password_bytes_max = 1000;
+/// libsodium's "moderate" cost, some 0.7 s on one core: above the least that OWASP names (19 MiB,
+/// t = 2), and what a guess from a stolen store costs as well.
+inline constexpr unsigned long long argon2_operations = 3;
+inline constexpr std::size_t argon2_memory_bytes = 256u << 20;
+/// Each takes argon2_memory_bytes, so that all together stay below 1 GiB.
+inline constexpr unsigned argon2_at_once_max = 3;
+inline constexpr unsigned argon2_waiting_max = 12;  ///< more are told to come back (503)
+inline constexpr unsigned argon2_wait_seconds_max = 6;
+/// RFC 4226 §4 R6 asks for 128 bits and recommends 160.
+inline constexpr std::size_t totp_secret_bytes = 20;
+inline constexpr unsigned totp_digits = 6;
+inline constexpr unsigned totp_step_seconds = 30;
+inline constexpr int totp_window_steps = 1;  ///< either side, for clocks that differ
+inline constexpr std::size_t recovery_codes = 10;
+inline constexpr std::size_t recovery_code_bytes = 15;  ///< 120 bits: too many to guess
+/// Counters of failed sign-ins lie in so many places per kind; see accounts/throttle.hpp.
+inline constexpr std::size_t throttle_places = 1u << 16;
+inline constexpr std::size_t device_cookie_accounts_max = 8;  ///< that one browser is known to
+inline constexpr unsigned device_cookie_days = 365;
+inline constexpr std::size_t session_id_bytes = 32;
+inline constexpr std::size_t sessions_per_account_max = 50;
+inline constexpr unsigned session_touch_seconds = 60;  ///< how stale "last used" may be
+inline constexpr std::size_t session_device_bytes_max = 120;
+inline constexpr unsigned sign_in_minutes = 10;  ///< between the password and the second factor
+inline constexpr unsigned sign_in_code_attempts_max = 5;
+inline constexpr unsigned setup_link_hours = 24;
+inline constexpr std::size_t cbor_bytes_max = 64u << 10;  ///< an attestation with its certificates
+inline constexpr unsigned cbor_depth_max = 8;
+inline constexpr std::size_t cbor_items_max = 1024;
+inline constexpr std::size_t credential_id_bytes_max = 1023;  ///< WebAuthn level 2 §6.5.1
+inline constexpr std::size_t client_data_bytes_max = 4u << 10;
+inline constexpr unsigned passkey_challenge_minutes = 5;
+inline constexpr std::size_t return_to_bytes_max = 2000;
 
 // --- trust: policy and consent ---
 

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "trust/accounts/setup.hpp"
+
+#include "base/hash.hpp"
+
+namespace meridian::trust {
+
+namespace {
+
+constexpr std::string_view setup_space = "setup";
+constexpr std::string_view link_key = "link";
+constexpr std::size_t key_bytes = 32;
+
+/// The vault's entry when `key` is the one it stands for.
+Result<std::optional<Vault::Entry>> entry_for(Vault& vault, Accounts& accounts,
+                                              std::string_view key,
+                                              const std::function<Instant()>& clock) {
+    auto entry = TRY(vault.get(setup_space, link_key));
+    // The hashes are compared: how long it takes tells nothing about the key.
+    if (!entry || entry->value != to_hex(sha256(key))) return std::nullopt;
+    if (entry->expires && *entry->expires <= clock()) return std::nullopt;
+    if (TRY(accounts.has_administrator())) return std::nullopt;
+    return entry;
+}
+
+}  // namespace
+
+Result<std::string> make_setup_link(Vault& vault, Accounts& accounts,
+                                    const std::function<Instant()>& clock) {
+    if (TRY(accounts.has_administrator()))
+        return fail(Category::conflict, "an administrator exists: ask them for an account");
+    const std::string key = base64url_encode(random_bytes(key_bytes));
+    const auto before = TRY(vault.get(setup_space, link_key));
+    std::vector<Vault::Entry> entries;
+    entries.push_back({.space = std::string(setup_space),
+                       .key = std::string(link_key),
+                       .value = to_hex(sha256(key)),
+                       .version = before ? before->version : 0,
+                       .expires = Instant{clock().milliseconds +
+                                          std::int64_t{limits::setup_link_hours} * 3'600'000}});
+    if (!TRY(vault.put(std::move(entries))))
+        return fail(Category::conflict, "another server makes a set-up link just now");
+    return "/setup?key=" + key;
+}
+
+Result<bool> is_setup_key(Vault& vault, Accounts& accounts, std::string_view key,
+                          const std::function<Instant()>& clock) {
+    return TRY(entry_for(vault, accounts, key, clock)).has_value();
+}
+
+Result<Account> use_setup_key(Vault& vault, Accounts& accounts, std::string_view key,
+                              NewAccount account, const std::function<Instant()>& clock) {
+    auto entry = TRY(entry_for(vault, accounts, key, clock));
+    if (!entry) return fail(Category::forbidden, "the set-up link is used up or too old");
+    entry->removed = true;
+    account.role = Role::security_admin;
+    std::vector<Vault::Entry> together;
+    together.push_back(*std::move(entry));
+    return accounts.add(account, std::move(together));
+}
+
+Result<std::vector<DemoAccount>> seed_demo(
+    Accounts& accounts, const std::function<Result<NewAccount>(Role)>& person_for) {
+    std::vector<DemoAccount> table;
+    for (const Role role : all_roles()) {
+        const DemoAccount demo{fmt::format("demo.{}", name_of(role)),
+                               fmt::format("only-a-demo-{}", name_of(role)), role};
+        table.push_back(demo);
+        if (TRY(accounts.find(demo.name))) continue;
+        NewAccount account = TRY(person_for(role));
+        account.name = demo.name;
+        account.role = role;
+        account.password = demo.password;
+        TRY(accounts.add(account));
+    }
+    return table;
+}
+
+}  // namespace meridian::trust

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/instant.hpp"
+#include "base/result.hpp"
+#include "trust/accounts/account.hpp"
+#include "trust/vault.hpp"
+
+namespace meridian::trust {
+
+/// The path that lets whoever opens it make the first security administrator:
+/// "/setup?key=…". Good once, for limits::setup_link_hours; a new one ends the one before. The
+/// vault keeps the key's hash only. Errors: `conflict` when an administrator exists. Blocking: a
+/// commit.
+Result<std::string> make_setup_link(Vault& vault, Accounts& accounts,
+                                    const std::function<Instant()>& clock = now);
+/// Whether a key opens the set-up now.
+Result<bool> is_setup_key(Vault& vault, Accounts& accounts, std::string_view key,
+                          const std::function<Instant()>& clock = now);
+/// Makes the first security administrator (whatever role `account` names) and uses the key up, in
+/// one commit. Errors: `forbidden` for a key that is not good; those of Accounts::add.
+Result<Account> use_setup_key(Vault& vault, Accounts& accounts, std::string_view key,
+                              NewAccount account, const std::function<Instant()>& clock = now);
+
+/// An account that anybody may use.
+struct DemoAccount {
+    std::string name{};
+    std::string password{};
+    Role role = Role::patient;
+};
+/// Makes one account for each role, with passwords that are no secret: for a region of synthetic
+/// data only, when `--demo` asks for it. Those that exist stay as they are. `person_for` says who
+/// they are (person, organisation, display name). The result is the table of all.
+Result<std::vector<DemoAccount>> seed_demo(
+    Accounts& accounts, const std::function<Result<NewAccount>(Role)>& person_for);
+
+}  // namespace meridian::trust
