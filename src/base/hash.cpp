@@ -4,6 +4,7 @@
 #include <openssl/evp.h>
 #include <sodium.h>
 
+#include <algorithm>
 #include <cstring>
 #include <stdexcept>
 
@@ -30,6 +31,12 @@ std::string encode(std::string_view bytes, int variant) {
 }
 
 bool decode(std::string_view text, int variant, std::string& out) {
+    // libsodium takes some bytes above 127 for characters of the alphabet; then two texts would be
+    // one value.
+    if (std::any_of(text.begin(), text.end(), [](char c) { return (c & 0x80) != 0; })) {
+        out.clear();
+        return false;
+    }
     out.resize(text.size() / 4 * 3 + 3);
     std::size_t length = 0;
     // Without an end pointer libsodium refuses anything behind the last character it understands.

@@ -52,6 +52,11 @@ TEST(Base64, KnownAnswers) {
     }
     for (const char* text : {"Zg==", "+/8", "A"})
         EXPECT_FALSE(base64url_decode(text, decoded)) << text;
+    for (int byte = 0x80; byte <= 0xFF; ++byte) {
+        const std::string text = std::string("Zm9") + static_cast<char>(byte);
+        EXPECT_FALSE(base64_decode(text, decoded)) << byte;
+        EXPECT_FALSE(base64url_decode(text, decoded)) << byte;
+    }
 }
 
 RC_GTEST_PROP(Base64Property, RoundTrips, (std::string bytes)) {
