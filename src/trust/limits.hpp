@@ -19,6 +19,30 @@ inline constexpr std::int64_t host_token_seconds_max =
     400 * 86'400;  ///< of a token that a script on the server's machine asks for
 
 // --- trust: jose and oauth ---
+inline constexpr std::size_t jwt_bytes_max = 16u << 10;
+inline constexpr std::size_t jwks_bytes_max = 128u << 10;
+inline constexpr std::size_t jwks_keys_max = 40;
+inline constexpr std::size_t rsa_bits_min = 2048;
+inline constexpr std::size_t rsa_bits_max = 4096;  ///< larger ones make a check expensive
+inline constexpr std::size_t jwt_identifier_bytes_max = 256;  ///< of a jti, kid or sub
+inline constexpr int jwt_clock_skew_seconds_max = 60;
+inline constexpr int client_assertion_seconds_max = 300;  ///< SMART 2.2: at most five minutes
+inline constexpr std::size_t oauth_parameter_bytes_max = 8u << 10;
+inline constexpr std::size_t oauth_state_bytes_max = 2048;  ///< of state, and of nonce
+inline constexpr std::size_t oauth_scopes_max = 100;        ///< in one request or registration
+inline constexpr std::size_t oauth_redirect_uris_max = 20;  ///< of one client
+inline constexpr std::size_t oauth_patients_shown_max = 50;
+inline constexpr std::size_t oauth_clients_listed_max = 1000;
+inline constexpr std::size_t oauth_jwks_cached_max = 256;  ///< documents of clients and providers
+inline constexpr int oauth_jwks_cache_seconds = 600;
+inline constexpr int oauth_jwks_refresh_seconds_min = 10;  ///< between two fetches for unknown keys
+inline constexpr int oauth_fetch_seconds_max = 10;
+inline constexpr int oauth_code_seconds = 60;
+inline constexpr int oauth_code_remembered_seconds = 24 * 3600;  ///< to notice that it is replayed
+inline constexpr int oauth_form_seconds = 15 * 60;
+inline constexpr int oauth_launch_seconds = 5 * 60;
+inline constexpr int oauth_federation_seconds = 15 * 60;
+inline constexpr int oauth_vault_attempts_max = 8;  ///< when others write the same entry
 
 // --- trust: accounts, sessions, passkeys ---
 inline constexpr std::size_t account_name_bytes_max = 128;
