@@ -18,6 +18,8 @@ std::string_view name_of(Algorithm algorithm) {
 }
 
 std::optional<Algorithm> algorithm_named(std::string_view name) {
+    // RFC 9864 §2.2: the new name of the only EdDSA that is believed here.
+    if (name == "Ed25519") return Algorithm::eddsa;
     for (std::size_t i = 0; i < names.size(); ++i)
         if (names[i] == name) return static_cast<Algorithm>(i);
     return std::nullopt;
