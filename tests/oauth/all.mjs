@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { finish } from './cases.mjs';
+import { consentPage } from './consent_page.mjs';
 import { dishonestProvider, federation, startProvider } from './federation.mjs';
 import { fhirClient } from './fhirclient.mjs';
 import { keysByAddress, oauth4webapi } from './oauth4webapi.mjs';
@@ -13,6 +14,7 @@ await openidClient(record);
 await oauth4webapi(record);
 const afterwards = await keysByAddress(record);
 await fhirClient(record);
+await consentPage(record);
 await federation(record, outside);
 // Keys are asked for again at most every ten seconds (limits::oauth_jwks_refresh_seconds_min).
 await new Promise((done) => setTimeout(done, 10_500));
