@@ -91,6 +91,20 @@ inline constexpr std::size_t return_to_bytes_max = 2000;
 // --- trust: policy and consent ---
 
 // --- trust: audit and its tree ---
+inline constexpr std::size_t tree_batch_entries = 4'096;  ///< log entries read at a time
+inline constexpr std::uint64_t tree_unsigned_leaves_max =
+    1u << 20;  ///< after so many new leaves a checkpoint is signed on the way
+inline constexpr std::size_t tree_names_max = 100'000;  ///< texts remembered while leaves are made
+inline constexpr std::size_t tree_files_synced_singly_max =
+    64;  ///< more new tiles than these are flushed with their whole file system
+inline constexpr std::size_t note_bytes_max = 64u << 10;          ///< of a signed note
+inline constexpr std::size_t note_signatures_max = 64;            ///< of a signed note
+inline constexpr std::size_t note_name_bytes_max = 256;           ///< of a key's name
+inline constexpr std::size_t checkpoint_keys_max = 1'000;         ///< old and new ones of a log
+inline constexpr std::size_t tree_leaves_per_answer_max = 1'024;  ///< of /log/entries
+inline constexpr std::uint64_t tree_look_ahead_entries =
+    2'048;  ///< so far a verification looks for where a moved entry belongs
+inline constexpr std::size_t tree_findings_max = 100;  ///< that a verification keeps
 
 // --- trust: keys ---
 
