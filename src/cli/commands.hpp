@@ -21,6 +21,7 @@ void add_generate(CLI::App& app, Action& action);
 void add_fhirpath(CLI::App& app, Action& action);
 void add_validate(CLI::App& app, Action& action);
 void add_check(CLI::App& app, Action& action);
+void add_audit(CLI::App& app, Action& action);
 void add_backup(CLI::App& app, Action& action);
 void add_restore(CLI::App& app, Action& action);
 void add_reindex(CLI::App& app, Action& action);
