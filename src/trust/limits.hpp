@@ -103,7 +103,7 @@ inline constexpr std::size_t note_name_bytes_max = 256;           ///< of a key'
 inline constexpr std::size_t checkpoint_keys_max = 1'000;         ///< old and new ones of a log
 inline constexpr std::size_t tree_leaves_per_answer_max = 1'024;  ///< of /log/entries
 inline constexpr std::uint64_t tree_look_ahead_entries =
-    2'048;  ///< so far a verification looks for where a moved entry belongs
+    2'048;  ///< of which one must be right for a log not to count as rewritten
 inline constexpr std::size_t tree_findings_max = 100;  ///< that a verification keeps
 
 // --- trust: keys ---

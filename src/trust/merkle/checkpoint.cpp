@@ -150,6 +150,10 @@ std::string public_path(const std::string& folder) {
     return folder + "/checkpoint.pub";
 }
 
+std::string remembered_path(const std::string& folder) {
+    return folder + "/checkpoint.last";
+}
+
 /// Whoever has the key can sign a forged tree.
 Result<void> check_protection(const std::string& path) {
     struct stat status{};
@@ -248,6 +252,21 @@ Result<void> LogKeys::rotate() {
     signing_ = std::move(made);
     all_ = std::move(all);
     return {};
+}
+
+Result<void> LogKeys::remember(const SignedCheckpoint& newest) const {
+    const std::string path = remembered_path(folder_);
+    TRY(disk::replace(path, newest.note.to_text(), 0600));
+    TRY(disk::sync(path));
+    return disk::sync(folder_);
+}
+
+Result<std::optional<SignedCheckpoint>> LogKeys::remembered(const std::string& data_folder) {
+    const std::string path = remembered_path(data_folder + "/keys");
+    if (disk::size_of(path) < 0) return std::optional<SignedCheckpoint>();
+    auto found = SignedCheckpoint::parse(TRY(read_file(path, limits::note_bytes_max)));
+    if (!found) return fail(found.error().category, found.error().message, path);
+    return std::optional(std::move(*found));
 }
 
 }  // namespace meridian::trust::merkle

@@ -73,6 +73,13 @@ class LogKeys {
     /// Signs with a new key from now on; the old public key goes on verifying what it signed.
     Result<void> rotate();
 
+    /// Keeps the newest checkpoint beside the key (DATA/keys/checkpoint.last), where who may write
+    /// into the tree's folder need not be able to: so a tree that was put back is seen. Durable.
+    Result<void> remember(const SignedCheckpoint& newest) const;
+    /// What was remembered last; nothing when nothing was. Errors: of the disk; `incorrect` when
+    /// it is no checkpoint.
+    static Result<std::optional<SignedCheckpoint>> remembered(const std::string& data_folder);
+
  private:
     LogKeys(std::string folder, SigningKey signing, std::vector<VerifierKey> all)
         : folder_(std::move(folder)), signing_(std::move(signing)), all_(std::move(all)) {}

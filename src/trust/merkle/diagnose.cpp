@@ -10,6 +10,8 @@ namespace meridian::trust::merkle {
 std::optional<Hash> Diagnosis::signed_leaf(std::uint64_t position) {
     if (position >= tree_size_) return std::nullopt;
     const TilePlace place = tile_of(0, position, tree_size_);
+    constexpr std::size_t tiles_kept_max = 64;
+    if (read_.size() > tiles_kept_max) read_.clear();
     auto known = read_.find(place.index);
     if (known == read_.end())
         known = read_.emplace(place.index, tiles_.read(place).value_or(std::vector<Hash>())).first;
@@ -25,16 +27,6 @@ bool Diagnosis::belongs_at(store::LogEntry entry, std::uint64_t position) {
     return leaves_.leaf(entry) == *leaf;
 }
 
-const store::LogEntry* Diagnosis::entry_at(std::uint64_t position) const {
-    const auto found = std::lower_bound(
-        entries_.begin(), entries_.end(), position, [](const store::LogEntry& entry, auto wanted) {
-            return static_cast<std::uint64_t>(entry.position) < wanted;
-        });
-    const bool is_there =
-        found != entries_.end() && static_cast<std::uint64_t>(found->position) == position;
-    return is_there ? &*found : nullptr;
-}
-
 Result<Finding> Diagnosis::of(std::uint64_t position) {
     first_ = position;
     entries_ =
@@ -47,7 +39,7 @@ Result<Finding> Diagnosis::of(std::uint64_t position) {
                                    "dropped, the next one is {}",
                                    position, next - position, next));
     }
-    if (auto found = moved()) return std::move(*found);
+    if (auto found = TRY(moved())) return std::move(*found);
     if (is_rewritten()) {
         return finding(Damage::rewritten,
                        fmt::format("entry {} and all that follow are not what was signed, as when "
@@ -96,23 +88,30 @@ Result<std::optional<std::string>> Diagnosis::version_behind() {
     return std::optional<std::string>();
 }
 
-std::optional<Finding> Diagnosis::moved() {
-    const store::LogEntry& here = entries_.front();
-    // Where did the entry that stands here now stand when it was signed?
-    std::optional<std::uint64_t> came_from;
-    for (std::uint64_t at = first_ + 1;
-         at < std::min(tree_size_, first_ + limits::tree_look_ahead_entries); ++at) {
-        if (!belongs_at(here, at)) continue;
-        came_from = at;
-        break;
+std::optional<std::uint64_t> Diagnosis::origin_of(const store::LogEntry& entry) {
+    for (std::uint64_t at = first_ + 1; at < tree_size_; ++at) {
+        if (belongs_at(entry, at)) return at;
     }
-    // And where is the one that stood here?
-    std::optional<std::uint64_t> went_to;
-    for (const store::LogEntry& entry : entries_) {
-        if (&entry == &here || !belongs_at(entry, first_)) continue;
-        went_to = static_cast<std::uint64_t>(entry.position);
-        break;
+    return std::nullopt;
+}
+
+Result<std::optional<std::uint64_t>> Diagnosis::place_of_signed() {
+    for (auto next = static_cast<store::Position>(first_ + 1);;) {
+        const auto entries = TRY(snapshot_.log(next, limits::tree_batch_entries));
+        if (entries.empty()) return std::optional<std::uint64_t>();
+        for (const store::LogEntry& entry : entries) {
+            if (belongs_at(entry, first_))
+                return std::optional(static_cast<std::uint64_t>(entry.position));
+        }
+        next = entries.back().position + 1;
     }
+}
+
+Result<std::optional<Finding>> Diagnosis::moved() {
+    // Where did the entry that stands here now stand when it was signed, and where is the one that
+    // stood here?
+    const auto came_from = origin_of(entries_.front());
+    const auto went_to = TRY(place_of_signed());
     if (came_from && went_to) {
         return finding(Damage::swapped, fmt::format("the entries {} and {} were swapped", first_,
                                                     std::max(*came_from, *went_to)));
@@ -123,18 +122,19 @@ std::optional<Finding> Diagnosis::moved() {
                                    "the signed one is at {} now",
                                    *went_to - first_, first_, *went_to));
     }
-    const store::LogEntry* still_there = came_from ? entry_at(*came_from) : nullptr;
-    if (came_from && still_there != nullptr && belongs_at(*still_there, *came_from)) {
+    if (!came_from) return std::optional<Finding>();
+    const auto there = TRY(snapshot_.log(static_cast<store::Position>(*came_from), 1));
+    const bool is_copy = !there.empty() &&
+                         there.front().position == static_cast<store::Position>(*came_from) &&
+                         belongs_at(there.front(), *came_from);
+    if (is_copy) {
         return finding(Damage::altered, fmt::format("entry {} was replaced by a copy of entry {}",
                                                     first_, *came_from));
     }
-    if (came_from) {
-        return finding(Damage::dropped,
-                       fmt::format("{} signed entries were dropped at position {}; the later ones "
-                                   "were moved up",
-                                   *came_from - first_, first_));
-    }
-    return std::nullopt;
+    return finding(Damage::dropped,
+                   fmt::format("{} signed entries were dropped at position {}; the later ones "
+                               "were moved up",
+                               *came_from - first_, first_));
 }
 
 bool Diagnosis::is_rewritten() {

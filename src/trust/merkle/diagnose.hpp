@@ -30,14 +30,16 @@ class Diagnosis {
  private:
     Result<Finding> missing_end();
     Result<std::optional<std::string>> version_behind();
-    std::optional<Finding> moved();
+    Result<std::optional<Finding>> moved();
+    /// Where `entry` stood when it was signed, behind first_. Tries every leaf of the tree.
+    std::optional<std::uint64_t> origin_of(const store::LogEntry& entry);
+    /// Where the entry stands now that was signed at first_. Tries every entry of the log.
+    Result<std::optional<std::uint64_t>> place_of_signed();
     Result<std::optional<std::string>> altered_field(const store::LogEntry& entry);
     bool is_rewritten();
     std::optional<Hash> signed_leaf(std::uint64_t position);
     /// Whether `entry` stood at `position` when it was signed.
     bool belongs_at(store::LogEntry entry, std::uint64_t position);
-    /// Its index in entries_; nothing when it is not among them.
-    const store::LogEntry* entry_at(std::uint64_t position) const;
     Finding finding(Damage damage, std::string sentence) const {
         return {static_cast<store::Position>(first_), damage, std::move(sentence)};
     }

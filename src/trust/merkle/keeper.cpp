@@ -79,11 +79,32 @@ Result<std::unique_ptr<Keeper>> Keeper::open(store::Store& store, KeeperOptions 
     const auto opened = store::with_names([&] { return keeper->open_tiles(); });
     keeper->note(opened);
     if (!opened) {
+        keeper->writer_.reset();
         if (opened.error().category != Category::conflict) return std::unexpected(opened.error());
         // A hospital goes on working while somebody finds out; sign_now says it again and again.
         log::error("the audit tree cannot be continued", {{"error", opened.error().message}});
     }
     return keeper;
+}
+
+Result<void> Keeper::check_remembered() {
+    const auto last = TRY(LogKeys::remembered(options_.data_folder));
+    if (!last) return {};
+    if (TRY(verify(last->note, keys_.all())) == 0)
+        return not_the_signed_log("the checkpoint that lies beside the key is not of this log");
+    const std::uint64_t size = checkpoints_.newest() ? checkpoints_.newest()->checkpoint.size : 0;
+    if (size < last->checkpoint.size) {
+        return not_the_signed_log(
+            fmt::format("the list of checkpoints ends with a tree of {} entries, one of {} was "
+                        "signed: the tree's folder was put back or emptied",
+                        size, last->checkpoint.size));
+    }
+    const Hash root = TRY(hash_of(tiles_.nodes(size), 0, last->checkpoint.size));
+    if (root == last->checkpoint.root) return {};
+    return not_the_signed_log(
+        fmt::format("the tree of {} entries is not the one that was signed, which the checkpoint "
+                    "beside the key tells",
+                    last->checkpoint.size));
 }
 
 Result<void> Keeper::open_tiles() {
@@ -96,15 +117,20 @@ Result<void> Keeper::open_tiles() {
     if (!torn.empty()) {
         log::warning("tiles of the tree are missing or torn and are made again from the log",
                      {{"first", path_of(torn.front())}, {"tiles", std::uint64_t{torn.size()}}});
-        if (torn.size() == repaired_singly_max) return rebuild();
+        if (torn.size() == repaired_singly_max) {
+            TRY(rebuild());
+            return check_remembered();
+        }
         TRY(repair(torn, size));
     }
     auto writer = TileWriter::open(folder, size, root);
     if (!writer && writer.error().category == Category::fault) {
         log::warning("the tree's tiles are not those of its checkpoint and are made again",
                      {{"error", writer.error().message}});
-        return rebuild();
+        TRY(rebuild());
+        return check_remembered();
     }
+    TRY(check_remembered());
     writer_ = TRY(std::move(writer));
     return {};
 }
@@ -229,10 +255,16 @@ Result<void> Keeper::sign() {
     SignedCheckpoint made{{keys_.origin(), writer_->size(), writer_->root()}, {}};
     made.note.text = made.checkpoint.to_text();
     made.note.signatures.push_back(keys_.signing().sign(made.note.text));
+    return keep(std::move(made));
+}
+
+Result<void> Keeper::keep(SignedCheckpoint made) {
     TRY(checkpoints_.append(std::move(made)));
-    const std::lock_guard lock(mutex_);
-    newest_ = checkpoints_.newest();
-    return {};
+    {
+        const std::lock_guard lock(mutex_);
+        newest_ = checkpoints_.newest();
+    }
+    return keys_.remember(*checkpoints_.newest());
 }
 
 Result<std::optional<SignedCheckpoint>> Keeper::sign_now() {
@@ -284,11 +316,7 @@ Result<std::size_t> Keeper::ask_witnesses() {
         ++signed_by;
         has_new = true;
     }
-    if (has_new) {
-        TRY(checkpoints_.append(std::move(now)));
-        const std::lock_guard lock(mutex_);
-        newest_ = checkpoints_.newest();
-    }
+    if (has_new) TRY(keep(std::move(now)));
     return signed_by;
 }
 
@@ -298,10 +326,9 @@ Result<void> Keeper::rotate_key() {
     if (checkpoints_.newest()) {
         SignedCheckpoint now = *checkpoints_.newest();
         now.note.signatures.push_back(keys_.signing().sign(now.note.text));
-        TRY(checkpoints_.append(std::move(now)));
+        TRY(keep(std::move(now)));
     }
     const std::lock_guard lock(mutex_);
-    newest_ = checkpoints_.newest();
     public_keys_ = keys_.all();
     return {};
 }

@@ -72,6 +72,8 @@ class Keeper {
     Keeper(store::Store& store, KeeperOptions options, disk::Lock lock, LogKeys keys,
            CheckpointFile checkpoints);
     Result<void> open_tiles();
+    Result<void> check_remembered();
+    Result<void> keep(SignedCheckpoint made);
     Result<void> repair(const std::vector<TilePlace>& torn, std::uint64_t size);
     Result<void> rebuild();
     Result<Hash> leaf_at(store::Snapshot& snapshot, std::uint64_t position);

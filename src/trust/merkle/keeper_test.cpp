@@ -207,6 +207,30 @@ TEST_F(MerkleKeeper, ALostTileIsNotMadeOfAnAlteredLog) {
         << refused.error().message;
 }
 
+TEST_F(MerkleKeeper, ATreesFolderThatWasEmptiedOrPutBackIsSeen) {
+    write(100);
+    open_keeper();
+    must(keeper_->sign_now());
+    keeper_.reset();
+    const std::string tree = tree_folder(folder_.path()), old = tree + ".old";
+    std::filesystem::copy(tree, old, std::filesystem::copy_options::recursive);
+    open_keeper();
+    write(100);
+    must(keeper_->sign_now());
+    keeper_.reset();
+    for (const bool is_empty : {true, false}) {
+        std::filesystem::remove_all(tree);
+        if (!is_empty) std::filesystem::rename(old, tree);
+        open_keeper();
+        const auto refused = keeper_->sign_now();
+        ASSERT_FALSE(refused);
+        EXPECT_EQ(refused.error().category, Category::conflict);
+        EXPECT_NE(refused.error().message.find("put back or emptied"), std::string::npos);
+        keeper_.reset();
+        EXPECT_FALSE(verify_now().clean());
+    }
+}
+
 // A process is killed at whatever it is doing; the next one goes on.
 TEST_F(MerkleKeeper, EveryKillIsSurvived) {
     if (on_postgres()) GTEST_SKIP() << "a store on PostgreSQL cannot be shared with a forked child";
@@ -225,7 +249,9 @@ TEST_F(MerkleKeeper, EveryKillIsSurvived) {
                 keeper = fail(Category::unavailable, "closed");
                 // What is lost is made again: there is always something to do when the kill comes.
                 std::filesystem::remove_all(tree_folder(folder_.path()) + "/tile");
-                if (round % 2 == 0) std::filesystem::remove(checkpoints_path(folder_.path()));
+                if (round % 2 != 0) continue;
+                std::filesystem::remove(folder_.path() + "/keys/checkpoint.last");
+                std::filesystem::remove(checkpoints_path(folder_.path()));
             }
         }
         ::usleep(1'000 * (1 + round * 2));

@@ -28,10 +28,11 @@ std::string version_name(store::Names& names, const store::LogEntry& entry) {
 /// A checkpoint that the tree must agree with.
 struct Point {
     Checkpoint checkpoint;
-    bool is_kept = false;  ///< it was brought from elsewhere
+    std::string where{};  ///< it was kept, when it is not from the list
 
     std::string name() const {
-        return fmt::format("{}checkpoint of size {}", is_kept ? "kept " : "", checkpoint.size);
+        return fmt::format("checkpoint of size {}{}{}", checkpoint.size, where.empty() ? "" : " ",
+                           where);
     }
 };
 
@@ -67,6 +68,7 @@ class Verification {
     void take_checkpoint(std::string_view bytes, std::int64_t number,
                          std::vector<VerifierKey>& keys);
     Result<void> read_kept();
+    Result<void> take_kept(const SignedCheckpoint& kept, const std::string& where);
     void add_point(Point point);
 
     // 2. and 3. tree and log
@@ -184,40 +186,48 @@ Result<void> Verification::read_checkpoints() {
 }
 
 Result<void> Verification::read_kept() {
+    const auto remembered = LogKeys::remembered(options_.data_folder);
+    if (remembered && *remembered) TRY(take_kept(**remembered, "that lies beside the key"));
+    // Who may read the tree need not be allowed to look beside the key.
+    if (!remembered && remembered.error().category == Category::incorrect)
+        find({-1, Damage::checkpoint, "the checkpoint that lies beside the key is damaged"});
     if (!options_.kept_checkpoint) return {};
-    auto kept = SignedCheckpoint::parse(*options_.kept_checkpoint);
+    const auto kept = SignedCheckpoint::parse(*options_.kept_checkpoint);
     if (!kept)
         return fail(Category::incorrect,
                     fmt::format("the kept checkpoint is none: {}", kept.error().message),
                     "--checkpoint");
-    const auto keys = TRY(LogKeys::read_public(options_.data_folder));
-    const auto verified = verify(kept->note, keys);
-    if (!verified || *verified == 0) {
-        find({-1, Damage::checkpoint,
-              fmt::format("the kept checkpoint of size {} is not signed by a key that this folder "
-                          "knows: its keys were replaced, or it is one of another log",
-                          kept->checkpoint.size)});
-        return {};
-    }
     if (!report_.origin.empty() && kept->checkpoint.origin != report_.origin)
         return fail(Category::incorrect,
                     fmt::format("the kept checkpoint is one of the log \"{}\", this is \"{}\"",
                                 kept->checkpoint.origin, report_.origin),
                     "--checkpoint");
     ++report_.checkpoints;
-    if (kept->checkpoint.size > report_.tree_size) {
-        find({static_cast<store::Position>(report_.tree_size), Damage::truncated,
-              fmt::format("the tree of this folder ends before position {}, the kept checkpoint "
-                          "was signed with {} entries: tree and checkpoints were put back to an "
-                          "older state",
-                          report_.tree_size, kept->checkpoint.size)});
+    return take_kept(*kept, "that was kept elsewhere");
+}
+
+Result<void> Verification::take_kept(const SignedCheckpoint& kept, const std::string& where) {
+    const std::uint64_t size = kept.checkpoint.size;
+    const auto keys = TRY(LogKeys::read_public(options_.data_folder));
+    const auto verified = verify(kept.note, keys);
+    if (!verified || *verified == 0) {
+        find({-1, Damage::checkpoint,
+              fmt::format("the checkpoint of size {} {} is not signed by a key that this folder "
+                          "knows: its keys were replaced, or it is one of another log",
+                          size, where)});
         return {};
     }
-    const Point point{kept->checkpoint, true};
-    const auto place = std::find_if(points_.begin(), points_.end(), [&](const Point& each) {
-        return each.checkpoint.size > point.checkpoint.size;
-    });
-    points_.insert(place, point);
+    if (size > report_.tree_size) {
+        find({static_cast<store::Position>(report_.tree_size), Damage::truncated,
+              fmt::format("the tree of this folder ends before position {}, the checkpoint {} was "
+                          "signed with {} entries: tree and checkpoints were put back to an "
+                          "older state",
+                          report_.tree_size, where, size)});
+        return {};
+    }
+    const auto place = std::find_if(points_.begin(), points_.end(),
+                                    [&](const Point& each) { return each.checkpoint.size > size; });
+    points_.insert(place, {kept.checkpoint, where});
     return {};
 }
 

@@ -166,6 +166,16 @@ TEST_F(MerkleVerify, NamesSwappedEntriesFarApart) {
     expect_first(Damage::swapped, 20, "20 and 580");
 }
 
+TEST_F(MerkleVerify, NamesSwappedEntriesWhereverTheyAre) {
+    open_store();
+    open_keeper();
+    write(3'000);
+    must(keeper_->sign_now());
+    close_store();
+    swap(20, 3'500);
+    expect_first(Damage::swapped, 20, "20 and 3500");
+}
+
 TEST_F(MerkleVerify, NamesAnInsertedEntry) {
     renumber(300, 1);
     const std::string id = on_postgres() ? ", id, patient" : "";
