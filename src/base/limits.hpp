@@ -24,14 +24,38 @@ inline constexpr std::size_t config_bytes_max = 1u << 20;
 inline constexpr std::size_t http_body_bytes_max = 128u << 20;
 inline constexpr std::size_t http_header_bytes_max = 32u << 10;
 inline constexpr std::size_t http_url_bytes_max = 16u << 10;
-inline constexpr unsigned http_connections_max = 4096;
+inline constexpr unsigned http_connections_max = 8192;
 inline constexpr unsigned http_requests_waiting_max =
     1024;                                         ///< queue before the workers; beyond it 503
 inline constexpr unsigned http_pipeline_max = 1;  ///< requests of one connection in work at a time
-inline constexpr unsigned http_header_timeout_seconds = 15;  ///< to receive a request's headers
-inline constexpr unsigned http_body_timeout_seconds = 120;   ///< to receive a request's body
+inline constexpr unsigned http_header_timeout_seconds =
+    15;  ///< for a request's headers, from their first byte
+inline constexpr unsigned http_body_timeout_seconds = 1200;  ///< for a body, however fast it comes
+inline constexpr unsigned http_body_grace_seconds =
+    20;  ///< for a body before it must keep the rate below
+inline constexpr std::size_t http_body_bytes_per_second_min = 2u << 10;
 inline constexpr unsigned http_idle_timeout_seconds = 75;
-inline constexpr unsigned http_write_timeout_seconds = 60;
+inline constexpr unsigned http_write_timeout_seconds = 60;  ///< without progress of an answer
+inline constexpr std::size_t http_write_bytes_per_second_min =
+    1u << 10;  ///< of an answer, after a grace of http_write_timeout_seconds
+// When this many of a hundred connections are taken, slow clients get the shorter times; when this
+// many are, those that have been waited for longest are closed, first of addresses over their
+// share.
+inline constexpr unsigned http_pressure_percent = 70;
+inline constexpr unsigned http_eviction_percent = 90;
+inline constexpr unsigned http_pressure_timeout_seconds = 5;  ///< for headers, body grace, idling
+inline constexpr unsigned http_address_share_percent =
+    25;  ///< of connections_max: no limit, only who goes first
+inline constexpr unsigned http_proxies_max = 64;  ///< addresses and ranges of proxies in front
+inline constexpr unsigned http_forwarded_hops_max =
+    32;  ///< entries of Forwarded that are looked at
+inline constexpr unsigned http_cors_origins_max = 256;
+inline constexpr unsigned http_cors_age_seconds = 600;  ///< a preflight's answer may be kept
+inline constexpr unsigned http_strict_transport_seconds =
+    63'072'000;  ///< two years (RFC 6797): what browsers ask for
+inline constexpr std::size_t tls_file_bytes_max = 1u << 20;  ///< of certificates, and of the key
+inline constexpr std::size_t tls_chain_certificates_max = 10;
+inline constexpr unsigned tls_watch_seconds = 10;  ///< between two looks at certificate and key
 inline constexpr std::size_t http_chunk_bytes = 256u << 10;  ///< of a streamed answer
 inline constexpr std::size_t websocket_message_bytes_max = 1u << 20;
 inline constexpr std::size_t websocket_outbox_messages_max = 1024;

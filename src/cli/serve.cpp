@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
@@ -18,17 +19,40 @@ namespace meridian::cli {
 
 namespace {
 
-/// Waits for SIGINT or SIGTERM. The signals are blocked in every thread, so that only this wait
-/// sees them.
-void wait_for_stop(const sigset_t& signals) {
+/// Waits for SIGINT or SIGTERM; at SIGHUP certificate and key are read again. The signals are
+/// blocked in every thread, so that only this wait sees them.
+void wait_for_stop(const sigset_t& signals, server::Application& application) {
     int signal = 0;
-    sigwait(&signals, &signal);
+    while (sigwait(&signals, &signal) == 0 && signal == SIGHUP) {
+        if (const auto reloaded = application.reload_tls(); !reloaded) {
+            log::error("the TLS certificate stays as it was: the new files cannot be used",
+                       {{"reason", reloaded.error().message}});
+        } else {
+            log::info("certificate and key were read again");
+        }
+    }
     log::info("stopping", {{"signal", signal}});
+}
+
+/// Lets the process open as many files as it may: each connection is one.
+void raise_open_files_limit() {
+    constexpr rlim_t wanted = 65'536;
+    rlimit files{};
+    if (::getrlimit(RLIMIT_NOFILE, &files) != 0 || files.rlim_cur >= wanted) return;
+    files.rlim_cur = std::min(files.rlim_max, wanted);
+    ::setrlimit(RLIMIT_NOFILE, &files);
 }
 
 /// What a configuration file may say: the names of the command line.
 constexpr Option settings[] = {
     {"listen", Option::Kind::text, "127.0.0.1:8080", "address and port"},
+    {"tls-certificate", Option::Kind::text, "", "PEM file: the certificate and its chain"},
+    {"tls-key", Option::Kind::text, "", "PEM file: the certificate's key"},
+    {"tls-1.2", Option::Kind::boolean, "false", "speak TLS 1.2 beside 1.3"},
+    {"behind-proxy", Option::Kind::list, "",
+     "addresses and ranges of the proxies in front that speak TLS"},
+    {"cors-origin", Option::Kind::list, "",
+     "origins whose pages may use the record's interfaces, as https://app.example.org"},
     {"workers", Option::Kind::integer, "320", "threads that answer requests", 1, 10'000},
     {"cache-mb", Option::Kind::integer, "512", "page cache of the store", 1, 1'000'000},
     {"base-url", Option::Kind::text, "", "public FHIR base, when a proxy stands in front"},
@@ -48,6 +72,11 @@ Result<void> read_settings(const CLI::App& command, const std::string& file, std
     TRY(config.read_file(file));
     const auto wanted = [&](const char* name) { return command.count(name) == 0; };
     if (wanted("--listen")) listen = config.text("listen");
+    if (wanted("--tls-certificate")) options.tls_certificate = config.text("tls-certificate");
+    if (wanted("--tls-key")) options.tls_key = config.text("tls-key");
+    if (wanted("--tls-1.2")) options.tls_1_2 = config.boolean("tls-1.2");
+    if (wanted("--behind-proxy")) options.behind_proxy = config.list("behind-proxy");
+    if (wanted("--cors-origin")) options.cors_origins = config.list("cors-origin");
     if (wanted("--workers")) options.workers = static_cast<unsigned>(config.integer("workers"));
     if (wanted("--cache-mb")) options.cache_megabytes = config.integer("cache-mb");
     if (wanted("--base-url")) options.base_url = config.text("base-url");
@@ -56,6 +85,33 @@ Result<void> read_settings(const CLI::App& command, const std::string& file, std
     if (wanted("--replica")) options.replicas = config.list("replica");
     if (wanted("--import.sources")) options.import_sources = config.list("import.sources");
     return {};
+}
+
+/// How clients reach the server.
+void add_reach(CLI::App& command, std::string& listen, server::ApplicationOptions& options) {
+    command
+        .add_option("--listen", listen,
+                    "address and port; only loopback without --tls-certificate or --behind-proxy")
+        ->capture_default_str();
+    command.add_option(
+        "--tls-certificate", options.tls_certificate,
+        "PEM file: the server's certificate, then those of the authorities above it; "
+        "read again at SIGHUP and when it changes");
+    command.add_option("--tls-key", options.tls_key,
+                       "PEM file: its key, without passphrase; others may not read the file");
+    command.add_flag("--tls-1.2", options.tls_1_2, "speak TLS 1.2 beside 1.3");
+    command
+        .add_option("--behind-proxy", options.behind_proxy,
+                    "address or range (10.1.0.0/16) of the proxy in front that speaks TLS; only it "
+                    "and this machine are served then, and what it says about its clients "
+                    "(X-Forwarded-For, -Proto, -Host, or Forwarded) is believed; several between "
+                    "commas")
+        ->delimiter(',');
+    command
+        .add_option("--cors-origin", options.cors_origins,
+                    "origin (https://app.example.org) whose pages may use the record's interfaces; "
+                    "none unless given; may be given several times")
+        ->delimiter(',');
 }
 
 }  // namespace
@@ -72,10 +128,7 @@ void add_serve(CLI::App& app, Action& action) {
               "folder of the store; made when it is not there")
         ->required();
     add_replicas(*command, arguments->options.replicas);
-    command
-        ->add_option("--listen", arguments->listen,
-                     "address and port, loopback only until sign-in exists")
-        ->capture_default_str();
+    add_reach(*command, arguments->listen, arguments->options);
     command
         ->add_option("--workers", arguments->options.workers,
                      "threads that answer requests; they bound how many writes share one fsync")
@@ -103,8 +156,10 @@ void add_serve(CLI::App& app, Action& action) {
             sigemptyset(&signals);
             sigaddset(&signals, SIGINT);
             sigaddset(&signals, SIGTERM);
+            sigaddset(&signals, SIGHUP);
             pthread_sigmask(SIG_BLOCK, &signals, nullptr);
             std::signal(SIGPIPE, SIG_IGN);
+            raise_open_files_limit();
             // A server that remembers what its database has lost stops as it does for a signal.
             std::atomic<bool> is_outdated = false;
             arguments->options.on_history_lost = [&is_outdated] {
@@ -112,11 +167,14 @@ void add_serve(CLI::App& app, Action& action) {
                 ::kill(::getpid(), SIGTERM);
             };
             auto application = TRY(server::Application::start(arguments->options));
-            std::printf("Meridian serves http://%s:%u (FHIR at /fhir)\n",
-                        arguments->options.address.c_str(), application->port());
+            const bool is_v6 = arguments->options.address.find(':') != std::string::npos;
+            std::printf("Meridian serves %s://%s%s%s:%u (FHIR at /fhir)\n",
+                        arguments->options.tls_certificate.empty() ? "http" : "https",
+                        is_v6 ? "[" : "", arguments->options.address.c_str(), is_v6 ? "]" : "",
+                        application->port());
             std::fflush(stdout);
             tell_service_manager("READY=1");
-            wait_for_stop(signals);
+            wait_for_stop(signals, *application);
             tell_service_manager("STOPPING=1");
             application->stop();
             return is_outdated ? outdated : done;

@@ -135,6 +135,10 @@ void Client::Implementation::set_options(const ClientRequest& request, const std
     curl_easy_setopt(handle, CURLOPT_WRITEDATA, &reception);
     curl_easy_setopt(handle, CURLOPT_HEADERFUNCTION, on_header);
     curl_easy_setopt(handle, CURLOPT_HEADERDATA, &reception);
+    if (!options.authorities_file.empty())
+        curl_easy_setopt(handle, CURLOPT_CAINFO, options.authorities_file.c_str());
+    if (!options.unix_socket.empty())
+        curl_easy_setopt(handle, CURLOPT_UNIX_SOCKET_PATH, options.unix_socket.c_str());
     if (request.method == Method::head) {
         curl_easy_setopt(handle, CURLOPT_NOBODY, 1L);
         return;

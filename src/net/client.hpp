@@ -19,6 +19,8 @@ struct ClientOptions {
     std::chrono::milliseconds total_timeout = std::chrono::seconds(30);
     std::size_t answer_bytes_max = limits::client_answer_bytes_max;  ///< of the body after decoding
     std::string user_agent = "meridian";
+    std::string authorities_file{};  ///< PEM: trusted in place of the system's authorities
+    std::string unix_socket{};       ///< path: every request goes there, whatever its URL's host is
 };
 
 struct ClientRequest {

@@ -200,6 +200,14 @@ std::string Headers::joined(std::string_view name) const {
 
 // --- Request and Response ---
 
+std::string_view Request::peer_address() const {
+    const std::string_view whole = peer;
+    if (whole.starts_with('[')) return whole.substr(1, whole.find(']') - 1);
+    const std::size_t colon = whole.find(':');
+    const bool is_v6 = colon != whole.rfind(':');
+    return is_v6 || whole.starts_with("local:") ? whole : whole.substr(0, colon);
+}
+
 std::string_view Request::path() const {
     return std::string_view(target).substr(0, target.find('?'));
 }

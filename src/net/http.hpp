@@ -75,10 +75,14 @@ struct Request {
                               ///< reduced to path and query
     Headers headers;
     std::string body;
-    std::string peer;  ///< address of the client, "127.0.0.1:52814"
+    std::string peer;  ///< address of the client, "127.0.0.1:52814"; without a port when a proxy in
+                       ///< front knows none; "local:uid=1000" for a process at the local socket
+    bool is_secure = false;  ///< the client's own connection is TLS, here or at the proxy in front
     std::string id;  ///< for logs and X-Request-Id: the client's own when it is a plain token of ≤
                      ///< 64 characters, else ours
 
+    /// The client's address alone: `peer` without port and brackets.
+    std::string_view peer_address() const;
     /// The raw path: the target up to '?'.
     std::string_view path() const;
     /// The raw query: what follows '?'; empty when there is none.

@@ -3,12 +3,15 @@
 #include "net/server.hpp"
 
 #include <netinet/tcp.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 
 #include <array>
+#include <boost/asio/generic/stream_protocol.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/local/stream_protocol.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <condition_variable>
@@ -17,9 +20,14 @@
 
 #include "base/hash.hpp"
 #include "base/log.hpp"
+#include "base/metrics.hpp"
+#include "net/detail/answer_headers.hpp"
 #include "net/detail/encoding.hpp"
+#include "net/detail/local_socket.hpp"
 #include "net/detail/outgoing.hpp"
+#include "net/detail/peers.hpp"
 #include "net/detail/request_parser.hpp"
+#include "net/detail/tls.hpp"
 #include "net/detail/websocket_session.hpp"
 #include "net/detail/worker_pool.hpp"
 
@@ -30,8 +38,13 @@ using boost::system::error_code;
 using tcp = asio::ip::tcp;
 // The executor is named, not type-erased: each I/O thread runs one io_context, and hot-path calls
 // stay direct.
-using Socket = asio::basic_stream_socket<tcp, asio::io_context::executor_type>;
-using Acceptor = asio::basic_socket_acceptor<tcp, asio::io_context::executor_type>;
+using Socket =
+    asio::basic_stream_socket<asio::generic::stream_protocol, asio::io_context::executor_type>;
+template <class Protocol>
+using AcceptorOf = asio::basic_socket_acceptor<Protocol, asio::io_context::executor_type>;
+template <class Protocol>
+using SocketOf = asio::basic_stream_socket<Protocol, asio::io_context::executor_type>;
+using local = asio::local::stream_protocol;
 using Timer = asio::basic_waitable_timer<std::chrono::steady_clock,
                                          asio::wait_traits<std::chrono::steady_clock>,
                                          asio::io_context::executor_type>;
@@ -42,7 +55,12 @@ constexpr std::size_t read_buffer_bytes = 8u << 10;
 constexpr std::size_t body_buffer_bytes = 256u << 10;
 constexpr std::size_t kept_body_bytes_max = 64u << 10;
 constexpr unsigned chunks_in_a_row_max = 16;  ///< of one stream before other jobs get their turn
+constexpr unsigned reads_in_a_row_max = 16;   ///< of one TLS connection before others get theirs
+constexpr std::size_t tls_record_bytes = 16u << 10;  ///< RFC 8446 §5.1: the most one record holds
 constexpr auto accept_pause = std::chrono::milliseconds(50);
+/// A newcomer's first words may be on their way: it is not closed to make room.
+constexpr auto newcomer_time = std::chrono::milliseconds(100);
+constexpr auto relief_pause = std::chrono::milliseconds(50);  ///< between two searches for room
 
 std::int64_t steady_now() {
     return std::chrono::steady_clock::now().time_since_epoch().count();
@@ -60,11 +78,21 @@ bool is_plain_id(std::string_view text) {
 class Connection;
 struct Core;
 
+/// Where a connection comes from.
+struct Arrival {
+    std::string peer{};  ///< as Request::peer has it
+    std::optional<detail::Address> address{};
+    bool is_ipv6 = false;   ///< the socket
+    bool is_local = false;  ///< by the local socket
+};
+
 /// One thread, its io_context and the connections that live on it.
 struct IoThread {
     explicit IoThread(Core& its_server) : server(its_server) {}
 
     void sweep();
+    void look_after_connections();
+    void make_room(const std::vector<std::shared_ptr<Connection>>& all);
     void stop_connections();
     void cut_connections();
     void forget(const Connection* connection);
@@ -87,14 +115,24 @@ struct Core {
         : options(std::move(its_options)),
           pool(options.workers, options.limits.requests_waiting_max) {}
 
+    Result<void> prepare();
     Result<void> listen();
-    void accept();
-    void on_accept(const error_code& problem, Socket socket, IoThread& io);
+    Result<void> listen_locally();
+    template <class Protocol>
+    void accept(AcceptorOf<Protocol>& acceptor);
+    template <class Protocol>
+    void on_accept(AcceptorOf<Protocol>& acceptor, const error_code& problem,
+                   SocketOf<Protocol> socket, IoThread& target);
+    void watch_certificate();
+    bool may_connect(const Arrival& arrival) const;
+    bool has_at_least_percent(unsigned percent) const {
+        return connection_count * 100 >= std::size_t{options.limits.connections_max} * percent;
+    }
+    void ask_for_room();
     std::chrono::milliseconds sweep_interval() const;
     Response error(int status, std::string message) const;
-    /// Runs the handler; whatever it throws becomes 500.
-    /// What `handler` makes of the request; 500 when it throws.
-    Response answer(const Request& request) const;
+    /// What `handler` makes of the request, or local_handler; 500 when it throws.
+    Response answer(const Request& request, bool is_local) const;
     /// What `at_once` makes of it, likewise.
     std::optional<Response> answer_at_once(const Request& request) const;
     template <class Ask>
@@ -106,8 +144,15 @@ struct Core {
     ServerOptions options;
     detail::WorkerPool pool;
     std::vector<std::unique_ptr<IoThread>> io{};
-    std::optional<Acceptor> acceptor{};
+    std::optional<AcceptorOf<tcp>> acceptor{};
+    std::optional<detail::LocalSocket> local_socket{};
+    std::optional<AcceptorOf<local>> local_acceptor{};
     std::optional<Timer> accept_timer{};
+    std::unique_ptr<detail::TlsContext> tls{};  ///< null: plain HTTP
+    std::optional<Timer> tls_timer{};
+    detail::AddressRanges proxies{};
+    detail::Cors cors{};
+    std::int64_t room_asked_at = 0;  ///< on the first I/O thread
     std::uint16_t port = 0;
     std::string id_prefix = to_hex(random_bytes(4));
     std::atomic<bool> is_stopping{false};
@@ -126,26 +171,39 @@ struct Core {
 /// state_: if the I/O thread has received more in the meantime, it is told to go on.
 class Connection final : public std::enable_shared_from_this<Connection>, public detail::Job {
  public:
-    Connection(IoThread& io, Socket socket)
+    Connection(IoThread& io, Socket socket, Arrival arrival)
         : io_(io),
           server_(io.server),
+          arrival_(std::move(arrival)),
           socket_(std::move(socket)),
           descriptor_(socket_.native_handle()),
           parser_({bounds().header_bytes_max, bounds().url_bytes_max, bounds().body_bytes_max}) {}
 
     void start(bool is_too_many);
     void run() noexcept override;
-    void on_deadline(std::int64_t now);
+    void on_deadline(std::int64_t now, bool is_pressed);
     void on_stop();
     void cut();
+    void close();
+
+    bool is_local() const { return arrival_.is_local; }
+    std::uint64_t network() const { return arrival_.address ? arrival_.address->network() : 0; }
+    /// Since when nothing but the client's doing is waited for; 0: something else is.
+    std::int64_t waits_for_client_since() const;
 
  private:
     enum State : int { idle, working, working_and_waiting };
     enum class Sent : unsigned char { all, blocked, broken };
+    /// What the client is waited for.
+    enum class Phase : unsigned char { first_byte, head, body, next_request, reading, leaving };
 
     // input, on the I/O thread
     void make_room();
     void read();
+    void wait_for_socket(asio::socket_base::wait_type what);
+    bool decrypt();
+    void answer_in_plain_text();
+    void drain();
     void on_read(const error_code& problem, std::size_t count);
     bool claim();
     void process();
@@ -153,6 +211,7 @@ class Connection final : public std::enable_shared_from_this<Connection>, public
     void begin_request();
     bool handle_event(detail::RequestParser::Event event);
     bool handle_head();
+    bool settle_origin();
     bool dispatch();
     bool upgrade(const WebSocketHandler& handler);
     bool refuse(int status, std::string message);
@@ -162,6 +221,8 @@ class Connection final : public std::enable_shared_from_this<Connection>, public
     void answer();
     void set_answer(Response&& response, std::int64_t started);
     Sent send_now();
+    Sent send_encrypted();
+    void note_sent(std::size_t count);
     bool send_from_io();
     void hand_to_pool();
     void wait_until_writable();
@@ -171,17 +232,24 @@ class Connection final : public std::enable_shared_from_this<Connection>, public
 
     // the end, on the I/O thread
     void linger_or_close();
-    void close();
 
     const ServerLimits& bounds() const { return server_.options.limits; }
-    static std::int64_t after(std::chrono::milliseconds time) {
-        return steady_now() + std::chrono::nanoseconds(time).count();
+    void wait_in(Phase phase) {
+        phase_.store(phase, std::memory_order_relaxed);
+        waiting_since_.store(steady_now(), std::memory_order_release);
     }
+    void stop_waiting() { waiting_since_.store(0, std::memory_order_relaxed); }
+    std::int64_t deadline(std::int64_t since, bool is_pressed) const;
 
     IoThread& io_;
     Core& server_;
+    const Arrival arrival_;
     Socket socket_;
     const int descriptor_;
+    /// Null: plain HTTP. Otherwise it belongs, as request_ does, to whoever works on the request,
+    /// and to the I/O thread while nobody does.
+    std::unique_ptr<detail::TlsSession> tls_{};
+    bool is_proxy_ = false;  ///< what it says about its clients is believed
     detail::RequestParser parser_;
     std::unique_ptr<char[]> buffer_ = std::make_unique_for_overwrite<char[]>(read_buffer_bytes);
     std::size_t capacity_ = read_buffer_bytes;
@@ -194,7 +262,10 @@ class Connection final : public std::enable_shared_from_this<Connection>, public
     bool is_waiting_to_write_ = false;
     bool is_lingering_ = false;
     bool is_closed_ = false;
-    std::atomic<std::int64_t> deadline_{0};  ///< steady nanoseconds; 0: none
+    std::atomic<Phase> phase_{Phase::first_byte};
+    std::atomic<std::int64_t> waiting_since_{0};  ///< steady nanoseconds; 0: not for the client
+    std::int64_t blocked_since_ = 0;  ///< when the client first did not take all of this answer
+    std::size_t answer_bytes_sent_ = 0;
 
     std::atomic<int> state_{idle};
     Request request_{};
@@ -208,21 +279,26 @@ class Connection final : public std::enable_shared_from_this<Connection>, public
 void Connection::start(bool is_too_many) {
     io_.connections.emplace(this, shared_from_this());
     const int on = 1;
-    ::setsockopt(descriptor_, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    error_code problem;
-    const auto peer = socket_.remote_endpoint(problem);
-    if (!problem && peer.address().is_v6()) {
-        request_.peer = fmt::format("[{}]:{}", peer.address().to_string(), peer.port());
-    } else if (!problem) {
-        request_.peer = fmt::format("{}:{}", peer.address().to_string(), peer.port());
+    if (!is_local()) ::setsockopt(descriptor_, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    const bool may_connect = server_.may_connect(arrival_);
+    is_proxy_ = arrival_.address && server_.proxies.contains(*arrival_.address);
+    if (server_.tls && !is_local()) {
+        // Refusing in words would take a handshake.
+        if (!is_too_many && may_connect) tls_ = server_.tls->accept(descriptor_);
+        if (!tls_) return close();
     }
+    request_.peer = arrival_.peer;
     begin_request();
+    if (!may_connect) {
+        refuse(403, "this server answers only the proxies in front of it");
+        return;
+    }
     if (is_too_many) {
         refuse(503, fmt::format("the server has {} connections open, its limit: try again later",
                                 bounds().connections_max));
         return;
     }
-    deadline_ = after(bounds().header_timeout);
+    wait_in(Phase::first_byte);
     if (server_.is_stopping) return on_stop();
     read();
 }
@@ -235,6 +311,8 @@ void Connection::begin_request() {
         capacity_ = read_buffer_bytes;
     }
     parser_.start(request_);
+    request_.is_secure = tls_ != nullptr;
+    if (is_proxy_) request_.peer = arrival_.peer;
     is_dispatched_ = false;
     is_timing_head_ = false;
 }
@@ -263,6 +341,7 @@ void Connection::make_room() {
 
 void Connection::read() {
     if (is_reading_ || is_closed_ || is_end_of_input_) return;
+    if (tls_) return wait_for_socket(asio::socket_base::wait_read);
     make_room();
     is_reading_ = true;
     socket_.async_read_some(
@@ -282,6 +361,48 @@ void Connection::on_read(const error_code& problem, std::size_t count) {
     process();
 }
 
+/// Goes on when the socket can be read, or written, without waiting.
+void Connection::wait_for_socket(asio::socket_base::wait_type what) {
+    is_reading_ = true;
+    socket_.async_wait(what, [self = shared_from_this()](const error_code& problem) {
+        self->on_read(problem, 0);
+    });
+}
+
+/// Takes plain text out of TLS into the buffer. False when there is none yet, or never will be.
+bool Connection::decrypt() {
+    using Outcome = detail::TlsSession::Outcome;
+    make_room();
+    const auto progress = tls_->read(buffer_.get() + end_, capacity_ - end_);
+    switch (progress.outcome) {
+        case Outcome::done:
+            end_ += progress.count;
+            return true;
+        case Outcome::ended:
+            is_end_of_input_ = true;
+            [[fallthrough]];
+        case Outcome::wants_input:
+            wait_for_input();
+            return false;
+        case Outcome::wants_output:
+            wait_for_socket(asio::socket_base::wait_write);
+            return false;
+        case Outcome::failed:
+            break;
+    }
+    if (tls_->was_plain_http()) answer_in_plain_text();
+    close();
+    return false;
+}
+
+/// Somebody wrote http:// in front of our address: in the words that he can read, what is wrong.
+void Connection::answer_in_plain_text() {
+    static constexpr std::string_view words =
+        "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nContent-Length: 37\r\n"
+        "Connection: close\r\n\r\nthis port speaks TLS: write https://\n";
+    (void)!::send(descriptor_, words.data(), words.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
 /// True when no request is in work. Otherwise whoever works on it calls process() when it is done.
 bool Connection::claim() {
     int expected = working;
@@ -293,18 +414,36 @@ bool Connection::claim() {
 /// Takes in what has been received: the heart of the I/O thread.
 void Connection::process() {
     if (is_closed_ || !claim()) return;
-    if (is_lingering_) {
-        begin_ = end_ = 0;
-        if (is_end_of_input_) return close();
-        return read();
-    }
-    while (true) {
+    if (is_lingering_) return drain();
+    for (unsigned reads = 0;;) {
         if (is_dispatched_) begin_request();
         auto event = detail::RequestParser::Event::need_more;
         begin_ += parser_.put({buffer_.get() + begin_, end_ - begin_}, event);
-        if (event == detail::RequestParser::Event::need_more) return wait_for_input();
-        if (!handle_event(event)) return;
+        if (event != detail::RequestParser::Event::need_more) {
+            if (!handle_event(event)) return;
+            continue;
+        }
+        if (!tls_) return wait_for_input();
+        if (++reads > reads_in_a_row_max)
+            return asio::post(io_.context, [self = shared_from_this()] { self->process(); });
+        if (!decrypt()) return;
     }
+}
+
+/// Drops what still comes, until the client ends, too.
+void Connection::drain() {
+    begin_ = end_ = 0;
+    if (tls_) {
+        ssize_t count = 0;
+        for (unsigned reads = 0; reads < reads_in_a_row_max; ++reads) {
+            count = ::recv(descriptor_, buffer_.get(), capacity_, MSG_DONTWAIT);
+            if (count <= 0) break;
+        }
+        const bool is_open = count > 0 || (count < 0 && (errno == EAGAIN || errno == EINTR));
+        is_end_of_input_ = is_end_of_input_ || !is_open;
+    }
+    if (is_end_of_input_) return close();
+    read();
 }
 
 void Connection::wait_for_input() {
@@ -312,7 +451,7 @@ void Connection::wait_for_input() {
     const bool is_begun = parser_.has_started();
     if (is_begun && !is_timing_head_) {
         is_timing_head_ = true;
-        deadline_ = after(bounds().header_timeout);
+        wait_in(Phase::head);
     }
     if (!is_begun && server_.is_stopping) {
         // A request may have arrived that nobody has read yet: it is answered before the connection
@@ -340,14 +479,19 @@ bool Connection::handle_event(detail::RequestParser::Event event) {
 
 bool Connection::handle_head() {
     is_timing_head_ = true;
-    deadline_ = after(bounds().body_timeout);
+    wait_in(Phase::body);
     if (parser_.expects_continue()) {
         // Bytes behind the head mean that the client did not wait (RFC 9110 §10.1.1). The few bytes
         // of the interim answer fit into the socket's buffer, which is empty here; a client they do
         // not reach sends its body after its own time-out.
         static constexpr std::string_view interim = "HTTP/1.1 100 Continue\r\n\r\n";
-        if (begin_ == end_)
-            (void)!::send(descriptor_, interim.data(), interim.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+        if (begin_ != end_) return true;
+        if (tls_) {
+            if (tls_->write(interim).count == interim.size()) return true;
+            close();
+            return false;
+        }
+        (void)!::send(descriptor_, interim.data(), interim.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
         return true;
     }
     if (request_.headers.has("Expect") && !parser_.is_http_1_0()) {
@@ -356,12 +500,23 @@ bool Connection::handle_head() {
     return true;
 }
 
+/// Who asks, and over what: what a proxy in front says about that is believed, or dropped. False
+/// when it cannot be read: then it is refused.
+bool Connection::settle_origin() {
+    if (!is_proxy_) {
+        detail::forget_forwarded(request_.headers);
+        return true;
+    }
+    const auto settled = detail::believe_forwarded(request_, server_.proxies);
+    return settled || refuse(400, settled.error().message);
+}
+
 /// A complete request goes to a worker, to the fast handler, or becomes a WebSocket. True when it
 /// is answered already.
 bool Connection::dispatch() {
     is_dispatched_ = true;
     is_answered_ = false;
-    deadline_ = 0;
+    stop_waiting();
     is_http_1_0_ = parser_.is_http_1_0();
     may_keep_alive_ = parser_.keep_alive();
     if (const auto own = request_.headers.find("X-Request-Id"); own && is_plain_id(*own)) {
@@ -370,19 +525,26 @@ bool Connection::dispatch() {
         request_.id = server_.id_prefix;
         fmt::format_to(std::back_inserter(request_.id), "{:x}-{:x}", io_.number, ++io_.requests);
     }
-    if (parser_.is_websocket_upgrade() && server_.options.websocket) {
+    if (!settle_origin()) return false;
+    if (parser_.is_websocket_upgrade() && server_.options.websocket && !is_local()) {
         if (const WebSocketHandler* const handler = server_.options.websocket(request_))
             return upgrade(*handler);
     }
     state_ = working;
-    if (server_.options.at_once) {
+    if (!is_local()) {
+        if (auto preflight = server_.cors.preflight(request_)) {
+            set_answer(*std::move(preflight), steady_now());
+            return send_from_io();
+        }
+    }
+    if (server_.options.at_once && !is_local()) {
         const std::int64_t started = steady_now();
         if (std::optional<Response> response = server_.answer_at_once(request_)) {
             set_answer(*std::move(response), started);
             return send_from_io();
         }
     }
-    const bool has_more_input = begin_ < end_;
+    const bool has_more_input = begin_ < end_ || (tls_ && tls_->has_pending());
     if (has_more_input) state_ = working_and_waiting;
     self_ = shared_from_this();
     if (!server_.pool.submit(*this)) {
@@ -401,7 +563,8 @@ bool Connection::dispatch() {
 
 bool Connection::upgrade(const WebSocketHandler& handler) {
     // RFC 6455 §4.1: a client sends nothing more before it has our answer to the handshake.
-    if (begin_ < end_) return refuse(400, "the client sent data before the WebSocket was open");
+    if (begin_ < end_ || (tls_ && tls_->has_pending()))
+        return refuse(400, "the client sent data before the WebSocket was open");
     if (handler.refuse) {
         if (std::optional<Response> refusal = handler.refuse(request_)) {
             state_ = working;
@@ -410,7 +573,8 @@ bool Connection::upgrade(const WebSocketHandler& handler) {
         }
     }
     detail::WebSocketStart start;
-    start.is_ipv6 = socket_.local_endpoint().address().is_v6();
+    start.is_ipv6 = arrival_.is_ipv6;
+    start.tls = std::move(tls_);
     start.request = request_;
     start.handler = &handler;
     start.limits = &bounds();
@@ -460,7 +624,7 @@ Response Connection::decode_and_answer() {
         request_.body = std::move(*decoded);
         request_.headers.remove("Content-Encoding");
     }
-    return server_.answer(request_);
+    return server_.answer(request_, is_local());
 }
 
 void Connection::answer() {
@@ -473,6 +637,9 @@ void Connection::set_answer(Response&& response, std::int64_t started) {
         server_.options.on_answer(request_, response,
                                   std::chrono::nanoseconds(steady_now() - started));
     }
+    if (!is_local()) server_.cors.allow(request_, response);
+    blocked_since_ = 0;
+    answer_bytes_sent_ = 0;
     outgoing_.prepare(request_, is_http_1_0_, may_keep_alive_ && !server_.is_stopping,
                       std::move(response));
     is_answered_ = true;
@@ -480,6 +647,7 @@ void Connection::set_answer(Response&& response, std::int64_t started) {
 
 /// Writes what the socket takes without waiting: head and body in one system call.
 Connection::Sent Connection::send_now() {
+    if (tls_) return send_encrypted();
     while (true) {
         std::array<iovec, 2> parts{};
         std::size_t count = 0;
@@ -498,12 +666,39 @@ Connection::Sent Connection::send_now() {
         message.msg_iovlen = count;
         const ssize_t sent = ::sendmsg(descriptor_, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
         if (sent >= 0) {
-            outgoing_.sent += static_cast<std::size_t>(sent);
+            note_sent(static_cast<std::size_t>(sent));
         } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
             return Sent::blocked;
         } else if (errno != EINTR) {
             return Sent::broken;
         }
+    }
+}
+
+void Connection::note_sent(std::size_t count) {
+    outgoing_.sent += count;
+    answer_bytes_sent_ += count;
+}
+
+Connection::Sent Connection::send_encrypted() {
+    using Outcome = detail::TlsSession::Outcome;
+    std::string& head = outgoing_.head;
+    std::string& body = outgoing_.body;
+    // A small answer is one record and one system call.
+    if (outgoing_.sent == 0 && head.size() + body.size() <= tls_record_bytes) {
+        head.append(body);
+        body.clear();
+    }
+    while (true) {
+        const std::string_view rest =
+            outgoing_.sent < head.size()
+                ? std::string_view(head).substr(outgoing_.sent)
+                : std::string_view(body).substr(outgoing_.sent - head.size());
+        if (rest.empty()) return Sent::all;
+        const auto progress = tls_->write(rest);
+        if (progress.outcome == Outcome::wants_output) return Sent::blocked;
+        if (progress.outcome != Outcome::done) return Sent::broken;
+        note_sent(progress.count);
     }
 }
 
@@ -551,7 +746,7 @@ void Connection::finish_on_worker() {
 void Connection::give_back() {
     outgoing_.clear();
     if (request_.body.capacity() > kept_body_bytes_max) request_.body = std::string();
-    deadline_ = after(bounds().idle_timeout);
+    wait_in(Phase::next_request);
 }
 
 /// On the I/O thread. True when the answer is out and the connection is ready for the next request.
@@ -575,12 +770,13 @@ bool Connection::send_from_io() {
 
 void Connection::wait_until_writable() {
     is_waiting_to_write_ = true;
-    deadline_ = after(bounds().write_timeout);
-    socket_.async_wait(tcp::socket::wait_write,
+    wait_in(Phase::reading);
+    if (blocked_since_ == 0) blocked_since_ = waiting_since_;
+    socket_.async_wait(asio::socket_base::wait_write,
                        [self = shared_from_this()](const error_code& problem) {
                            if (self->is_closed_) return;
                            self->is_waiting_to_write_ = false;
-                           self->deadline_ = 0;
+                           self->stop_waiting();
                            if (problem) return self->close();
                            if (self->send_from_io()) self->process();
                        });
@@ -606,15 +802,54 @@ void Connection::linger_or_close() {
     outgoing_.clear();
     is_lingering_ = true;
     state_ = idle;
+    // Also to a client that has ended its side: the answer is whole only with this behind it.
+    if (tls_) tls_->send_close_notify();
     if (is_end_of_input_) return close();
     ::shutdown(descriptor_, SHUT_WR);
-    deadline_ = after(std::chrono::seconds(limits::http_linger_timeout_seconds));
+    wait_in(Phase::leaving);
     process();
 }
 
-void Connection::on_deadline(std::int64_t now) {
-    const std::int64_t deadline = deadline_;
-    if (is_closed_ || deadline == 0 || now < deadline) return;
+/// Until when the client may let wait. Many clients that are each a little slow are as good an
+/// attack as any: under pressure they get less time.
+std::int64_t Connection::deadline(std::int64_t since, bool is_pressed) const {
+    const auto nanoseconds = [](std::chrono::nanoseconds time) { return time.count(); };
+    const auto shortened = [&](std::chrono::milliseconds time) {
+        return is_pressed ? std::min(time, bounds().pressure_timeout) : time;
+    };
+    const auto earned = [&](std::size_t bytes, std::size_t per_second) {
+        return nanoseconds(
+            std::chrono::milliseconds(bytes * 1000 / std::max<std::size_t>(per_second, 1)));
+    };
+    switch (phase_.load(std::memory_order_relaxed)) {
+        case Phase::first_byte:
+        case Phase::head:
+            return since + nanoseconds(shortened(bounds().header_timeout));
+        case Phase::body:
+            return since +
+                   std::min(nanoseconds(bounds().body_timeout),
+                            nanoseconds(shortened(bounds().body_grace)) +
+                                earned(request_.body.size(), bounds().body_bytes_per_second_min));
+        case Phase::next_request:
+            return since + nanoseconds(shortened(bounds().idle_timeout));
+        case Phase::reading:
+            return std::min(since, blocked_since_ + earned(answer_bytes_sent_,
+                                                           bounds().write_bytes_per_second_min)) +
+                   nanoseconds(bounds().write_timeout);
+        case Phase::leaving:
+            break;
+    }
+    return since + nanoseconds(std::chrono::seconds(limits::http_linger_timeout_seconds));
+}
+
+std::int64_t Connection::waits_for_client_since() const {
+    const bool is_at_work = state_ != idle && !is_waiting_to_write_;
+    return is_closed_ || is_at_work ? 0 : waiting_since_.load(std::memory_order_acquire);
+}
+
+void Connection::on_deadline(std::int64_t now, bool is_pressed) {
+    const std::int64_t since = waiting_since_.load(std::memory_order_acquire);
+    if (is_closed_ || since == 0 || now < deadline(since, is_pressed)) return;
     if (is_waiting_to_write_ || is_lingering_) return close();
     if (state_ != idle) return;
     if (is_dispatched_ || !parser_.has_started()) return close();
@@ -648,15 +883,59 @@ void Connection::close() {
 }
 
 void IoThread::sweep() {
-    std::vector<std::shared_ptr<Connection>> all;
-    all.reserve(connections.size());
-    for (const auto& entry : connections) all.push_back(entry.second);
-    const std::int64_t now = steady_now();
-    for (const auto& connection : all) connection->on_deadline(now);
+    look_after_connections();
     sweeper.expires_after(server.sweep_interval());
     sweeper.async_wait([this](const error_code& problem) {
         if (!problem) sweep();
     });
+}
+
+void IoThread::look_after_connections() {
+    std::vector<std::shared_ptr<Connection>> all;
+    all.reserve(connections.size());
+    for (const auto& entry : connections) all.push_back(entry.second);
+    const std::int64_t now = steady_now();
+    const bool is_pressed = server.has_at_least_percent(limits::http_pressure_percent);
+    for (const auto& connection : all) connection->on_deadline(now, is_pressed);
+    if (server.has_at_least_percent(limits::http_eviction_percent)) make_room(all);
+}
+
+/// Closes some connections that wait for their clients, those that have waited longest first: who
+/// works with the server has just asked something. An address that holds more than its share comes
+/// before all others; by itself the share refuses nobody, since a hospital may sit behind one
+/// address.
+void IoThread::make_room(const std::vector<std::shared_ptr<Connection>>& all) {
+    static metrics::Counter& closed =
+        metrics::counter("meridian_http_connections_evicted_total",
+                         "connections closed while they waited for their clients, to make room");
+    struct Candidate {
+        bool is_within_share;
+        std::int64_t since;
+        Connection* connection;
+        auto operator<=>(const Candidate&) const = default;
+    };
+    const std::size_t threads = server.io.size();
+    const std::size_t max = server.options.limits.connections_max;
+    const std::size_t share = max * limits::http_address_share_percent / 100 / threads;
+    std::unordered_map<std::uint64_t, std::size_t> held;
+    for (const auto& connection : all) ++held[connection->network()];
+    const std::int64_t latest = steady_now() - std::chrono::nanoseconds(newcomer_time).count();
+    std::vector<Candidate> candidates;
+    for (const auto& connection : all) {
+        const std::int64_t since = connection->waits_for_client_since();
+        if (since != 0 && since < latest && !connection->is_local())
+            candidates.push_back({held[connection->network()] <= share, since, connection.get()});
+    }
+    // Down to half-way between pressure and here, so that this is not done for each newcomer.
+    const std::size_t wanted_percent =
+        (limits::http_pressure_percent + limits::http_eviction_percent) / 2;
+    const std::size_t count = server.connection_count, wanted = max * wanted_percent / 100;
+    const std::size_t surplus = count > wanted ? (count - wanted + threads - 1) / threads : 0;
+    const std::size_t evicted = std::min(surplus, candidates.size());
+    std::partial_sort(candidates.begin(), candidates.begin() + static_cast<std::ptrdiff_t>(evicted),
+                      candidates.end());
+    for (std::size_t i = 0; i < evicted; ++i) candidates[i].connection->close();
+    closed.add(evicted);
 }
 
 void IoThread::stop_connections() {
@@ -687,6 +966,28 @@ void IoThread::forget(const detail::WebSocketSession* session) {
 
 // --- Core ---
 
+/// What the options say, made ready before any socket is open.
+Result<void> Core::prepare() {
+    if (options.tls) tls = TRY(detail::TlsContext::make(*options.tls));
+    proxies = TRY(detail::AddressRanges::parse(options.proxies));
+    cors = TRY(detail::Cors::make(options.cors));
+    if (!options.local_socket.empty() && !options.local_handler)
+        return fail(Category::incorrect, "the server's local socket was given no handler");
+    // Files of the store need descriptors, too; a server that runs out of them cannot do anything.
+    rlimit descriptors{};
+    if (::getrlimit(RLIMIT_NOFILE, &descriptors) == 0 && descriptors.rlim_cur != RLIM_INFINITY) {
+        const auto available = static_cast<unsigned>(
+            std::min<rlim_t>(descriptors.rlim_cur / 4 * 3, options.limits.connections_max));
+        if (available < options.limits.connections_max)
+            log::warning(
+                "fewer connections are served than could be: raise the limit of open files",
+                {{"connections", available},
+                 {"open_files", static_cast<std::uint64_t>(descriptors.rlim_cur)}});
+        options.limits.connections_max = available;
+    }
+    return {};
+}
+
 Result<void> Core::listen() {
     error_code problem;
     const auto address = asio::ip::make_address(options.address, problem);
@@ -708,47 +1009,113 @@ Result<void> Core::listen() {
     }
     port = acceptor->local_endpoint(problem).port();
     accept_timer.emplace(io[0]->context);
+    tls_timer.emplace(io[0]->context);
     return {};
 }
 
-void Core::accept() {
-    IoThread& target = *io[next_io++ % io.size()];
-    acceptor->async_accept(target.context,
-                           [this, &target](const error_code& problem, Socket socket) {
-                               on_accept(problem, std::move(socket), target);
-                           });
+Result<void> Core::listen_locally() {
+    if (options.local_socket.empty()) return {};
+    local_socket.emplace(TRY(detail::LocalSocket::listen(options.local_socket)));
+    local_acceptor.emplace(io[0]->context);
+    error_code problem;
+    local_acceptor->assign(local(), local_socket->release(), problem);
+    if (!problem) return {};
+    return fail(Category::unavailable,
+                fmt::format("cannot listen at {}: {}", options.local_socket, problem.message()));
 }
 
-void Core::on_accept(const error_code& problem, Socket socket, IoThread& target) {
+/// On the first I/O thread, again and again.
+void Core::watch_certificate() {
+    if (!tls) return;
+    tls_timer->expires_after(options.tls->watch_interval);
+    tls_timer->async_wait([this](const error_code& stopped) {
+        if (stopped || is_stopping) return;
+        tls->watch();
+        watch_certificate();
+    });
+}
+
+template <class Protocol>
+void Core::accept(AcceptorOf<Protocol>& at) {
+    IoThread& target = *io[next_io++ % io.size()];
+    at.async_accept(target.context,
+                    [this, &at, &target](const error_code& problem, SocketOf<Protocol> socket) {
+                        on_accept<Protocol>(at, problem, std::move(socket), target);
+                    });
+}
+
+Arrival arrival_of(SocketOf<tcp>& socket) {
+    Arrival arrival;
+    error_code problem;
+    const auto peer = socket.remote_endpoint(problem);
+    if (problem) return arrival;
+    arrival.is_ipv6 = peer.address().is_v6();
+    arrival.address = detail::Address::parse(peer.address().to_string());
+    const std::string text = arrival.address ? arrival.address->to_text() : std::string();
+    const bool is_bracketed = arrival.address && !arrival.address->is_v4();
+    arrival.peer = is_bracketed ? fmt::format("[{}]:{}", text, peer.port())
+                                : fmt::format("{}:{}", text, peer.port());
+    return arrival;
+}
+
+Arrival arrival_of(SocketOf<local>& socket) {
+    return {.peer = detail::local_peer(socket.native_handle()), .is_local = true};
+}
+
+/// With proxies in front, whoever comes past them would be believed nothing, and seen by nobody.
+bool Core::may_connect(const Arrival& arrival) const {
+    if (arrival.is_local || proxies.empty()) return true;
+    return arrival.address &&
+           (arrival.address->is_loopback() || proxies.contains(*arrival.address));
+}
+
+template <class Protocol>
+void Core::on_accept(AcceptorOf<Protocol>& at, const error_code& problem, SocketOf<Protocol> socket,
+                     IoThread& target) {
     if (is_stopping || problem == asio::error::operation_aborted) return;
     if (problem) {
         // Out of descriptors, most likely: connections that end will free some.
         log::warning("a connection could not be accepted", {{"reason", problem.message()}});
         accept_timer->expires_after(accept_pause);
-        accept_timer->async_wait([this](const error_code& stopped) {
-            if (!stopped && !is_stopping) accept();
+        accept_timer->async_wait([this, &at](const error_code& stopped) {
+            if (!stopped && !is_stopping) accept<Protocol>(at);
         });
         return;
     }
     const std::size_t count = connection_count.fetch_add(1);
-    // Some beyond the limit are told so; the rest is dropped.
+    Arrival arrival = arrival_of(socket);
+    // Some beyond the limit are told so; the rest is dropped. Who administers the server from its
+    // own machine comes in all the same.
     constexpr std::size_t told_max = 64;
-    if (count >= options.limits.connections_max + told_max) {
+    const bool is_too_many = !arrival.is_local && count >= options.limits.connections_max;
+    if (is_too_many && count >= options.limits.connections_max + told_max) {
         count_down();
     } else {
-        auto connection = std::make_shared<Connection>(target, std::move(socket));
-        const bool is_too_many = count >= options.limits.connections_max;
+        auto connection =
+            std::make_shared<Connection>(target, Socket(std::move(socket)), std::move(arrival));
         asio::post(target.context, [connection = std::move(connection), is_too_many] {
             connection->start(is_too_many);
         });
     }
-    accept();
+    if (has_at_least_percent(limits::http_eviction_percent)) ask_for_room();
+    accept<Protocol>(at);
+}
+
+/// Has all threads look for connections to close now: newcomers may be more than fit in until the
+/// next sweep.
+void Core::ask_for_room() {
+    const std::int64_t now = steady_now();
+    if (now - room_asked_at < std::chrono::nanoseconds(relief_pause).count()) return;
+    room_asked_at = now;
+    for (const auto& one : io)
+        asio::post(one->context, [thread = one.get()] { thread->look_after_connections(); });
 }
 
 std::chrono::milliseconds Core::sweep_interval() const {
     const ServerLimits& bounds = options.limits;
-    const auto shortest = std::min(
-        {bounds.header_timeout, bounds.body_timeout, bounds.idle_timeout, bounds.write_timeout});
+    const auto shortest =
+        std::min({bounds.header_timeout, bounds.body_timeout, bounds.body_grace,
+                  bounds.idle_timeout, bounds.write_timeout, bounds.pressure_timeout});
     return std::clamp(shortest / 4, std::chrono::milliseconds(5), std::chrono::milliseconds(500));
 }
 
@@ -762,8 +1129,8 @@ Response Core::error(int status, std::string message) const {
     }
 }
 
-Response Core::answer(const Request& request) const {
-    return *guarded(request, options.handler);
+Response Core::answer(const Request& request, bool is_local) const {
+    return *guarded(request, is_local ? options.local_handler : options.handler);
 }
 
 std::optional<Response> Core::answer_at_once(const Request& request) const {
@@ -809,7 +1176,10 @@ void Core::stop() {
     asio::post(io[0]->context, [&] {
         error_code ignored;
         acceptor->close(ignored);
+        if (local_acceptor) local_acceptor->close(ignored);
+        local_socket.reset();
         accept_timer->cancel();
+        tls_timer->cancel();
         accepting_ended.set_value();
     });
     accepting_ended.get_future().wait();
@@ -849,6 +1219,10 @@ std::size_t Server::requests_waiting() const {
     return implementation_->pool.waiting();
 }
 
+Result<void> Server::reload_tls() {
+    return implementation_->tls ? implementation_->tls->reload() : Result<void>();
+}
+
 void Server::stop() {
     std::call_once(implementation_->stop_once, [this] { implementation_->stop(); });
 }
@@ -864,8 +1238,13 @@ Result<std::unique_ptr<Server>> Server::start(ServerOptions options) {
         implementation->io.push_back(std::make_unique<IoThread>(*implementation));
         implementation->io.back()->number = i;
     }
+    TRY(implementation->prepare());
     TRY(implementation->listen());
-    implementation->accept();
+    TRY(implementation->listen_locally());
+    implementation->accept<tcp>(*implementation->acceptor);
+    if (implementation->local_acceptor)
+        implementation->accept<local>(*implementation->local_acceptor);
+    implementation->watch_certificate();
     for (const auto& one : implementation->io) {
         one->sweep();
         one->thread = std::thread([thread = one.get()] { thread->context.run(); });

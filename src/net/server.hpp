@@ -63,10 +63,18 @@ struct ServerLimits {
         std::chrono::seconds(limits::http_header_timeout_seconds);
     std::chrono::milliseconds body_timeout =
         std::chrono::seconds(limits::http_body_timeout_seconds);
+    std::chrono::milliseconds body_grace =
+        std::chrono::seconds(limits::http_body_grace_seconds);  ///< before the rate counts
+    std::size_t body_bytes_per_second_min = limits::http_body_bytes_per_second_min;
     std::chrono::milliseconds idle_timeout =
         std::chrono::seconds(limits::http_idle_timeout_seconds);
     std::chrono::milliseconds write_timeout =
         std::chrono::seconds(limits::http_write_timeout_seconds);  ///< without progress
+    std::size_t write_bytes_per_second_min =
+        limits::http_write_bytes_per_second_min;  ///< after write_timeout
+    /// In place of header_timeout, body_grace and idle_timeout when many connections are open.
+    std::chrono::milliseconds pressure_timeout =
+        std::chrono::seconds(limits::http_pressure_timeout_seconds);
     std::chrono::milliseconds stop_timeout =
         std::chrono::seconds(limits::http_stop_timeout_seconds);  ///< for clients, not for handlers
     std::size_t websocket_message_bytes_max = limits::websocket_message_bytes_max;
@@ -76,12 +84,39 @@ struct ServerLimits {
         std::chrono::seconds(limits::websocket_idle_timeout_seconds);
 };
 
+/// TLS at the server's own port: 1.3, and 1.2 with forward secrecy where it is allowed.
+struct TlsOptions {
+    std::string certificate_file;  ///< PEM: the server's certificate, then those of the authorities
+                                   ///< between it and one that clients know
+    std::string key_file;          ///< PEM, without passphrase; others may not read it
+    bool allow_tls_1_2 = false;
+    /// Between two looks at the files: changed ones are used for new connections after two looks.
+    std::chrono::milliseconds watch_interval = std::chrono::seconds(limits::tls_watch_seconds);
+};
+
+/// Which pages of other origins may read answers; none by default.
+struct CorsOptions {
+    std::vector<std::string> origins{};  ///< as browsers write them: "https://app.example.org"
+    std::vector<std::string> paths{};    ///< "/fhir": it and what is below it
+};
+
 struct ServerOptions {
     std::string address = "127.0.0.1";  ///< an IPv4 or IPv6 address, no name
     std::uint16_t port = 0;             ///< 0: any free one, see Server::port
     unsigned io_threads = 0;            ///< 0: one for each core, at most 4
     unsigned workers = 0;  ///< 0: 32; many, because a write waits for its fsync on its worker
     ServerLimits limits{};
+    std::optional<TlsOptions> tls{};  ///< without: plain HTTP
+    /// Addresses and ranges ("10.1.0.0/16") of the proxies in front. When there are any, only they
+    /// and this machine are served, and what they say about their clients is believed; what anybody
+    /// else says is dropped.
+    std::vector<std::string> proxies{};
+    CorsOptions cors{};
+    /// A second way in for programs of this machine: the path of a Unix socket that only the
+    /// server's user may open, served by `local_handler` alone. A file that a dead server left
+    /// there is replaced.
+    std::string local_socket{};
+    Handler local_handler{};
 
     Handler handler{};  ///< every request that is no upgrade; required
     /// Asked first, on the I/O thread: an answer that takes microseconds and never waits. Nothing
@@ -108,11 +143,16 @@ struct ServerOptions {
 /// - HEAD runs the handler and sends the head only, with the Content-Length of the body.
 /// - Answers above limits::http_compress_bytes_min are sent with zstd or gzip where the client
 /// accepts it.
+/// - Every answer says what a browser may not do with it, unless its handler has: see
+/// docs/adr/0029.
+/// - Slow clients are cut: see ServerLimits. When connections get short, those that have been
+/// waited for longest are closed, first of addresses that hold more than their share.
 class Server {
  public:
-    /// Binds and starts serving. Errors: `unavailable` when the address cannot be bound;
-    /// `incorrect` for an unreadable address or options without a handler. Blocking: for the bind
-    /// only.
+    /// Binds and starts serving. Errors: `unavailable` when the address cannot be bound or another
+    /// server answers at the local socket; `incorrect` for an unreadable address or options without
+    /// a handler; those of certificate and key (`not_found`, `forbidden`, `incorrect`), for the
+    /// operator to read. Blocking: for files and the bind only.
     static Result<std::unique_ptr<Server>> start(ServerOptions options);
 
     /// Stops as stop() does.
@@ -126,6 +166,10 @@ class Server {
     std::size_t connection_count() const;
     /// Requests that wait for a worker.
     std::size_t requests_waiting() const;
+
+    /// Reads certificate and key again, for connections to come. Errors: as start has them; then
+    /// the old ones stay. Nothing happens without TLS. Blocking: for the files.
+    Result<void> reload_tls();
 
     /// Graceful stop: closes the listening socket and idle connections, closes WebSockets with
     /// 1001, lets requests in work end and their answers leave, then joins all threads. Clients

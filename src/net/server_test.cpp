@@ -468,19 +468,27 @@ TEST(Server, AFullQueueIsAnsweredAtOnce) {
 }
 
 TEST(Server, TooManyConnectionsAreTurnedAway) {
-    ServerOptions options = echo_options();
+    std::latch in_work(2);
+    std::promise<void> release;
+    const std::shared_future<void> released = release.get_future().share();
+    ServerOptions options;
     options.limits.connections_max = 2;
+    options.handler = [&](const Request& request) {
+        in_work.count_down();
+        released.wait();
+        return echo(request);
+    };
     const auto server = serve(std::move(options));
     RawClient first(server->port()), second(server->port());
     first.send(get("/"));
     second.send(get("/"));
-    EXPECT_EQ(first.answer().status, 200);
-    EXPECT_EQ(second.answer().status, 200);
+    in_work.wait();
     RawClient third(server->port());
     EXPECT_EQ(third.answer().status, 503);
     EXPECT_EQ(third.read_to_end(), "");
-    first.send(get("/"));
+    release.set_value();
     EXPECT_EQ(first.answer().status, 200);
+    EXPECT_EQ(second.answer().status, 200);
 }
 
 TEST(Server, SlowClientsAreCut) {

@@ -134,7 +134,7 @@ net::Response Service::error_response(int status, std::string message) {
 
 std::string Service::base_of(const net::Request& request) const {
     if (!options_.base_url.empty()) return options_.base_url;
-    std::string base = "http://";
+    std::string base = request.is_secure ? "https://" : "http://";
     base.append(request.headers.get("Host", "localhost")).append(options_.base_path);
     return base;
 }

@@ -33,6 +33,38 @@ bool is_loopback(const std::string& address) {
     return inet_pton(AF_INET6, address.c_str(), &v6) == 1 && IN6_IS_ADDR_LOOPBACK(&v6);
 }
 
+/// Patient data goes over a network only where nobody can read it on the way.
+Result<void> check_reach(const ApplicationOptions& options) {
+    if (options.tls_certificate.empty() != options.tls_key.empty())
+        return fail(Category::incorrect, "TLS needs both --tls-certificate and --tls-key",
+                    "--tls-key");
+    const bool has_tls = !options.tls_certificate.empty();
+    if (is_loopback(options.address) || has_tls || !options.behind_proxy.empty()) return {};
+    return fail(
+        Category::forbidden,
+        fmt::format("{} is not a loopback address, and without TLS everybody on the way can "
+                    "read what goes there: give --tls-certificate and --tls-key, or name "
+                    "with --behind-proxy the proxy that speaks TLS in front",
+                    options.address),
+        "--listen");
+}
+
+/// How the server is reached, in net's words.
+net::ServerOptions reach_of(const ApplicationOptions& options, const std::string& base_path) {
+    net::ServerOptions http;
+    http.address = options.address;
+    http.port = options.port;
+    http.workers = options.workers;
+    if (!options.tls_certificate.empty())
+        http.tls = net::TlsOptions{.certificate_file = options.tls_certificate,
+                                   .key_file = options.tls_key,
+                                   .allow_tls_1_2 = options.tls_1_2};
+    http.proxies = options.behind_proxy;
+    // Pages and cookies stay with their own origin.
+    http.cors = {.origins = options.cors_origins, .paths = {base_path, "/oauth", "/.well-known"}};
+    return http;
+}
+
 /// The metric of one answered request, by a closed set of labels: never by address or id.
 metrics::Histogram& request_histogram(const net::Request& request) {
     static std::array<metrics::Histogram*, 8> histograms = [] {
@@ -174,13 +206,7 @@ Application::~Application() {
 }
 
 Result<std::unique_ptr<Application>> Application::start(const ApplicationOptions& options) {
-    if (!is_loopback(options.address)) {
-        return fail(Category::forbidden,
-                    fmt::format("{} is not a loopback address: until sign-in exists, the server "
-                                "may only listen at 127.0.0.1 or ::1",
-                                options.address),
-                    "--listen");
-    }
+    TRY(check_reach(options));
     auto parts = std::make_unique<Parts>();
     parts->data_folder = options.data_folder;
     store::OpenOptions open;
@@ -217,10 +243,7 @@ Result<std::unique_ptr<Application>> Application::start(const ApplicationOptions
     parts->subscriptions->add_operations(*parts->service);
     parts->pages = std::make_unique<Pages>(*parts->repository, service.gate);
 
-    net::ServerOptions http;
-    http.address = options.address;
-    http.port = options.port;
-    http.workers = options.workers;
+    net::ServerOptions http = reach_of(options, service.base_path);
     Parts* all = parts.get();
     http.handler = [all](const net::Request& request) { return all->handle(request); };
     http.at_once = [all](const net::Request& request) { return all->answer_at_once(request); };
@@ -233,8 +256,9 @@ Result<std::unique_ptr<Application>> Application::start(const ApplicationOptions
     parts->http = TRY(net::Server::start(std::move(http)));
     const bool is_v6 = options.address.find(':') != std::string::npos;
     const std::string own_url =
-        fmt::format("http://{}:{}{}", is_v6 ? "[" + options.address + "]" : options.address,
-                    parts->http->port(), service.base_path);
+        fmt::format("{}://{}:{}{}", options.tls_certificate.empty() ? "http" : "https",
+                    is_v6 ? "[" + options.address + "]" : options.address, parts->http->port(),
+                    service.base_path);
     if (options.base_url.empty()) TRY(parts->repository->set_base_url(own_url));
     TRY(parts->subscriptions->start(options.base_url.empty() ? own_url : options.base_url));
     parts->is_started.store(true, std::memory_order_release);
@@ -250,6 +274,10 @@ std::uint16_t Application::port() const {
 }
 fhir::Repository& Application::repository() {
     return *parts_->repository;
+}
+
+Result<void> Application::reload_tls() {
+    return parts_->http->reload_tls();
 }
 
 void Application::stop() {

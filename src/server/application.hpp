@@ -22,7 +22,12 @@ struct ApplicationOptions {
     std::string database{};  ///< postgres://… when the record does not lie in the folder
     std::vector<std::string> replicas{};  ///< of that database, for reads that may be stale
     std::string address = "127.0.0.1";
-    std::uint16_t port = 8080;  ///< 0 = any free one
+    std::uint16_t port = 8080;      ///< 0 = any free one
+    std::string tls_certificate{};  ///< PEM files; both or none
+    std::string tls_key{};
+    bool tls_1_2 = false;                     ///< beside 1.3
+    std::vector<std::string> behind_proxy{};  ///< addresses and ranges of the proxies in front
+    std::vector<std::string> cors_origins{};  ///< whose pages may use the record's interfaces
     unsigned workers = default_workers;
     std::int64_t cache_megabytes = 512;
     std::string base_url{};  ///< public FHIR base; empty = from the Host header
@@ -42,13 +47,16 @@ class Application {
  public:
     /// Opens the store (making one when the folder is empty) and starts to serve.
     ///
-    /// Errors: `forbidden` for an address that is not loopback: until sign-in exists, nobody else
-    /// may reach the record. `unavailable` when the store or the port is taken. Blocking: file I/O.
+    /// Errors: `forbidden` for an address that is not loopback without TLS or a proxy that does it:
+    /// nobody else may read the record on its way. Those of certificate and key. `unavailable` when
+    /// the store or the port is taken. Blocking: file I/O.
     static Result<std::unique_ptr<Application>> start(const ApplicationOptions& options);
     ~Application();
 
     std::uint16_t port() const;
     fhir::Repository& repository();
+    /// As net::Server::reload_tls has it.
+    Result<void> reload_tls();
     /// Stops accepting, lets what is in work end, closes the store. Nothing acknowledged is lost.
     void stop();
 

@@ -8,6 +8,7 @@
 
 #include "base/instant.hpp"
 #include "base/limits.hpp"
+#include "net/detail/answer_headers.hpp"
 
 namespace meridian::net::detail {
 
@@ -61,7 +62,9 @@ void Outgoing::write_head(const Request& request, const Response& response, bool
     }
     if (!request.id.empty() && !response.headers.has("X-Request-Id"))
         append_field(head, "X-Request-Id", request.id);
-    if (varies && !response.headers.has("Vary")) append_field(head, "Vary", "Accept-Encoding");
+    if (varies && response.headers.joined("Vary").find("Accept-Encoding") == std::string::npos)
+        append_field(head, "Vary", "Accept-Encoding");
+    append_protections(head, request, response);
     if (encoding != Encoding::identity) append_field(head, "Content-Encoding", name_of(encoding));
     if (is_stream) {
         if (is_chunked_) head.append("Transfer-Encoding: chunked\r\n");

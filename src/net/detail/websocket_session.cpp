@@ -2,6 +2,7 @@
 // Adapter: the only file that sees Beast's WebSocket stream, which is slow to compile.
 #include "net/detail/websocket_session.hpp"
 
+#include <boost/asio/compose.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/post.hpp>
@@ -30,17 +31,106 @@ using Timer = asio::basic_waitable_timer<std::chrono::steady_clock,
 /// A socket that ends at once when both sides have said their last word, as a server should (RFC
 /// 6455 §7.1.1). Beast's own way waits for the client to end the connection first. Beast finds the
 /// two functions by their argument; so they are not in the unnamed namespace.
-struct Socket : PlainSocket {
-    using PlainSocket::PlainSocket;
+///
+/// With a TLS session, what is read and written goes through it; its handshake is over by then. All
+/// on the I/O thread.
+class Socket : public PlainSocket {
+ public:
+    Socket(asio::io_context& context, const asio::ip::tcp& protocol, int descriptor,
+           std::unique_ptr<TlsSession> tls)
+        : PlainSocket(context, protocol, descriptor), tls_(std::move(tls)) {}
+
+    template <class Buffers, class Handler>
+    void async_read_some(const Buffers& buffers, Handler&& handler) {
+        if (!tls_) {
+            PlainSocket::async_read_some(buffers, std::forward<Handler>(handler));
+            return;
+        }
+        for (auto it = asio::buffer_sequence_begin(buffers);
+             it != asio::buffer_sequence_end(buffers); ++it) {
+            const asio::mutable_buffer buffer(*it);
+            if (buffer.size() == 0) continue;
+            return run_tls(
+                [this, buffer] {
+                    return tls_->read(static_cast<char*>(buffer.data()), buffer.size());
+                },
+                std::forward<Handler>(handler));
+        }
+        run_tls([] { return TlsSession::Progress{TlsSession::Outcome::done, 0}; },
+                std::forward<Handler>(handler));
+    }
+
+    template <class Buffers, class Handler>
+    void async_write_some(const Buffers& buffers, Handler&& handler) {
+        if (!tls_) {
+            PlainSocket::async_write_some(buffers, std::forward<Handler>(handler));
+            return;
+        }
+        for (auto it = asio::buffer_sequence_begin(buffers);
+             it != asio::buffer_sequence_end(buffers); ++it) {
+            const asio::const_buffer buffer(*it);
+            if (buffer.size() == 0) continue;
+            return run_tls(
+                [this, buffer] {
+                    return tls_->write({static_cast<const char*>(buffer.data()), buffer.size()});
+                },
+                std::forward<Handler>(handler));
+        }
+        run_tls([] { return TlsSession::Progress{TlsSession::Outcome::done, 0}; },
+                std::forward<Handler>(handler));
+    }
+
+    /// Tells the client that nothing more comes.
+    void say_goodbye() {
+        if (tls_) tls_->send_close_notify();
+    }
+
+ private:
+    /// Tries `step` whenever the socket is ready for it, until it is done. The handler never runs
+    /// before this has returned.
+    template <class Step, class Handler>
+    void run_tls(Step step, Handler&& handler) {
+        using Outcome = TlsSession::Outcome;
+        asio::async_compose<Handler, void(error_code, std::size_t)>(
+            [this, step, progress = TlsSession::Progress{}, has_started = false](
+                auto& self, const error_code& problem = {}) mutable {
+                if (problem) return self.complete(problem, 0);
+                if (std::exchange(has_started, true) && progress.outcome == Outcome::done)
+                    return self.complete({}, progress.count);
+                progress = step();
+                switch (progress.outcome) {
+                    case Outcome::wants_input:
+                        return async_wait(wait_read, std::move(self));
+                    case Outcome::wants_output:
+                        return async_wait(wait_write, std::move(self));
+                    case Outcome::done:
+                        return asio::post(get_executor(), std::move(self));
+                    case Outcome::ended:
+                        return finish(std::move(self), asio::error::eof);
+                    case Outcome::failed:
+                        return finish(std::move(self), asio::error::connection_reset);
+                }
+            },
+            handler, *this);
+    }
+    template <class Operation>
+    void finish(Operation&& operation, error_code problem) {
+        asio::post(get_executor(),
+                   beast::bind_front_handler(std::forward<Operation>(operation), problem));
+    }
+
+    std::unique_ptr<TlsSession> tls_;
 };
 
 inline void teardown(beast::role_type, Socket& socket, error_code& problem) {
+    socket.say_goodbye();
     socket.close(problem);
 }
 
 template <class TeardownHandler>
 void async_teardown(beast::role_type, Socket& socket, TeardownHandler&& handler) {
     error_code problem;
+    socket.say_goodbye();
     socket.close(problem);
     asio::post(socket.get_executor(),
                beast::bind_front_handler(std::forward<TeardownHandler>(handler), problem));
@@ -111,7 +201,7 @@ class Session final : public WebSocketSession,
         : context_(context),
           start_(std::move(start)),
           stream_(Socket(context, start_.is_ipv6 ? asio::ip::tcp::v6() : asio::ip::tcp::v4(),
-                         start_.socket)),
+                         start_.socket, std::move(start_.tls))),
           close_timer_(context),
           handle_(std::make_shared<Handle>(std::move(start_.request), *start_.limits)) {}
     ~Session() override { detach(); }
@@ -222,6 +312,8 @@ void Session::open() {
     stream_.read_message_max(start_.limits->websocket_message_bytes_max);
     stream_.set_option(
         websocket::stream_base::decorator([this](websocket::response_type& response) {
+            // Beast would put its name and version here; a word that tells nothing keeps it out.
+            response.set(beast::http::field::server, "websocket");
             if (!handle_->subprotocol_.empty())
                 response.set(beast::http::field::sec_websocket_protocol, handle_->subprotocol_);
         }));

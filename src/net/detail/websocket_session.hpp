@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 
+#include "net/detail/tls.hpp"
 #include "net/detail/worker_pool.hpp"
 #include "net/server.hpp"
 
@@ -28,7 +29,8 @@ class WebSocketSession {
 struct WebSocketStart {
     int socket = -1;  ///< connected and non-blocking; the session closes it
     bool is_ipv6 = false;
-    Request request{};  ///< the upgrade
+    std::unique_ptr<TlsSession> tls{};  ///< of that socket, after its handshake; null: plain
+    Request request{};                  ///< the upgrade
     const WebSocketHandler* handler = nullptr;
     const ServerLimits* limits = nullptr;
     WorkerPool* pool = nullptr;

@@ -38,7 +38,7 @@ class RawClient {
         is_connected_ =
             ::connect(descriptor_, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0;
     }
-    ~RawClient() { ::close(descriptor_); }
+    virtual ~RawClient() { ::close(descriptor_); }
     RawClient(const RawClient&) = delete;
     RawClient& operator=(const RawClient&) = delete;
 
@@ -47,7 +47,7 @@ class RawClient {
     /// False when the connection broke.
     bool send(std::string_view bytes) {
         while (!bytes.empty()) {
-            const ssize_t count = ::send(descriptor_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+            const ssize_t count = write_some(bytes);
             if (count <= 0) return false;
             bytes.remove_prefix(static_cast<std::size_t>(count));
         }
@@ -94,12 +94,23 @@ class RawClient {
         return answer;
     }
 
+ protected:
+    int descriptor() const { return descriptor_; }
+    /// How many bytes went; not more than 0 when the connection broke.
+    virtual ssize_t write_some(std::string_view bytes) {
+        return ::send(descriptor_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+    }
+    /// How many bytes came; not more than 0 when the connection ended, or broke, or nothing came
+    /// for twenty seconds.
+    virtual ssize_t read_some(char* bytes, std::size_t size) {
+        pollfd wanted{descriptor_, POLLIN, 0};
+        return ::poll(&wanted, 1, 20'000) <= 0 ? -1 : ::recv(descriptor_, bytes, size, 0);
+    }
+
  private:
     bool receive() {
-        pollfd wanted{descriptor_, POLLIN, 0};
-        if (::poll(&wanted, 1, 20'000) <= 0) return false;
         char bytes[16 << 10];
-        const ssize_t count = ::recv(descriptor_, bytes, sizeof bytes, 0);
+        const ssize_t count = read_some(bytes, sizeof bytes);
         if (count <= 0) return false;
         unread_.append(bytes, static_cast<std::size_t>(count));
         return true;
