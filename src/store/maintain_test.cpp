@@ -270,8 +270,10 @@ TEST(Migration, TheCodesOfPatientsAreTakenFromTheirCharts) {
     {
         // As version 1 left it.
         auto database = must(sqlite::Database::open(folder.path() + "/record.db", {}));
-        must(database->execute(
-            "DROP TABLE idx_patient_code; DROP TABLE private_row; PRAGMA user_version=1;"));
+        must(
+            database->execute("DROP TABLE idx_patient_code; DROP TABLE private_row; "
+                              "DROP TABLE audit; DROP TABLE audit_patient; "
+                              "PRAGMA user_version=1;"));
     }
     must_open(folder.path()).reset();
     EXPECT_EQ(patient_codes(folder.path()), 3);

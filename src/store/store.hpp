@@ -39,6 +39,26 @@ struct Change {
     std::optional<Version> if_version{};
 };
 
+/// Largest AuditEntry::bytes.
+inline constexpr std::size_t audit_entry_bytes_max = 16'384;
+/// Most patients of one audit entry.
+inline constexpr std::size_t audit_entry_patients_max = 1'024;
+
+/// One access, told by a log entry of kind 1. What it says is for the rooms above to know
+/// (trust/audit/entry.hpp); here it is bytes.
+struct AuditEntry {
+    std::string bytes;  ///< canonical form, at most audit_entry_bytes_max
+    /// Who did it, as the log and the index by actor name it; 0 = nobody who is known.
+    Name actor = 0;
+    Name organisation = 0;
+    /// Whose records were touched: the entry is found by each of them. One that nothing was ever
+    /// written about or mentioned is left out. At most audit_entry_patients_max.
+    std::vector<Identity> patients{};
+    /// The change of the same commit that it tells of, by its place there. The log entry then says
+    /// which version was written, and patients whom only the version before concerned are added.
+    std::optional<std::size_t> change{};
+};
+
 /// A search that the writer has decided upon: the commit is stale unless it still has exactly these
 /// matches.
 struct Expectation {
@@ -49,6 +69,8 @@ struct Expectation {
 /// All or nothing.
 struct Commit {
     std::vector<Change> changes;
+    /// Written behind the changes, and only if they are. A commit may hold nothing else.
+    std::vector<AuditEntry> audit{};
     std::vector<Expectation> expectations;
     /// Where the snapshot stood that `expectations` were evaluated on: nothing needs a new look
     /// while nothing was written since.
@@ -73,7 +95,7 @@ struct Receipt {
     /// A condition no longer holds; nothing was written. Take a new snapshot, decide again, commit
     /// again.
     bool stale = false;
-    Position position = -1;        ///< of the last change
+    Position position = -1;        ///< of the last change, or audit entry
     Instant at;                    ///< lastUpdated of all changes
     std::vector<Written> written;  ///< one per change, in order
 };
@@ -92,19 +114,41 @@ struct Stored {
     bool deleted() const { return verb == Verb::remove; }
 };
 
+/// What an entry of the log tells of.
+enum class EntryKind : unsigned char { version = 0, audit = 1 };
+
+/// Of an audit entry rid, type, id and verb are not set.
 struct LogEntry {
     Position position = -1;
     Instant at;
-    unsigned kind = 0;  ///< 0 = resource version
+    unsigned kind = 0;  ///< EntryKind
     Rid rid = 0;
     Name type = 0;
     std::string id;
+    /// Of an audit entry that tells of a change: the version that was written; else 0.
     Version version = 0;
     Verb verb = Verb::create;
     Name actor = 0;
     Name organisation = 0;
     std::array<unsigned char, 16> salt{};
-    Sha256 body_hash{};
+    Sha256 body_hash{};  ///< of the plain stored JSON, or of an audit entry's bytes
+    bool is_audit() const { return kind == static_cast<unsigned>(EntryKind::audit); }
+};
+
+/// An audit entry with its place in the log.
+struct KeptAudit {
+    LogEntry entry;
+    std::string bytes;
+};
+
+/// Which audit entries are asked for; newest first.
+struct AuditScope {
+    /// Of any of these patients; nothing = whomever they concern.
+    std::optional<std::vector<Identity>> patients{};
+    std::optional<Name> actor{};
+    Position from = 0;                                         ///< at or above
+    Position before = std::numeric_limits<Position>::max();    ///< keyset: only positions below
+    std::size_t limit = 20;
 };
 
 /// A small document that is no part of the record: it has no history and is in no log. What it
@@ -171,6 +215,9 @@ class Snapshot {
 
     /// Entries from `from` on, at most `limit`.
     virtual Result<std::vector<LogEntry>> log(Position from, std::size_t limit) = 0;
+    /// Audit entries, newest first, at most `scope.limit`. Cost: as many index rows as entries, for
+    /// each patient.
+    virtual Result<std::vector<KeptAudit>> audit(const AuditScope& scope) = 0;
     /// Versions of `type` that were current at `at`, by ascending rid after `after`, at most
     /// `limit`: the walk of an export.
     virtual Result<std::vector<Stored>> walk(Name type, Position at, Rid after,
@@ -210,6 +257,12 @@ class Store {
     virtual Result<Receipt> commit(Commit commit) = 0;
     /// Like commit, without waiting: `done` runs on a thread of the store and must be short.
     virtual void commit_later(Commit commit, std::function<void(Result<Receipt>)> done) = 0;
+    /// Writes audit entries in a commit of their own and waits until they are durable: together with
+    /// whatever else waits they share one fsync. Errors: as commit; `busy` says that they were not
+    /// written, so what they tell of must not be done or answered.
+    Result<void> record(std::vector<AuditEntry> entries);
+    /// Like record, without waiting: as commit_later.
+    void record_later(std::vector<AuditEntry> entries, std::function<void(Result<void>)> done);
     /// Calls `listener` on the committer's thread after every group with the last position, in the
     /// place of the listener before. For following views.
     virtual void on_commit(std::function<void(Position)> listener) = 0;

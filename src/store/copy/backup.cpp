@@ -166,6 +166,7 @@ Result<void> DatabaseBackup::copy_log(sqlite::Database& database) {
 Batch DatabaseBackup::read(Position from) {
     if (from > last_) return std::vector<Carried>();
     auto batch = TRY(read_log(*connection_, from, last_ + 1, options_.batch_entries));
+    TRY(read_audits(*connection_, batch));
     TRY(find_bodies(batch));
     return batch;
 }
@@ -197,6 +198,7 @@ Result<void> DatabaseBackup::find_bodies(std::vector<Carried>& batch) {
 Result<void> DatabaseBackup::write_batch(sqlite::Database& database,
                                          const std::vector<Carried>& batch) {
     TRY(write_log(database, batch));
+    TRY(write_audits(database, batch, false));
     std::vector<const Carried*> newest, past;
     std::unordered_set<Rid> seen;
     for (auto carried = batch.rbegin(); carried != batch.rend(); ++carried) {

@@ -57,6 +57,29 @@ Result<std::vector<Carried>> read_log(Connection& connection, Position from, Pos
     return batch;
 }
 
+Result<void> read_audits(Connection& connection, std::vector<Carried>& batch) {
+    std::vector<Carried*> audits;
+    for (Carried& carried : batch) {
+        if (carried.entry.is_audit()) audits.push_back(&carried);
+    }
+    if (audits.empty()) return {};
+    const Answer rows = TRY(connection.ask(
+        "SELECT e.place, a.bytes, array_to_string(a.patients, ',') "
+        "FROM unnest($1::bigint[]) WITH ORDINALITY AS e(position, place) "
+        "JOIN meridian.audit a ON a.position = e.position ORDER BY e.place",
+        std::move(Parameters().column(audits, [](const Carried* c) { return c->entry.position; }))));
+    for (int row = 0; row < rows.size(); ++row) {
+        const auto place = static_cast<std::size_t>(rows.integer(row, 0)) - 1;
+        if (place != static_cast<std::size_t>(row))
+            return no_such_audit(audits[static_cast<std::size_t>(row)]->entry.position);
+        audits[place]->body = rows.bytes(row, 1);
+        audits[place]->forward = rows.bytes(row, 2);
+    }
+    const auto found = static_cast<std::size_t>(rows.size());
+    if (found != audits.size()) return no_such_audit(audits[found]->entry.position);
+    return {};
+}
+
 Result<std::vector<Carried*>> read_bodies(Connection& connection, std::string_view table,
                                           const std::vector<Carried*>& wanted) {
     std::vector<Carried*> missing;

@@ -15,6 +15,8 @@ namespace meridian::store::copy {
 /// many as fit with theirs into limits::migrate_batch_bytes. `home` is where each was written.
 Result<std::vector<Carried>> read_log(postgres::Connection& connection, Position from,
                                       Position below, std::size_t count);
+/// Adds what the audit entries among them say. Errors: `fault` for one that is not there.
+Result<void> read_audits(postgres::Connection& connection, std::vector<Carried>& batch);
 /// Gives those whose version is in `table` (resource, history) its body. The others.
 Result<std::vector<Carried*>> read_bodies(postgres::Connection& connection, std::string_view table,
                                           const std::vector<Carried*>& wanted);

@@ -138,6 +138,7 @@ Result<bool> PostgresSource::is_at_rest() {
 Result<std::vector<Carried>> PostgresSource::read_entries(Position from, Position below,
                                                           std::size_t count) {
     auto batch = TRY(read_log(*connection_, from, below, count));
+    TRY(read_audits(*connection_, batch));
     TRY(read_newest_bodies(batch));
     TRY(read_history_bodies(batch));
     TRY(complete(batch));

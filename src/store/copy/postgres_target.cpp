@@ -9,6 +9,7 @@
 #include "base/log.hpp"
 #include "store/copy/index_states.hpp"
 #include "store/copy/sides.hpp"
+#include "store/engine/audit_rows.hpp"
 #include "store/engine/unfinished.hpp"
 #include "store/postgres/index_writer.hpp"
 #include "store/postgres/keys.hpp"
@@ -107,6 +108,7 @@ class PostgresTarget final : public Target {
                              const std::vector<Place>& places);
     std::vector<Place> send_batches(const std::vector<Carried>& batch);
     void send_log(const std::vector<Carried>& batch);
+    Result<void> send_audits(const std::vector<Carried>& batch);
     void send_history(const std::vector<const Carried*>& past, const std::vector<Place>& places);
     void send_resources(const std::vector<const Carried*>& newest,
                         const std::vector<Place>& places);
@@ -272,6 +274,7 @@ Result<void> PostgresTarget::write(std::vector<Carried>& batch) {
     return in_transaction([&]() -> Result<void> {
         const std::vector<Place> all = send_batches(batch);
         send_log(batch);
+        TRY(send_audits(batch));
         std::vector<const Carried*> newest, past;
         std::vector<Place> newest_places, past_places;
         for (std::size_t i = 0; i < batch.size(); ++i) {
@@ -338,6 +341,40 @@ void PostgresTarget::send_log(const std::vector<Carried>& batch) {
                 .column(batch, [](C c) { return Parameters::Bytes{bytes_of(c.entry.salt)}; })
                 .column(batch, [](C c) { return Parameters::Bytes{bytes_of(c.entry.body_hash)}; })
                 .column(batch, [](C c) { return c.home; })));
+}
+
+Result<void> PostgresTarget::send_audits(const std::vector<Carried>& batch) {
+    struct Row {
+        const Carried* carried;
+        std::string patients;
+    };
+    std::vector<Row> rows;
+    std::vector<std::pair<Rid, Position>> found_by;
+    for (const Carried& carried : batch) {
+        if (!carried.entry.is_audit()) continue;
+        for (const Rid patient : TRY(parse_rid_list(carried.forward)))
+            found_by.emplace_back(patient, carried.entry.position);
+        rows.push_back({&carried, "{" + carried.forward + "}"});
+    }
+    if (rows.empty()) return {};
+    using R = const Row&;
+    connection_->send(
+        "INSERT INTO meridian.audit(position, actor, patients, bytes) "
+        "SELECT u.position, u.actor, u.patients::bigint[], u.bytes "
+        "FROM unnest($1::bigint[], $2::integer[], $3::text[], $4::bytea[]) "
+        "AS u(position, actor, patients, bytes)",
+        std::move(Parameters()
+                      .column(rows, [](R r) { return r.carried->entry.position; })
+                      .column(rows, [](R r) { return r.carried->entry.actor; })
+                      .column(rows, [](R r) { return std::string_view(r.patients); })
+                      .column(rows, [](R r) { return Parameters::Bytes{r.carried->body}; })));
+    connection_->send(
+        "INSERT INTO meridian.audit_patient(patient, position) "
+        "SELECT * FROM unnest($1::bigint[], $2::bigint[])",
+        std::move(Parameters()
+                      .column(found_by, [](const auto& row) { return row.first; })
+                      .column(found_by, [](const auto& row) { return row.second; })));
+    return {};
 }
 
 void PostgresTarget::send_history(const std::vector<const Carried*>& past,

@@ -18,18 +18,26 @@ namespace meridian::store::copy {
 /// A log entry on its way, with the version that it tells of.
 struct Carried {
     LogEntry entry;
-    std::string body{};
+    std::string body{};  ///< of an audit entry: what it says
     /// No later entry of the resource was in the log when this was read: then what follows is of
     /// it, otherwise the version belongs to the history.
     bool is_newest = false;
     Rid home = 0;                       ///< home patient
-    std::string forward{};              ///< packed rows; empty for a deletion
+    std::string forward{};  ///< packed rows; empty for a deletion; of an audit entry its patients
     ResolvedRows rows{};                ///< the same, unpacked, views with their values
     std::vector<ResolvedText> texts{};  ///< of rows.texts, in their order
 
     bool is_current() const { return is_newest && entry.verb != Verb::remove; }
     std::size_t bytes() const { return body.size() + forward.size() + sizeof(Carried); }
 };
+
+/// The answer where the log tells of an audit entry and nothing else does.
+inline std::unexpected<Error> no_such_audit(Position position) {
+    return fail(Category::fault,
+                fmt::format("the log tells of an audit entry at position {} that is not there; run "
+                            "`meridian check`",
+                            position));
+}
 
 /// Whether these are all entries from `first` on, up to their last.
 inline bool is_dense(const std::vector<Carried>& batch, Position first) {

@@ -58,7 +58,7 @@ class SqliteSource final : public Source {
             auto row = TRY(database_->prepare(entries_sql));
             row.bind_all(from, below);
             while (batch.size() < count && bytes < limits::migrate_batch_bytes && TRY(row.step())) {
-                batch.push_back(read_entry(row));
+                batch.push_back(TRY(read_entry(row)));
                 bytes += batch.back().bytes();
             }
             TRY(complete(batch));
@@ -73,7 +73,7 @@ class SqliteSource final : public Source {
                     TRY(database_->integer("SELECT position FROM resource WHERE rid = ?", -1, rid));
                 auto row = TRY(database_->prepare(entries_sql));
                 row.bind_all(position, position + 1);
-                if (TRY(row.step())) batch.push_back(read_entry(row));
+                if (TRY(row.step())) batch.push_back(TRY(read_entry(row)));
             }
             TRY(complete(batch));
             return batch;
@@ -118,12 +118,13 @@ class SqliteSource final : public Source {
     static constexpr std::string_view entries_sql =
         "SELECT " MERIDIAN_LOG_COLUMNS_OF_JOIN
         ", r.version = l.version, r.patient, "
-        "CASE WHEN r.version = l.version THEN r.body ELSE h.body END, f.rows FROM log l "
+        "CASE WHEN r.version = l.version THEN r.body ELSE h.body END, f.rows, "
+        "a.bytes, a.patients FROM log l LEFT JOIN audit a ON a.position = l.position "
         "LEFT JOIN resource r ON r.rid = l.rid "
         "LEFT JOIN history h ON h.rid = l.rid AND h.version = l.version "
         "LEFT JOIN forward f ON f.rid = l.rid AND r.version = l.version "
         "WHERE l.position >= ? AND l.position < ? ORDER BY l.position";
-    static Carried read_entry(const sqlite::Statement& row);
+    static Result<Carried> read_entry(const sqlite::Statement& row);
     /// What stands in other tables: words, values of views.
     Result<void> complete(std::vector<Carried>& batch);
     Result<void> complete(Carried& carried);
@@ -135,9 +136,15 @@ class SqliteSource final : public Source {
     sqlite::Dictionary names_;
 };
 
-Carried SqliteSource::read_entry(const sqlite::Statement& row) {
+Result<Carried> SqliteSource::read_entry(const sqlite::Statement& row) {
     Carried carried;
     carried.entry = sqlite::read_log_entry(row);
+    if (carried.entry.is_audit()) {
+        if (row.is_null(16)) return no_such_audit(carried.entry.position);
+        carried.body = row.blob(16);
+        carried.forward = row.text(17);
+        return carried;
+    }
     carried.is_newest = row.integer(12) != 0;
     carried.home = row.integer(13);
     carried.body = row.blob(14);

@@ -130,6 +130,7 @@ Result<Progress> SqliteTarget::begin(const SipKey& token_key) {
 
 Result<void> SqliteTarget::write_batch(std::vector<Carried>& batch) {
     TRY(write_log(*database_, batch));
+    TRY(write_audits(*database_, batch, true));
     std::vector<const Carried*> past;
     for (const Carried& carried : batch) {
         if (!carried.is_newest && carried.entry.kind == 0) past.push_back(&carried);

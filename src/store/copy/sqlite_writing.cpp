@@ -3,7 +3,11 @@
 #include "store/sqlite/private_rows.hpp"
 
 #include <algorithm>
+#include <deque>
 #include <tuple>
+
+#include "store/engine/audit_rows.hpp"
+#include "store/sqlite/resource_rows.hpp"
 
 namespace meridian::store::copy {
 
@@ -44,6 +48,20 @@ Result<void> write_log(Database& database, const std::vector<Carried>& batch) {
         "organisation, salt, body_hash) "
         "SELECT c0, c1, c2, c3, c4, c5, c6, c7, c8, c9, c10 FROM row_feed",
         ItemSource(batch, put));
+}
+
+Result<void> write_audits(Database& database, const std::vector<Carried>& batch, bool by_patient) {
+    std::int64_t number = -1;
+    std::deque<std::vector<Rid>> patients;
+    std::vector<sqlite::AuditTableRow> rows;
+    for (const Carried& carried : batch) {
+        if (!carried.entry.is_audit()) continue;
+        if (number < 0) number = TRY(sqlite::next_audit_number(database));
+        patients.push_back(TRY(parse_rid_list(carried.forward)));
+        rows.push_back({carried.entry.position, number++, carried.entry.actor, patients.back(),
+                        carried.body});
+    }
+    return rows.empty() ? Result<void>() : sqlite::insert_audits(database, rows, by_patient);
 }
 
 Result<void> write_history(Database& database, std::vector<const Carried*> past) {

@@ -18,6 +18,10 @@ std::string_view bytes_of(const Array& bytes) {
 }
 
 Result<void> write_log(sqlite::Database& database, const std::vector<Carried>& batch);
+/// What the audit entries among them say. `by_patient`: with the rows by which they are found by
+/// patient, which a backup leaves out.
+Result<void> write_audits(sqlite::Database& database, const std::vector<Carried>& batch,
+                          bool by_patient);
 /// Rows of `history`; sorts them.
 Result<void> write_history(sqlite::Database& database, std::vector<const Carried*> past);
 /// Rows of `resource`, none of which is there; sorts them.

@@ -108,7 +108,8 @@ Group CommitQueue::take_group() {
     std::size_t room = 0;
     std::size_t changes = 0;
     while (!queue_.empty()) {
-        const std::size_t own = queue_.front()->commit.changes.size();
+        const Commit& commit = queue_.front()->commit;
+        const std::size_t own = commit.changes.size() + commit.audit.size();
         const std::size_t more = std::max<std::size_t>(own, 1);
         if (!group.empty() && room + more > limits::commit_group_changes_max) break;
         room += more;

@@ -45,10 +45,49 @@ void LogCheck::entry(const Entry& entry, std::int64_t total) {
         findings_.problem(
             fmt::format("log entry {}: its salt or hash has a wrong length", entry.position));
     }
-    if (entry.kind == 0) ++versions_;
+    if (entry.kind == static_cast<std::int64_t>(EntryKind::version)) {
+        ++versions_;
+    } else if (entry.kind == static_cast<std::int64_t>(EntryKind::audit)) {
+        ++audits_;
+    } else {
+        findings_.problem(
+            fmt::format("log entry {}: it is of no kind that is known", entry.position));
+    }
     at_before_ = entry.at;
     expected_ = entry.position + 1;
     findings_.progress("log", ++findings_.report().log_entries, total);
+}
+
+// --- audit ---
+
+void AuditCheck::entry(const Entry& entry) {
+    ++entries_;
+    patients_ += entry.patients;
+    if (!entry.is_in_log) {
+        findings_.problem(
+            fmt::format("audit entry {}: the log knows none at this position", entry.position));
+        return;
+    }
+    const Sha256 hash = sha256(entry.bytes);
+    if (entry.hash != std::string_view(reinterpret_cast<const char*>(hash.data()), hash.size()))
+        findings_.problem(
+            fmt::format("audit entry {}: it is not what the log's hash says", entry.position));
+    if (entry.actor != entry.actor_in_log)
+        findings_.problem(fmt::format("audit entry {}: it is indexed under another actor than the "
+                                      "log's",
+                                      entry.position));
+    if (entry.patients_found != entry.patients)
+        findings_.problem(
+            fmt::format("audit entry {}: audit_patient lacks rows of it", entry.position));
+}
+
+void AuditCheck::finish(std::int64_t entries_in_log, std::int64_t patient_rows) {
+    if (entries_ != entries_in_log)
+        findings_.problem(fmt::format("the log tells of {} audit entries, the store has {}",
+                                      entries_in_log, entries_));
+    if (patient_rows != patients_)
+        findings_.problem(fmt::format("audit_patient has {} rows, the audit entries name {}",
+                                      patient_rows, patients_));
 }
 
 // --- history ---

@@ -45,12 +45,37 @@ class LogCheck {
     void entry(const Entry& entry, std::int64_t total);
     /// How many of them were of a resource version.
     std::int64_t versions() const { return versions_; }
+    /// How many were of the audit.
+    std::int64_t audits() const { return audits_; }
 
  private:
     Findings& findings_;
+    std::int64_t audits_ = 0;
     Position expected_ = 0;
     Instant at_before_{INT64_MIN};
     std::int64_t versions_ = 0;
+};
+
+/// The audit entries, given in the order of their positions, each with what the log says of it.
+class AuditCheck {
+ public:
+    explicit AuditCheck(Findings& findings) : findings_(findings) {}
+    struct Entry {
+        Position position;
+        bool is_in_log;  ///< as an entry of kind 1
+        Name actor, actor_in_log;
+        std::string_view bytes, hash;
+        /// How many of its patients lead to it, and how many there are.
+        std::int64_t patients_found, patients;
+    };
+    void entry(const Entry& entry);
+    /// Behind the last one: how many the log tells of, and rows there are by patient.
+    void finish(std::int64_t entries_in_log, std::int64_t patient_rows);
+
+ private:
+    Findings& findings_;
+    std::int64_t entries_ = 0;
+    std::int64_t patients_ = 0;
 };
 
 /// Versions that are no longer the newest, given by resource and version: 1, 2, 3 … without gaps up

@@ -103,6 +103,7 @@ class Checker {
     Result<void> check_history_counts(const std::vector<Version>& versions);
     Result<void> check_versions(const std::vector<Version>& versions);
     Result<std::vector<std::optional<Entry>>> entries_of(const std::vector<Version>& versions);
+    Result<void> check_audit();
     Result<void> check_directory();
     Result<void> check_counts();
     bool enough() const { return findings_.enough(); }
@@ -116,6 +117,7 @@ class Checker {
     RowCheck rows_;
     Position log_end_ = 0;
     std::int64_t versions_ = 0;  ///< that the log and what waits for it tell of
+    std::int64_t audits_ = 0;
     std::int64_t resources_ = 0;
     std::map<Name, std::int64_t> types_;
 };
@@ -139,6 +141,32 @@ Result<void> Checker::check_log() {
         }
     }
     versions_ = log.versions();
+    audits_ = log.audits();
+    return check_audit();
+}
+
+Result<void> Checker::check_audit() {
+    AuditCheck audit(findings_);
+    for (Position next = -1; !enough();) {
+        const Answer rows = TRY(connection_.ask(
+            "SELECT a.position, coalesce(l.kind = 1, false), a.actor, coalesce(l.actor, 0), "
+            "a.bytes, coalesce(l.body_hash, ''), cardinality(a.patients), "
+            "(SELECT count(*) FROM unnest(a.patients) AS u(patient) JOIN meridian.audit_patient p "
+            "ON p.patient = u.patient AND p.position = a.position) "
+            "FROM meridian.audit a LEFT JOIN meridian.log l ON l.position = a.position "
+            "WHERE a.position > $1 ORDER BY a.position LIMIT $2",
+            std::move(Parameters().integer(next).integer(rows_at_once))));
+        if (rows.empty()) break;
+        for (int row = 0; row < rows.size(); ++row) {
+            next = rows.integer(row, 0);
+            audit.entry({next, rows.integer(row, 1) != 0, static_cast<Name>(rows.integer(row, 2)),
+                         static_cast<Name>(rows.integer(row, 3)), rows.bytes(row, 4),
+                         rows.bytes(row, 5), rows.integer(row, 7), rows.integer(row, 6)});
+        }
+    }
+    if (!enough())
+        audit.finish(audits_, TRY(connection_.integer(
+                                  "SELECT count(*) FROM meridian.audit_patient", 0)));
     return {};
 }
 
@@ -170,12 +198,13 @@ Result<void> Checker::check_batches() {
 /// What was committed and has no position yet: a server gives it one in a moment.
 Result<void> Checker::check_waiting() {
     const Answer rows = TRY(connection_.ask(
-        "SELECT coalesce(b.id, w.batch), coalesce(b.entries, 0), coalesce(w.entries, 0) "
+        "SELECT coalesce(b.id, w.batch), coalesce(b.entries, 0), coalesce(w.entries, 0), "
+        "coalesce(w.versions, 0) "
         "FROM (SELECT id, entries FROM meridian.batch WHERE base IS NULL) b "
-        "FULL JOIN (SELECT batch, count(*) AS entries FROM meridian.log_waiting GROUP BY batch) w "
-        "ON w.batch = b.id"));
+        "FULL JOIN (SELECT batch, count(*) AS entries, count(*) FILTER (WHERE kind = 0) AS versions "
+        "FROM meridian.log_waiting GROUP BY batch) w ON w.batch = b.id"));
     for (int row = 0; row < rows.size(); ++row) {
-        versions_ += rows.integer(row, 2);
+        versions_ += rows.integer(row, 3);
         if (rows.integer(row, 1) == rows.integer(row, 2)) continue;
         findings_.problem(fmt::format("batch {}: {} entries should wait for a position, {} do",
                                       rows.integer(row, 0), rows.integer(row, 1),

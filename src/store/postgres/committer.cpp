@@ -27,7 +27,9 @@ void wake(int descriptor) {
 
 void set_positions(const Group& group, Position base, Instant at) {
     for (const auto& task : group) {
-        if (!task->outcome || task->outcome->written.empty()) continue;
+        const bool has_written = task->outcome && !task->outcome->stale &&
+                                 (!task->commit.changes.empty() || !task->commit.audit.empty());
+        if (!has_written) continue;
         task->outcome->position += base;
         task->outcome->at = at;
         for (auto& written : task->outcome->written) {

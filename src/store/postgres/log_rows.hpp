@@ -14,6 +14,11 @@ namespace meridian::store::postgres {
 #define MERIDIAN_LOG_COLUMNS \
     "position, at, kind, rid, type, id, version, verb, actor, organisation, salt, body_hash"
 
+/// The same of `log l`.
+#define MERIDIAN_LOG_COLUMNS_OF_AUDIT                                                             \
+    "l.position, l.at, l.kind, l.rid, l.type, l.id, l.version, l.verb, l.actor, l.organisation, " \
+    "l.salt, l.body_hash"
+
 /// The entry in a row that begins with MERIDIAN_LOG_COLUMNS.
 inline LogEntry read_log_entry(const Answer& rows, int row) {
     LogEntry entry;

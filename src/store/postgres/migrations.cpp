@@ -105,7 +105,7 @@ Result<std::int64_t> version_of(Connection& connection) {
 
 /// The step from each version to the next, the first at 1. A step adds columns and tables that
 /// servers of the version before need not know: they go on beside it.
-constexpr const char* steps[] = {
+const std::string steps[] = {
     // 2: layouts with shards.
     "ALTER TABLE meridian.directory ADD COLUMN home bigint; "
     "ALTER TABLE meridian.log ADD COLUMN patient bigint NOT NULL DEFAULT 0; "
@@ -118,11 +118,12 @@ constexpr const char* steps[] = {
     "meridian.idx_quantity; "
     "CREATE STATISTICS meridian.idx_date_pairs (mcv) ON param, span FROM meridian.idx_date; "
     "INSERT INTO meridian.setting(key, value) VALUES('layout', 'whole')",
-    // 3: documents beside the record.
+    // 3: documents beside the record; the audit.
     "CREATE TABLE meridian.private_row(space text COLLATE \"C\", key text COLLATE \"C\", "
     "version bigint NOT NULL, expires bigint NOT NULL, value bytea NOT NULL, "
     "PRIMARY KEY(space, key)); "
-    "CREATE INDEX private_row_expires ON meridian.private_row(expires)",
+    "CREATE INDEX private_row_expires ON meridian.private_row(expires); " +
+        std::string(audit_tables),
 };
 static_assert(std::size(steps) + 1 == schema_version);
 

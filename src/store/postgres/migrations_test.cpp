@@ -23,6 +23,8 @@ constexpr const char* to_version_1 =
     "meridian.idx_date_pairs; "
     "ALTER TABLE meridian.sequencer DROP COLUMN published; "
     "DELETE FROM meridian.setting WHERE key = 'layout'; "
+    "DROP TABLE meridian.audit; DROP TABLE meridian.audit_patient; "
+    "DROP TABLE meridian.audit_waiting; "
     "UPDATE meridian.setting SET value = int8send(1) WHERE key = 'schema_version'";
 
 std::unique_ptr<Connection> connect(const std::string& url) {

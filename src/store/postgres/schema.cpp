@@ -135,6 +135,19 @@ CREATE TABLE sequencer(
   published bigint NOT NULL DEFAULT -1);
 )sql";
 
+}  // namespace
+
+const std::string_view audit_tables = R"sql(
+-- What entries of kind 1 say, and those of batches that have no position yet.
+CREATE TABLE meridian.audit(position bigint PRIMARY KEY, actor integer NOT NULL, patients bigint[] NOT NULL, bytes bytea NOT NULL);
+CREATE INDEX audit_actor ON meridian.audit(actor, position);
+CREATE TABLE meridian.audit_patient(patient bigint, position bigint, PRIMARY KEY(patient, position));
+CREATE TABLE meridian.audit_waiting(
+  batch bigint, ordinal integer, actor integer NOT NULL, patients bigint[] NOT NULL, bytes bytea NOT NULL, PRIMARY KEY(batch, ordinal));
+)sql";
+
+namespace {
+
 constexpr std::string_view indexes = R"sql(
 CREATE INDEX resource_type ON resource(type, rid);
 CREATE INDEX idx_token_key ON idx_token(param, value, rid);
@@ -233,6 +246,7 @@ std::string schema_script(const Layout& layout) {
     std::string sql =
         "CREATE SCHEMA meridian;\nSET LOCAL search_path = meridian, public, pg_catalog;\n";
     sql += other_tables;
+    sql += audit_tables;
     for (const ShardedTable& table : sharded_tables) sql += create_table(table, layout);
     sql += indexes;
     if (layout.is_sharded()) sql += indexes_of_shards;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 
 #include "store/postgres/layout.hpp"
 
@@ -16,5 +17,8 @@ inline constexpr int schema_version = 3;
 /// and a text that stands in a key is cut (store/postgres/keys.hpp). What differs, and why:
 /// docs/adr/0020 and 0023.
 std::string schema_script(const Layout& layout);
+/// The part of it that keeps what audit entries say; one table each in every layout
+/// (docs/adr/0027).
+extern const std::string_view audit_tables;
 
 }  // namespace meridian::store::postgres

@@ -44,6 +44,7 @@ Result<void> Sequencer::take_office(Connection& connection) {
     at_.milliseconds = last.empty() ? 0 : last.integer(0, 1);
     next_before_ = next_;
     at_before_ = at_;
+    TRY(place_audits_left(connection));
     elected_ = true;
     if (layout_.is_distributed()) TRY(publish_what_was_left(connection));
     beaten_ = std::chrono::steady_clock::now();
@@ -132,8 +133,38 @@ void Sequencer::send_positions(Connection& connection, const std::vector<Waiting
         "FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) AS g(id, base, at) "
         "JOIN meridian.log_waiting w ON w.batch = g.id",
         columns());
+    std::vector<Placed> placed;
+    for (const Given& batch : given) placed.push_back({batch.batch, batch.base});
+    send_audits(connection, placed);
     connection.send("DELETE FROM meridian.log_waiting WHERE batch = ANY($1::bigint[])",
                     std::move(Parameters().column(given, [](const Given& g) { return g.batch; })));
+}
+
+Result<void> Sequencer::place_audits_left(Connection& connection) {
+    const Answer left = TRY(
+        connection.ask("SELECT DISTINCT w.batch, b.base FROM meridian.audit_waiting w "
+                       "JOIN meridian.batch b ON b.id = w.batch WHERE b.base IS NOT NULL"));
+    if (left.empty()) return {};
+    std::vector<Placed> placed;
+    for (int row = 0; row < left.size(); ++row)
+        placed.push_back({left.integer(row, 0), left.integer(row, 1)});
+    send_audits(connection, placed);
+    TRY(connection.flush());
+    return {};
+}
+
+void Sequencer::send_audits(Connection& connection, const std::vector<Placed>& batches) {
+    connection.send(
+        "WITH placed AS (DELETE FROM meridian.audit_waiting w "
+        "USING unnest($1::bigint[], $2::bigint[]) AS g(id, base) WHERE w.batch = g.id "
+        "RETURNING g.base + w.ordinal AS position, w.actor, w.patients, w.bytes), "
+        "patients AS (INSERT INTO meridian.audit_patient(patient, position) "
+        "SELECT patient, position FROM placed, unnest(patients) AS p(patient)) "
+        "INSERT INTO meridian.audit(position, actor, patients, bytes) "
+        "SELECT position, actor, patients, bytes FROM placed",
+        std::move(Parameters()
+                      .column(batches, [](const Placed& p) { return p.batch; })
+                      .column(batches, [](const Placed& p) { return p.base; })));
 }
 
 void Sequencer::finish(bool committed) {

@@ -79,6 +79,15 @@ class Sequencer {
     void finish(bool committed);
 
  private:
+    struct Placed {
+        std::int64_t batch;
+        Position base;
+    };
+    /// Queues the giving of positions to the audit entries of batches that have theirs.
+    static void send_audits(Connection& connection, const std::vector<Placed>& batches);
+    /// The same for what a holder has left that knew of no audit, as a server of the version
+    /// before.
+    static Result<void> place_audits_left(Connection& connection);
     Result<void> take_office(Connection& connection);
     Result<void> publish_what_was_left(Connection& connection);
     Result<void> end_silent_holder(Connection& connection);

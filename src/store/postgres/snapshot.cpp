@@ -4,6 +4,7 @@
 #include <unordered_map>
 #include <unordered_set>
 
+#include "store/engine/audit_rows.hpp"
 #include "store/engine/relevance.hpp"
 #include "store/plan_key.hpp"
 #include "store/postgres/keys.hpp"
@@ -272,6 +273,18 @@ Result<std::vector<Stored>> PostgresSnapshot::history_of_one(const HistoryScope&
     return found;
 }
 
+namespace {
+
+/// The types that were ever written, a look-up each. The newest versions of all types are looked
+/// for type by type: of all that was written the audit may be most, and lies between the rest.
+constexpr std::string_view types_in_log =
+    "WITH RECURSIVE types(type) AS ("
+    "SELECT (SELECT min(type) FROM meridian.log WHERE type > 0) UNION ALL "
+    "SELECT (SELECT min(l.type) FROM meridian.log l WHERE l.type > t.type) "
+    "FROM types t WHERE t.type IS NOT NULL) ";
+
+}  // namespace
+
 Result<std::vector<Stored>> PostgresSnapshot::history_of_many(const HistoryScope& scope,
                                                               const Window& range) {
     Parameters parameters;
@@ -280,9 +293,12 @@ Result<std::vector<Stored>> PostgresSnapshot::history_of_many(const HistoryScope
         .integer(static_cast<std::int64_t>(scope.limit));
     if (scope.type != 0) parameters.small(scope.type);
     const Answer rows = TRY(connection_->ask(
-        fmt::format("SELECT position, at, rid, version, type, id, verb, patient FROM meridian.log "
-                    "WHERE {} AND position >= $1 AND position < $2 ORDER BY position DESC LIMIT $3",
-                    scope.type != 0 ? "type = $4" : "kind = 0"),
+        fmt::format("{}SELECT l.* FROM {} AS t(type) CROSS JOIN LATERAL ("
+                    "SELECT position, at, rid, version, type, id, verb, patient FROM meridian.log "
+                    "WHERE type = t.type AND position >= $1 AND position < $2 "
+                    "ORDER BY position DESC LIMIT $3) l ORDER BY l.position DESC LIMIT $3",
+                    scope.type != 0 ? "" : types_in_log,
+                    scope.type != 0 ? "(VALUES ($4))" : "(SELECT type FROM types)"),
         std::move(parameters)));
     std::vector<Stored> found;
     std::vector<std::size_t> places;
@@ -372,7 +388,7 @@ Result<std::int64_t> PostgresSnapshot::history_count(const HistoryScope& scope) 
     }
     if (scope.type == 0) {
         return connection_->integer(
-            "SELECT count(*) FROM meridian.log WHERE kind = 0 AND position >= $1 AND position < $2",
+            "SELECT count(*) FROM meridian.log WHERE type > 0 AND position >= $1 AND position < $2",
             0, std::move(parameters));
     }
     parameters.small(scope.type);
@@ -405,7 +421,7 @@ Result<std::optional<std::vector<Position>>> PostgresSnapshot::stamp_of(const Pl
     // What waits for its position shows already, and the log does not tell of it. Rows made anew by
     // a reindex have no entry in the log, but a generation.
     const Answer rows = TRY(connection_->ask(
-        "SELECT EXISTS (SELECT FROM meridian.log_waiting), coalesce((SELECT "
+        "SELECT EXISTS (SELECT FROM meridian.log_waiting WHERE kind = 0), coalesce((SELECT "
         "('x' || encode(value, 'hex'))::bit(64)::bigint FROM meridian.setting "
         "WHERE key = 'index_generation'), 0), coalesce((SELECT max(l.position) FROM meridian.log l "
         "WHERE l.type = w.type AND l.position <= $2), -1) FROM unnest($1::integer[]) AS w(type)",
@@ -515,6 +531,40 @@ Result<std::vector<LogEntry>> PostgresSnapshot::log(Position from, std::size_t l
     std::vector<LogEntry> entries;
     for (int row = 0; row < rows.size(); ++row) entries.push_back(read_log_entry(rows, row));
     return entries;
+}
+
+Result<std::vector<KeptAudit>> PostgresSnapshot::audit(const AuditScope& scope) {
+    std::vector<KeptAudit> found;
+    const auto take = [&](std::string_view tables, std::string_view key,
+                          std::int64_t patient) -> Result<void> {
+        const Answer rows = TRY(connection_->ask(
+            fmt::format("SELECT " MERIDIAN_LOG_COLUMNS_OF_AUDIT
+                        ", a.bytes FROM {0} JOIN meridian.log l ON l.position = a.position "
+                        "WHERE {1} AND a.position >= $2 AND a.position < $3{2} "
+                        "ORDER BY {3}.position DESC LIMIT $5",
+                        tables, key, scope.actor ? " AND a.actor = $4" : " AND $4 = 0",
+                        patient == 0 ? "a" : "p"),
+            std::move(Parameters()
+                          .integer(patient)
+                          .integer(scope.from)
+                          .integer(std::min(scope.before, position_ + 1))
+                          .small(scope.actor.value_or(0))
+                          .integer(static_cast<std::int64_t>(scope.limit)))));
+        for (int row = 0; row < rows.size(); ++row)
+            found.push_back({read_log_entry(rows, row), std::string(rows.bytes(row, 12))});
+        return {};
+    };
+    if (!scope.patients) {
+        TRY(take("meridian.audit a", "$1 = 0", 0));
+        return found;
+    }
+    for (const Identity& patient : *scope.patients) {
+        if (const Rid rid = TRY(rid_of(patient)); rid != 0)
+            TRY(take("meridian.audit_patient p JOIN meridian.audit a ON a.position = p.position",
+                     "p.patient = $1", rid));
+    }
+    merge_newest(found, scope.limit);
+    return found;
 }
 
 Result<std::vector<Stored>> PostgresSnapshot::walk(Name type, Position at, Rid after,

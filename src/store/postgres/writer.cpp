@@ -17,6 +17,7 @@ namespace {
 /// A condition that was decided upon so many entries ago is looked at again without asking which
 /// types they were of.
 constexpr int changes_looked_through_max = 10'000;
+constexpr Position no_position = std::numeric_limits<Position>::max();
 constexpr std::int32_t lock_of_conditions = 0x4d43;
 constexpr std::int32_t lock_of_rows = 0x4d52;
 /// A database has room for some thousands of locks.
@@ -121,6 +122,9 @@ Result<void> Writer::prepare(const Group& group) {
             directory_.want(change.identity);
             each_mention(change, [this](const Identity& each) { directory_.want(each); });
         }
+        for (const AuditEntry& entry : task->commit.audit) {
+            for (const Identity& patient : entry.patients) directory_.want(patient);
+        }
     }
     TRY(directory_.prefetch(*connection_));
     for (const auto& task : group) {
@@ -157,6 +161,8 @@ void Writer::clear() {
     directory_.forget_homes();
     touched_.clear();
     entries_.clear();
+    audits_.clear();
+    left_now_ = nullptr;
     count_changes_.clear();
     index_.clear();
 }
@@ -308,7 +314,8 @@ Result<void> Writer::begin(const Group& group) {
             "SELECT type, max(position), sum(count(*)) OVER () FROM ("
             "SELECT type, position FROM meridian.log WHERE position > $1 ORDER BY position LIMIT "
             "$2) AS newer GROUP BY type "
-            "UNION ALL SELECT type, 9223372036854775807, 0 FROM meridian.log_waiting GROUP BY type "
+            "UNION ALL SELECT type, 9223372036854775807, 0 FROM meridian.log_waiting "
+            "WHERE kind = 0 GROUP BY type "
             "UNION ALL SELECT 0, 9223372036854775807, 0 FROM meridian.setting "
             "WHERE key = 'index_changed' AND value > int8send($1)",
             std::move(Parameters().integer(looks.seen).integer(changes_looked_through_max)));
@@ -339,8 +346,14 @@ Result<void> Writer::begin(const Group& group) {
         const Answer& changed = answers[at++];
         for (int row = 0; row < changed.size(); ++row) {
             const auto type = static_cast<Name>(changed.integer(row, 0));
-            if (type == 0 || changed.integer(row, 2) >= changes_looked_through_max)
-                all_changed_ = true;
+            const bool is_many = changed.integer(row, 2) >= changes_looked_through_max;
+            if (type == 0) {
+                // Entries of the audit, or a reindex, which changes whatever it changes from now on.
+                const bool is_reindex = changed.integer(row, 1) == no_position;
+                if (is_many || is_reindex) all_changed_ = true;
+                continue;
+            }
+            if (is_many) all_changed_ = true;
             Position& last = changed_[type];
             last = std::max(last, changed.integer(row, 1));
         }
@@ -425,6 +438,8 @@ Result<Writer::Verdict> Writer::verify(const Commit& commit, const PreparedCommi
     for (const Prepared& change : changes) {
         if (change.refused) return Verdict{.refused = change.refused};
     }
+    if (auto beyond = beyond_audit_limits(commit.audit))
+        return Verdict{.refused = std::move(*beyond)};
     Verdict verdict = verify_versions(commit, changes);
     if (verdict.passes()) verdict = TRY(verify_expectations(commit));
     if (verdict.passes()) verdict = verify_unique_keys(changes);
@@ -512,13 +527,20 @@ Result<Receipt> Writer::apply(const Commit& commit, const PreparedCommit& change
     Receipt receipt;
     receipt.at = at_;
     receipt.written.reserve(changes.size());
+    left_.clear();
+    for (const AuditEntry& entry : commit.audit) {
+        if (entry.change) left_[*entry.change];
+    }
     for (const Prepared& change : changes) {
+        const auto left = left_.find(receipt.written.size());
+        left_now_ = left == left_.end() ? nullptr : &left->second;
         receipt.written.push_back(change.change->verb == Verb::remove
                                       ? TRY(apply_remove(commit, change))
                                       : TRY(apply_write(commit, change)));
         if (receipt.written.back().position >= 0)
             changed_here_.insert(change.change->identity.type);
     }
+    TRY(apply_audit(commit, receipt.written));
     // Ordinals of the batch until its base is known.
     receipt.position = static_cast<Position>(entries_.size()) - 1;
     if (gives_positions_) {
@@ -528,6 +550,30 @@ Result<Receipt> Writer::apply(const Commit& commit, const PreparedCommit& change
         }
     }
     return receipt;
+}
+
+Result<void> Writer::apply_audit(const Commit& commit,
+                                 const std::vector<store::Written>& written) {
+    for (const AuditEntry& entry : commit.audit) {
+        std::vector<Rid> patients;
+        for (const Identity& patient : entry.patients)
+            patients.push_back(directory_.rid_of(patient));
+        if (entry.change) {
+            const std::vector<Rid>& left = left_[*entry.change];
+            patients.insert(patients.end(), left.begin(), left.end());
+        }
+        const AuditRow& row =
+            audits_.emplace_back(TRY(audit_row(entry, std::move(patients), written)));
+        entries_.push_back({.rid = 0,
+                            .home = 0,
+                            .version = row.version,
+                            .verb = Verb{},
+                            .actor = entry.actor,
+                            .organisation = entry.organisation,
+                            .change = nullptr,
+                            .audit = &row});
+    }
+    return {};
 }
 
 Result<Writer::State*> Writer::state_to_write(Rid rid) {
@@ -546,6 +592,7 @@ Result<void> Writer::drop_rows(Rid rid, const State& state, Name type,
     fields.reserve(rows.texts.size());
     for (const Name param : rows.texts) fields.push_back(text_field(param));
     if (keys_before != nullptr) *keys_before = rows.unique_keys;
+    if (left_now_ != nullptr) *left_now_ = rows.compartments;
     index_.remove({rid, state.home, type}, rows, fields);
     return {};
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <deque>
 #include <limits>
 #include <map>
 #include <memory>
@@ -12,6 +13,7 @@
 #include <vector>
 
 #include "base/result.hpp"
+#include "store/engine/audit_rows.hpp"
 #include "store/engine/commit_queue.hpp"
 #include "store/engine/resolve.hpp"
 #include "store/postgres/connection.hpp"
@@ -104,6 +106,7 @@ class Writer {
         Name actor;
         Name organisation;
         const Change* change;
+        const AuditRow* audit = nullptr;  ///< instead of the change
     };
     using PreparedCommit = std::vector<Prepared>;
     /// What a group looks at, and so locks.
@@ -140,6 +143,7 @@ class Writer {
     Result<Receipt> apply(const Commit& commit, const PreparedCommit& changes);
     Result<store::Written> apply_write(const Commit& commit, const Prepared& change);
     Result<store::Written> apply_remove(const Commit& commit, const Prepared& change);
+    Result<void> apply_audit(const Commit& commit, const std::vector<store::Written>& written);
     Result<State*> state_to_write(Rid rid);
     Result<void> drop_rows(Rid rid, const State& state, Name type,
                            std::vector<std::string>* keys_before);
@@ -153,6 +157,7 @@ class Writer {
     void send_rows();
     void send_resources();
     void send_entries();
+    void send_audits();
     void send_unique_keys();
     void send_counts();
     /// Writes what waits, so that a search or a second change of a resource finds it.
@@ -191,6 +196,11 @@ class Writer {
     std::vector<Move> moves_;
     std::unordered_set<Rid> touched_;
     std::vector<Entry> entries_;
+    std::deque<AuditRow> audits_;
+    /// Patients whom the versions concerned that the commit in work replaces, by change. Filled for
+    /// those that an audit entry tells of.
+    std::map<std::size_t, std::vector<Rid>> left_;
+    std::vector<Rid>* left_now_ = nullptr;  ///< of the change in work, if any
     std::unordered_map<Name, std::int64_t> count_changes_;
     std::unordered_map<Name, int> text_fields_;
 };

@@ -111,7 +111,7 @@ void Writer::send_entries() {
     std::vector<std::string> ids;
     std::vector<std::string_view> salt;
     for (const Entry& entry : entries_) {
-        ids.push_back(text_of(entry.change->identity.id));
+        ids.push_back(entry.change ? text_of(entry.change->identity.id) : std::string());
         salt.push_back(
             std::string_view(salts).substr(salt.size() * log_salt_bytes, log_salt_bytes));
     }
@@ -119,7 +119,8 @@ void Writer::send_entries() {
     parameters.integer(has_positions ? base : batch_).integer(at_.milliseconds);
     parameters.column(entries_, [](const Entry& entry) { return entry.rid; })
         .column(entries_, [](const Entry& entry) { return static_cast<std::int32_t>(entry.verb); })
-        .column(entries_, [](const Entry& entry) { return entry.change->identity.type; })
+        .column(entries_,
+                [](const Entry& entry) { return entry.change ? entry.change->identity.type : 0; })
         .column(entries_,
                 [](const Entry& entry) { return static_cast<std::int32_t>(entry.version); })
         .column(entries_, [](const Entry& entry) { return entry.actor; })
@@ -129,37 +130,89 @@ void Writer::send_entries() {
         .column(
             entries_,
             [](const Entry& entry) {
-                const Sha256& hash = entry.change->body_hash;
+                const Sha256& hash = entry.audit ? entry.audit->hash : entry.change->body_hash;
                 return Parameters::Bytes{{reinterpret_cast<const char*>(hash.data()), hash.size()}};
             })
-        .column(entries_, [](const Entry& entry) { return entry.home; });
+        .column(entries_, [](const Entry& entry) { return entry.home; })
+        .column(entries_, [](const Entry& entry) {
+            return static_cast<std::int32_t>(entry.audit ? EntryKind::audit : EntryKind::version);
+        });
+    send_audits();
     if (has_positions) {
         db.send(
             "INSERT INTO meridian.log(position, at, rid, kind, verb, type, version, actor, "
             "organisation, id, salt, body_hash, patient) "
-            "SELECT $1 + e.place - 1, $2, e.rid, 0, e.verb, e.type, e.version, e.actor, "
+            "SELECT $1 + e.place - 1, $2, e.rid, e.kind, e.verb, e.type, e.version, e.actor, "
             "e.organisation, e.id, e.salt, e.body_hash, e.patient "
             "FROM unnest($3::bigint[], $4::integer[], $5::integer[], $6::integer[], "
-            "$7::integer[], $8::integer[], $9::text[], $10::bytea[], $11::bytea[], $12::bigint[]) "
+            "$7::integer[], $8::integer[], $9::text[], $10::bytea[], $11::bytea[], $12::bigint[], "
+            "$13::integer[]) "
             "WITH ORDINALITY AS e(rid, verb, type, version, actor, organisation, id, salt, "
-            "body_hash, patient, place)",
+            "body_hash, patient, kind, place)",
             std::move(parameters));
         sequencer_.take(count, at_);
     } else {
         db.send(
             "INSERT INTO meridian.log_waiting(batch, ordinal, rid, kind, verb, type, version, "
             "actor, organisation, id, salt, body_hash, patient) "
-            "SELECT $1, e.place - 1, e.rid, 0 * $2::bigint, e.verb, e.type, e.version, e.actor, "
+            "SELECT $1, e.place - 1, e.rid, e.kind + 0 * $2::bigint, e.verb, e.type, e.version, e.actor, "
             "e.organisation, e.id, e.salt, e.body_hash, e.patient "
             "FROM unnest($3::bigint[], $4::integer[], $5::integer[], $6::integer[], "
-            "$7::integer[], $8::integer[], $9::text[], $10::bytea[], $11::bytea[], $12::bigint[]) "
+            "$7::integer[], $8::integer[], $9::text[], $10::bytea[], $11::bytea[], $12::bigint[], "
+            "$13::integer[]) "
             "WITH ORDINALITY AS e(rid, verb, type, version, actor, organisation, id, salt, "
-            "body_hash, patient, place)",
+            "body_hash, patient, kind, place)",
             std::move(parameters));
     }
     if (layout_.is_distributed()) return;  // see publish
     db.send("SELECT pg_notify('meridian', $1::text)",
             std::move(Parameters().text(std::to_string(server_))));
+}
+
+void Writer::send_audits() {
+    if (audits_.empty()) return;
+    struct Row {
+        std::int64_t place;  ///< position, or ordinal of the batch
+        const AuditRow* audit;
+        std::string patients;
+    };
+    const Position base = gives_positions_ ? sequencer_.next() : 0;
+    std::vector<Row> rows;
+    std::vector<std::pair<Rid, Position>> patients;
+    for (std::size_t ordinal = 0; ordinal < entries_.size(); ++ordinal) {
+        const AuditRow* audit = entries_[ordinal].audit;
+        if (audit == nullptr) continue;
+        const Position place = base + static_cast<Position>(ordinal);
+        rows.push_back({place, audit, "{" + rid_list(audit->patients) + "}"});
+        for (const Rid patient : audit->patients) patients.emplace_back(patient, place);
+    }
+    Parameters parameters;
+    parameters.column(rows, [](const Row& row) { return row.place; })
+        .column(rows, [](const Row& row) { return row.audit->entry->actor; })
+        .column(rows, [](const Row& row) { return std::string_view(row.patients); })
+        .column(rows, [](const Row& row) { return Parameters::Bytes{row.audit->entry->bytes}; });
+    if (!gives_positions_) {
+        parameters.integer(batch_);
+        connection_->send(
+            "INSERT INTO meridian.audit_waiting(batch, ordinal, actor, patients, bytes) "
+            "SELECT $5, u.ordinal, u.actor, u.patients::bigint[], u.bytes "
+            "FROM unnest($1::bigint[], $2::integer[], $3::text[], $4::bytea[]) "
+            "AS u(ordinal, actor, patients, bytes)",
+            std::move(parameters));
+        return;
+    }
+    connection_->send(
+        "INSERT INTO meridian.audit(position, actor, patients, bytes) "
+        "SELECT u.position, u.actor, u.patients::bigint[], u.bytes "
+        "FROM unnest($1::bigint[], $2::integer[], $3::text[], $4::bytea[]) "
+        "AS u(position, actor, patients, bytes)",
+        std::move(parameters));
+    if (patients.empty()) return;
+    connection_->send("INSERT INTO meridian.audit_patient(patient, position) "
+                      "SELECT * FROM unnest($1::bigint[], $2::bigint[])",
+                      std::move(Parameters()
+                                    .column(patients, [](const auto& p) { return p.first; })
+                                    .column(patients, [](const auto& p) { return p.second; })));
 }
 
 void Writer::send_unique_keys() {

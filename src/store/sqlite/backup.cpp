@@ -8,6 +8,7 @@
 #include <filesystem>
 
 #include "base/limits.hpp"
+#include "store/engine/audit_rows.hpp"
 #include "store/sqlite/folder.hpp"
 #include "store/sqlite/migrations.hpp"
 #include "store/sqlite/schema.hpp"
@@ -22,7 +23,8 @@ namespace fs = std::filesystem;
 
 /// What a backup holds. Everything else is made from it again.
 constexpr const char* base_tables[] = {"setting",   "name",     "cursor",  "type_count",
-                                       "directory", "resource", "history", "log"};
+                                       "directory", "resource", "history", "log",
+                                       "audit"};
 
 Result<void> sync_file(const std::string& path) {
     const int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
@@ -104,6 +106,32 @@ Result<Position> copy_tables(const std::string& from, Database& copy,
     return last;
 }
 
+/// Makes the rows by which audit entries are found by patient again.
+Result<void> index_audits(Database& database) {
+    Position next = 0;
+    for (bool more = true; more;) {
+        std::vector<std::tuple<Rid, Position>> rows;
+        auto row = TRY(database.prepare(
+            "SELECT position, patients FROM audit WHERE position >= ? ORDER BY position LIMIT ?"));
+        row.bind_all(next, limits::load_batch_changes);
+        more = false;
+        while (TRY(row.step())) {
+            next = row.integer(0) + 1;
+            more = true;
+            for (const Rid patient : TRY(parse_rid_list(row.text(1))))
+                rows.emplace_back(patient, next - 1);
+        }
+        row.reset();
+        std::sort(rows.begin(), rows.end());
+        TRY(database.run("BEGIN"));
+        TRY(database.run_on_rows(
+            "INSERT OR FAIL INTO audit_patient(patient, position) SELECT c0, c1 FROM row_feed",
+            TupleSource(rows)));
+        TRY(database.run("COMMIT"));
+    }
+    return {};
+}
+
 /// Makes all index rows of the database at `path` again.
 Result<Position> rebuild(const std::string& path, const BodyReader& reader,
                          const std::function<void(std::int64_t, std::int64_t)>& progress) {
@@ -112,6 +140,7 @@ Result<Position> rebuild(const std::string& path, const BodyReader& reader,
         database->execute("PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF; PRAGMA "
                           "wal_autocheckpoint=20000; PRAGMA temp_store=MEMORY;"));
     TRY(prepare_schema(*database, schema_version, migrations()));
+    TRY(index_audits(*database));
     Dictionary names;
     TRY(names.load(*database));
     const std::int64_t total =

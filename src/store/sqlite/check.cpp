@@ -3,6 +3,7 @@
 
 #include <filesystem>
 
+#include "store/engine/audit_rows.hpp"
 #include "store/engine/findings.hpp"
 #include "store/sqlite/blobs.hpp"
 #include "store/sqlite/database.hpp"
@@ -51,6 +52,7 @@ class Checker {
         TRY(database_.run("BEGIN"));
         TRY(check_structure());
         TRY(check_log());
+        TRY(check_audit());
         TRY(check_history());
         TRY(check_directory());
         TRY(check_resources());
@@ -64,6 +66,7 @@ class Checker {
 
     Result<void> check_structure();
     Result<void> check_log();
+    Result<void> check_audit();
     Result<void> check_history();
     Result<void> check_directory();
     Result<void> check_resources();
@@ -98,6 +101,7 @@ class Checker {
     std::int64_t counts_[std::size(index_tables)] = {};
     std::int64_t texts_ = 0;
     std::int64_t versions_ = 0;
+    std::int64_t audits_ = 0;
     std::map<Name, std::int64_t> types_;
 };
 
@@ -123,6 +127,37 @@ Result<void> Checker::check_log() {
                   total);
     }
     versions_ = log.versions();
+    audits_ = log.audits();
+    return {};
+}
+
+Result<void> Checker::check_audit() {
+    AuditCheck audit(findings_);
+    std::int64_t number = 0;
+    auto row = TRY(database_.prepare(
+        "SELECT a.position, a.number, a.actor, a.patients, a.bytes, l.kind = 1, l.actor, "
+        "l.body_hash FROM audit a LEFT JOIN log l ON l.position = a.position ORDER BY a.position"));
+    while (!enough() && TRY(row.step())) {
+        const Position position = row.integer(0);
+        if (row.integer(1) != number++)
+            problem(fmt::format("audit entry {}: its number is {}, expected is {}", position,
+                                row.integer(1), number - 1));
+        const auto patients = parse_rid_list(row.text(3));
+        if (!patients) {
+            problem(fmt::format("audit entry {}: {}", position, patients.error().message));
+            continue;
+        }
+        std::int64_t found = 0;
+        for (const Rid patient : *patients)
+            found += TRY(database_.integer(
+                "SELECT 1 FROM audit_patient WHERE patient = ? AND position = ?", 0, patient,
+                position));
+        audit.entry({position, row.integer(5) != 0, static_cast<Name>(row.integer(2)),
+                     static_cast<Name>(row.integer(6)), row.blob(4), row.blob(7), found,
+                     static_cast<std::int64_t>(patients->size())});
+    }
+    if (!enough())
+        audit.finish(audits_, TRY(database_.integer("SELECT count(*) FROM audit_patient", 0)));
     return {};
 }
 

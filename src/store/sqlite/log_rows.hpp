@@ -15,6 +15,11 @@ namespace meridian::store::sqlite {
     "l.position, l.at, l.kind, l.rid, l.type, r.id, l.version, l.verb, l.actor, l.organisation, " \
     "l.salt, l.body_hash"
 
+/// The same of `log l` of an audit entry, which is of no resource.
+#define MERIDIAN_LOG_COLUMNS_OF_AUDIT                                                           \
+    "l.position, l.at, l.kind, l.rid, l.type, '', l.version, l.verb, l.actor, l.organisation, " \
+    "l.salt, l.body_hash"
+
 /// The entry in a row that begins with MERIDIAN_LOG_COLUMNS_OF_JOIN.
 inline LogEntry read_log_entry(const Statement& row) {
     LogEntry entry;

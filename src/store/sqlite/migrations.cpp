@@ -56,7 +56,7 @@ std::span<const Migration> migrations() {
                  "CREATE TABLE private_row(space TEXT, key TEXT, version INTEGER NOT NULL, "
                  "expires INTEGER NOT NULL, value BLOB NOT NULL, PRIMARY KEY(space, key)) "
                  "WITHOUT ROWID;"
-                 "CREATE INDEX private_row_expires ON private_row(expires);");
+                 "CREATE INDEX private_row_expires ON private_row(expires);" MERIDIAN_AUDIT_TABLES);
          }}};
     return steps;
 }

@@ -2,6 +2,7 @@
 #include "store/sqlite/readers.hpp"
 
 #include "base/limits.hpp"
+#include "store/engine/audit_rows.hpp"
 #include "store/engine/forward.hpp"
 #include "store/engine/forward_view.hpp"
 #include "store/engine/relevance.hpp"
@@ -203,29 +204,45 @@ Result<std::vector<Stored>> SqliteSnapshot::instance_history(const HistoryScope&
     return found;
 }
 
+Result<std::vector<SqliteSnapshot::Place>> SqliteSnapshot::newest_entries(
+    const HistoryScope& scope, const Window& range) {
+    // Type by type: of all that was written the audit may be most, and lies between the rest.
+    std::vector<Name> types;
+    if (scope.type != 0) types.push_back(scope.type);
+    for (std::int64_t type = 0; scope.type == 0;) {
+        type = TRY(database_->integer("SELECT min(type) FROM log WHERE type > ?", 0, type));
+        if (type == 0) break;
+        types.push_back(static_cast<Name>(type));
+    }
+    std::vector<Place> places;
+    for (const Name type : types) {
+        auto entries = TRY(database_->prepare(
+            "SELECT position, rid, version FROM log INDEXED BY log_type WHERE type = ? AND "
+            "position >= ? AND position < ? ORDER BY position DESC LIMIT ?"));
+        entries.bind_all(type, range.first, range.below, scope.limit);
+        while (TRY(entries.step()))
+            places.push_back({entries.integer(0), entries.integer(1), entries.integer(2)});
+    }
+    std::ranges::sort(places, std::greater(), &Place::position);
+    if (places.size() > scope.limit) places.resize(scope.limit);
+    return places;
+}
+
 Result<std::vector<Stored>> SqliteSnapshot::history(const HistoryScope& scope) {
     const Window range = TRY(window(scope));
     if (!scope.id.empty()) return instance_history(scope, range);
-    auto entries = TRY(database_->prepare(
-        scope.type == 0 ? "SELECT rid, version FROM log WHERE kind = 0 AND position >= ? AND "
-                          "position < ? ORDER BY position DESC LIMIT ?"
-                        : "SELECT rid, version FROM log WHERE position >= ? AND position < ? AND "
-                          "type = ?4 ORDER BY position DESC LIMIT ?3"));
-    entries.bind_all(range.first, range.below, scope.limit);
-    if (scope.type != 0) entries.bind(4, static_cast<std::int64_t>(scope.type));
     std::vector<Stored> found;
-    while (TRY(entries.step())) {
-        const Rid rid = entries.integer(0);
+    for (const auto& [position, rid, version_number] : TRY(newest_entries(scope, range))) {
         auto names = TRY(database_->prepare("SELECT type, id FROM resource WHERE rid = ?"));
         names.bind(1, rid);
         if (!TRY(names.step()))
             return fail(Category::fault,
                         fmt::format("the log names the resource {} that is not there", rid));
         auto version = TRY(version_of(rid, static_cast<Name>(names.integer(0)), names.text(1),
-                                      entries.integer(1)));
+                                      version_number));
         if (!version) {
             return fail(Category::fault, fmt::format("version {} of the resource {} is missing",
-                                                     entries.integer(1), rid));
+                                                     version_number, rid));
         }
         found.push_back(std::move(*version));
     }
@@ -243,10 +260,10 @@ Result<std::int64_t> SqliteSnapshot::history_count(const HistoryScope& scope) {
             0, rid, range.first, range.below);
     }
     if (scope.type == 0) {
-        // Positions are dense; only entries of other kinds have to be left out.
-        return database_->integer(
-            "SELECT count(*) FROM log WHERE kind = 0 AND position >= ? AND position < ?", 0,
-            range.first, range.below);
+        // Positions are dense, and so are the numbers of the audit entries among them.
+        const std::int64_t entries = std::max<std::int64_t>(range.below - range.first, 0);
+        if (entries == 0) return 0;
+        return entries - TRY(audits_below(range.below)) + TRY(audits_below(range.first));
     }
     return database_->integer(
         "SELECT count(*) FROM log WHERE type = ? AND position >= ? AND position < ?", 0, scope.type,
@@ -343,6 +360,50 @@ Result<std::vector<LogEntry>> SqliteSnapshot::log(Position from, std::size_t lim
     std::vector<LogEntry> entries;
     while (TRY(row.step())) entries.push_back(read_log_entry(row));
     return entries;
+}
+
+Result<std::int64_t> SqliteSnapshot::audits_below(Position position) {
+    return TRY(database_->integer(
+               "SELECT number FROM audit WHERE position < ? ORDER BY position DESC LIMIT 1", -1,
+               position)) +
+           1;
+}
+
+Result<std::vector<KeptAudit>> SqliteSnapshot::audit(const AuditScope& scope) {
+    const Position below = std::min(scope.before, position_ + 1);
+    const Name anybody = -1;
+    std::vector<KeptAudit> found;
+    const auto take = [&](std::string_view sql, std::int64_t key) -> Result<void> {
+        auto row = TRY(database_->prepare(sql));
+        row.bind_all(key, scope.from, below, scope.actor.value_or(anybody), scope.limit);
+        while (TRY(row.step()))
+            found.push_back({read_log_entry(row), std::string(row.blob(12))});
+        return {};
+    };
+    constexpr std::string_view all =
+        "SELECT " MERIDIAN_LOG_COLUMNS_OF_AUDIT
+        ", a.bytes FROM audit a JOIN log l ON l.position = a.position WHERE ?1 = 0 AND "
+        "a.position >= ?2 AND a.position < ?3 AND (?4 = -1 OR a.actor = ?4) "
+        "ORDER BY a.position DESC LIMIT ?5";
+    constexpr std::string_view of_actor =
+        "SELECT " MERIDIAN_LOG_COLUMNS_OF_AUDIT
+        ", a.bytes FROM audit a INDEXED BY audit_actor JOIN log l ON l.position = a.position "
+        "WHERE ?1 = 0 AND a.actor = ?4 AND a.position >= ?2 AND a.position < ?3 "
+        "ORDER BY a.position DESC LIMIT ?5";
+    constexpr std::string_view of_patient =
+        "SELECT " MERIDIAN_LOG_COLUMNS_OF_AUDIT
+        ", a.bytes FROM audit_patient p CROSS JOIN audit a ON a.position = p.position "
+        "JOIN log l ON l.position = a.position WHERE p.patient = ?1 AND p.position >= ?2 AND "
+        "p.position < ?3 AND (?4 = -1 OR a.actor = ?4) ORDER BY p.position DESC LIMIT ?5";
+    if (!scope.patients) {
+        TRY(take(scope.actor ? of_actor : all, 0));
+        return found;
+    }
+    for (const Identity& patient : *scope.patients) {
+        if (const Rid rid = TRY(rid_of(patient)); rid != 0) TRY(take(of_patient, rid));
+    }
+    merge_newest(found, scope.limit);
+    return found;
 }
 
 Result<std::optional<Stored>> SqliteSnapshot::version_at(const Stored& newest, Position at) {

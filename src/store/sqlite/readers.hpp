@@ -62,6 +62,7 @@ class SqliteSnapshot final : public Snapshot {
                                      std::size_t limit) override;
     Result<Rid> rid_of(const Identity& identity) override;
     Result<std::vector<LogEntry>> log(Position from, std::size_t limit) override;
+    Result<std::vector<KeptAudit>> audit(const AuditScope& scope) override;
     Result<std::vector<Stored>> walk(Name type, Position at, Rid after, std::size_t limit) override;
     Result<std::vector<ViewRow>> view(Name view, std::string_view key) override;
     Result<std::optional<std::int64_t>> next_token(Name param, std::int64_t from) override;
@@ -80,6 +81,16 @@ class SqliteSnapshot final : public Snapshot {
     };
     Result<Window> window(const HistoryScope& scope);
     Result<Position> first_position_at(Instant time);
+    /// Where a version stands in the log.
+    struct Place {
+        Position position;
+        Rid rid;
+        Version version;
+    };
+    /// The newest versions of a type, or of all.
+    Result<std::vector<Place>> newest_entries(const HistoryScope& scope, const Window& range);
+    /// How many audit entries lie before a position.
+    Result<std::int64_t> audits_below(Position position);
     Result<std::vector<Stored>> instance_history(const HistoryScope& scope, const Window& window);
     Result<std::optional<Stored>> version_of(Rid rid, Name type, std::string_view id,
                                              Version version);

@@ -7,6 +7,15 @@ namespace meridian::store::sqlite {
 /// newer one is refused.
 inline constexpr int schema_version = 3;
 
+/// What entries of kind 1 say (docs/adr/0027). number: how many audit entries lie before it, by which
+/// those between two positions are counted without reading them. patients: rids, "4,17".
+#define MERIDIAN_AUDIT_TABLES                                                                      \
+    "CREATE TABLE audit(position INTEGER PRIMARY KEY, number INTEGER NOT NULL, actor INTEGER "     \
+    "NOT NULL, patients TEXT NOT NULL, bytes BLOB NOT NULL);"                                      \
+    "CREATE INDEX audit_actor ON audit(actor, position);"                                          \
+    "CREATE TABLE audit_patient(patient INTEGER, position INTEGER, PRIMARY KEY(patient, "          \
+    "position)) WITHOUT ROWID;"
+
 /// The logical schema on SQLite. All keys are integers through `name` (types, parameters, systems,
 /// units) and `directory` (resources). Index rows are those of current versions only and are
 /// clustered by their key.
@@ -67,6 +76,6 @@ CREATE TABLE unique_key(key TEXT PRIMARY KEY, rid INTEGER NOT NULL) WITHOUT ROWI
 CREATE TABLE view_row(view INTEGER, key TEXT, rid INTEGER, value BLOB NOT NULL, PRIMARY KEY(view, key, rid)) WITHOUT ROWID;
 -- rowid = rid * 2 + field (0 = _text, 1 = _content)
 CREATE VIRTUAL TABLE idx_text USING fts5(words, tokenize = "unicode61 remove_diacritics 0", detail = full);
-)sql";
+)sql" MERIDIAN_AUDIT_TABLES;
 
 }  // namespace meridian::store::sqlite

@@ -615,16 +615,27 @@ class ChangedNode final : public Node {
         return *last_;
     }
     bool is_to_the_end() { return condition_.below > last(); }
+    /// What has to be read for the interval: of one type only versions, which are fewer than the
+    /// entries, often by far. Entries are dense, and so are the numbers of the audit's among them.
     std::uint64_t entries() {
+        if (entries_) return *entries_;
         const Position from = std::max(condition_.from, Position{0});
-        return static_cast<std::uint64_t>(
-            std::max(std::min(condition_.below - 1, last()) - from + 1, Position{0}));
+        const Position below = std::min(condition_.below, last() + 1);
+        const Position audits = type_ != 0 && below > from ? audits_below(below) - audits_below(from) : 0;
+        entries_ = static_cast<std::uint64_t>(std::max(below - from - audits, Position{0}));
+        return *entries_;
+    }
+    std::int64_t audits_below(Position position) {
+        Cursor cursor(run_, Sql::audits_below);
+        cursor.open(position);
+        return cursor.next() ? cursor.integer(0) : 0;
     }
 
     Run& run_;
     ChangedWithin condition_;
     Name type_;
     std::optional<Position> last_;  ///< of the log
+    std::optional<std::uint64_t> entries_;
 };
 
 /// FTS5 string syntax: a word or phrase in double quotes, a double quote inside doubled; one after

@@ -120,6 +120,8 @@ std::string_view sql_text(Sql sql) {
                    "position>=?2 AND position<?3 AND kind=0 ORDER BY position";
         case Sql::log_last:
             return "SELECT max(position) FROM log";
+        case Sql::audits_below:
+            return "SELECT number + 1 FROM audit WHERE position<?1 ORDER BY position DESC LIMIT 1";
         case Sql::log_type_up:
             return "SELECT rid, position FROM log INDEXED BY log_type WHERE type=?1 AND kind=0 "
                    "ORDER BY position";

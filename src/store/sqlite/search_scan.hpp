@@ -67,6 +67,7 @@ enum class Sql : unsigned char {
     log_range,
     log_type_range,
     log_last,
+    audits_below,
     log_type_up,
     log_type_down,
     param_tokens,

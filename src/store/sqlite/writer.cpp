@@ -53,6 +53,7 @@ Result<std::unique_ptr<Writer>> Writer::make(std::unique_ptr<Database> database,
 Result<void> Writer::load() {
     next_position_ = TRY(database_->integer("SELECT max(position) FROM log", -1)) + 1;
     next_position_before_ = next_position_;
+    next_audit_ = next_audit_before_ = TRY(next_audit_number(*database_));
     opened_at_ = last_change_of_any_ = next_position_ - 1;
     at_.milliseconds =
         TRY(database_->integer("SELECT at FROM log WHERE position = ?", 0, next_position_ - 1));
@@ -91,6 +92,7 @@ Result<void> Writer::write_all(std::span<const std::shared_ptr<Task>> group) {
     names_.saved(true);
     touched_.clear();
     next_position_before_ = next_position_;
+    next_audit_before_ = next_audit_;
     return {};
 }
 
@@ -140,6 +142,7 @@ void Writer::fail_group(std::span<const std::shared_ptr<Task>> group, const Erro
     touched_.clear();
     count_changes_.clear();
     next_position_ = next_position_before_;
+    next_audit_ = next_audit_before_;
     // After a failed write or fsync nobody knows what is on the disk, and a second fsync may claim
     // success for lost pages.
     if (is_lasting(code)) stop_writing(error);
@@ -172,6 +175,8 @@ Result<Writer::Verdict> Writer::verify(const Commit& commit) {
                     "a resource has more index rows than limits::index_rows_per_resource_max"}};
         }
     }
+    if (auto beyond = beyond_audit_limits(commit.audit))
+        return Verdict{.refused = std::move(*beyond)};
     Verdict verdict = TRY(verify_versions(commit));
     if (verdict.passes()) verdict = TRY(verify_expectations(commit));
     if (verdict.passes()) verdict = TRY(verify_unique_keys(commit));
@@ -264,6 +269,9 @@ Result<void> Writer::prefetch(std::span<const std::shared_ptr<Task>> group) {
                 mentions_.push_back(directory_.want(identity));
             });
         }
+        for (const AuditEntry& entry : task->commit.audit) {
+            for (const Identity& patient : entry.patients) directory_.want(patient);
+        }
     }
     return directory_.prefetch(*database_);
 }
@@ -272,6 +280,10 @@ Result<Receipt> Writer::apply(Commit& commit, Directory::Mention* mentions) {
     Receipt receipt;
     receipt.at = at_;
     receipt.written.reserve(commit.changes.size());
+    left_.clear();
+    for (const AuditEntry& entry : commit.audit) {
+        if (entry.change) left_[*entry.change];
+    }
     for (Change& change : commit.changes) {
         Directory::Mention* const own = mentions;
         mentions += mention_count(change);
@@ -283,8 +295,29 @@ Result<Receipt> Writer::apply(Commit& commit, Directory::Mention* mentions) {
                 receipt.written.back().position;
         }
     }
+    TRY(apply_audit(commit, receipt.written));
     receipt.position = last_position();
     return receipt;
+}
+
+Result<void> Writer::apply_audit(const Commit& commit, const std::vector<Written>& written) {
+    for (const AuditEntry& entry : commit.audit) {
+        std::vector<Rid> patients;
+        for (const Identity& patient : entry.patients)
+            patients.push_back(TRY(directory_.find(*database_, patient)));
+        if (entry.change) {
+            const std::vector<Rid>& left = left_[*entry.change];
+            patients.insert(patients.end(), left.begin(), left.end());
+        }
+        rows_.add_audit({next_position_++, next_audit_++,
+                         TRY(audit_row(entry, std::move(patients), written)), next_salt()});
+    }
+    return {};
+}
+
+void Writer::note_left(const Commit& commit, const Change& change, const ResolvedRows& rows) {
+    const auto place = left_.find(static_cast<std::size_t>(&change - commit.changes.data()));
+    if (place != left_.end()) place->second = rows.compartments;
 }
 
 Result<Writer::Before> Writer::before(const Identity& identity) {
@@ -325,6 +358,7 @@ Result<Written> Writer::apply_write(const Commit& commit, Change& change,
             std::vector<int> fields;
             for (const Name param : rows->texts) fields.push_back(text_field(param));
             keys_before = rows->unique_keys;
+            note_left(commit, change, *rows);
             index_.remove(written.rid, change.identity.type, std::move(*rows), fields);
         }
     }
@@ -365,6 +399,7 @@ Result<Written> Writer::apply_remove(const Commit& commit, const Change& change)
         std::vector<int> fields;
         for (const Name param : rows->texts) fields.push_back(text_field(param));
         TRY(change_unique_keys(old.rid, rows->unique_keys, {}));
+        note_left(commit, change, *rows);
         index_.remove(old.rid, change.identity.type, std::move(*rows), fields);
     }
     TRY(database_->run(remove_resource, written.version, written.position, at_.milliseconds,

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <span>
@@ -81,6 +82,9 @@ class Writer {
     Result<Receipt> apply(Commit& commit, Directory::Mention* mentions);
     Result<Written> apply_write(const Commit& commit, Change& change, Directory::Mention* mentions);
     Result<Written> apply_remove(const Commit& commit, const Change& change);
+    /// Keeps whom a version that is replaced concerned.
+    void note_left(const Commit& commit, const Change& change, const ResolvedRows& rows);
+    Result<void> apply_audit(const Commit& commit, const std::vector<Written>& written);
     Result<Before> before(const Identity& identity);
     Result<Before> before(Rid rid);
     Result<void> keep_history(const Before& before);
@@ -111,6 +115,11 @@ class Writer {
     Position opened_at_ = -1;
     Position next_position_ = 0;
     Position next_position_before_ = 0;
+    std::int64_t next_audit_ = 0;  ///< number of the next audit entry
+    std::int64_t next_audit_before_ = 0;
+    /// Patients whom the versions concerned that the commit in work replaces, by change. Filled for
+    /// those that an audit entry tells of.
+    std::map<std::size_t, std::vector<Rid>> left_;
     Instant at_;
     std::string salts_;
     std::size_t salt_at_ = 0;
