@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "fhir/caller.hpp"
 
+#include "base/ids.hpp"
+
 namespace meridian::fhir {
 
 namespace {
+
+constexpr std::size_t fhir_id_bytes_max = 64;  // FHIR R4 §2.24.0.1, id
 
 class PermitAll final : public AccessFilter {
  public:
@@ -34,7 +38,11 @@ class PlainCipher final : public Cipher {
 
 class QuietAudit final : public AuditSink {
  public:
-    void record(const Caller&, const AuditRecord&) override {}
+    bool is_quiet() const override { return true; }
+    Result<void> record(const Caller&, std::vector<AuditRecord>) override { return {}; }
+    Result<std::vector<store::AuditEntry>> entries(const Caller&, const AuditRecord&) override {
+        return std::vector<store::AuditEntry>();
+    }
 };
 
 }  // namespace
@@ -63,7 +71,33 @@ Caller Caller::system(std::string_view part) {
     Caller caller;
     caller.actor = fmt::format("Device/{}", part);
     caller.purpose = "HSYSADMIN";
+    caller.is_background = true;
     return caller;
+}
+
+void AuditRecord::add_patient(std::string_view patient_id) {
+    if (std::find(patients.begin(), patients.end(), patient_id) == patients.end())
+        patients.emplace_back(patient_id);
+}
+
+void AuditRecord::add_patients_of(std::string_view resource_type, std::string_view resource_id,
+                                  std::string_view json, std::string_view base_url) {
+    if (resource_type == "Patient") add_patient(resource_id);
+    // Every reference to a patient ends a string that begins with the type, or with this server's
+    // base: looking for those is a fraction of what extracting the compartments takes.
+    constexpr std::string_view reference = "Patient/";
+    for (std::size_t at = json.find(reference); at != std::string_view::npos;
+         at = json.find(reference, at + 1)) {
+        std::string_view before = json.substr(0, at);
+        if (!base_url.empty() && before.ends_with('/') &&
+            before.substr(0, before.size() - 1).ends_with(base_url))
+            before.remove_suffix(base_url.size() + 1);
+        if (!before.ends_with('"')) continue;
+        const std::string_view rest = json.substr(at + reference.size(), fhir_id_bytes_max + 1);
+        const std::size_t end = rest.find_first_of("\"/");
+        if (end == std::string_view::npos || !is_fhir_id(rest.substr(0, end))) continue;
+        add_patient(rest.substr(0, end));
+    }
 }
 
 Caller Caller::nobody() {

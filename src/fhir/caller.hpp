@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/json.hpp"
 #include "base/result.hpp"
@@ -39,6 +40,16 @@ std::shared_ptr<const AccessFilter> permit_all();
 /// The filter that hides everything: of whoever has not said who they are.
 std::shared_ptr<const AccessFilter> permit_nothing();
 
+/// What the audit says of a request besides the rest of its Caller.
+struct Origin {
+    std::string account{};         ///< name of the account
+    std::string role{};            ///< of the account, as trust::name_of
+    std::string client{};          ///< OAuth client; empty = the server's own pages
+    std::string session{};         ///< what is revoked as one
+    std::string policy_version{};  ///< of the policy that was asked
+    std::string clause{};          ///< of it that allowed the access
+};
+
 /// Who asks, on whose behalf, for what purpose, and what they may see. Every call through the one
 /// door carries one.
 struct Caller {
@@ -49,6 +60,12 @@ struct Caller {
     std::string organisation{};  ///< reference of the organisation the actor works in; may be empty
     std::string purpose = "TREAT";  ///< code of http://terminology.hl7.org/CodeSystem/v3-ActReason
     std::string request_id{};       ///< for logs and audit
+    std::string address{};          ///< of the client in the network, for the audit
+    /// How sign-in and policy came to this caller; shared by all requests of a token.
+    std::shared_ptr<const Origin> origin{};
+    /// The server's own work: what it reads for that is told by one record of the job, not by one
+    /// for each resource. What it writes is recorded like anybody's.
+    bool is_background = false;
     std::shared_ptr<const AccessFilter> access = permit_all();
     /// What is read may lack what was written in these last seconds.
     std::optional<std::chrono::seconds> max_stale{};
@@ -72,20 +89,72 @@ class Cipher {
 };
 std::shared_ptr<const Cipher> plain_cipher();
 
+/// What somebody did. The numbers stand in the log for ever.
+enum class Interaction : unsigned char {
+    read = 1,
+    vread = 2,
+    search = 3,
+    history = 4,
+    create = 5,
+    update = 6,
+    patch = 7,
+    remove = 8,
+    transaction = 9,  ///< one that came to nothing; of others each operation is told
+    operation = 10,   ///< its name in AuditRecord::query, e.g. "$everything"
+    bulk_export = 11,
+    bulk_import = 12,
+    sign_in = 13,
+    sign_out = 14,
+    token = 15,     ///< an access token was given, renewed or taken away
+    request = 16,   ///< refused before it was known what was asked for
+    security = 17,  ///< accounts, keys, policies, break-glass; what in AuditRecord::query
+    job = 18,       ///< work of the server itself
+};
+
+/// How it ended. The numbers are those of
+/// http://terminology.hl7.org/CodeSystem/audit-event-outcome.
+enum class AuditOutcome : unsigned char {
+    success = 0,
+    minor_failure = 4,  ///< it could not be done as it was asked for
+    refused = 8,        ///< who asked may not
+};
+
 /// One thing that somebody did, for the audit.
 struct AuditRecord {
-    std::string_view interaction;  ///< read, vread, search, history, create, update, patch, delete,
-                                   ///< export, operation
-    std::string_view type;
-    std::string_view id;
-    std::string_view query;
-    bool allowed = true;
+    Interaction interaction = Interaction::request;
+    std::string type{};
+    std::string id{};
+    /// The parameters of a search, the name of an operation, the path of a refused request.
+    std::string query{};
+    store::Version version = 0;  ///< of vread; a change's own is in the log entry
+    AuditOutcome outcome = AuditOutcome::success;
+    /// Ids of the patients whose records were touched, each once.
+    std::vector<std::string> patients{};
+    std::int64_t resources = 0;  ///< how many a job, an import or an export has handled
+
+    /// Adds a patient unless it is there. Beyond limits of the sink more are only told of.
+    void add_patient(std::string_view patient_id);
+    /// Adds the patients that a resource is or refers to. Over-inclusive: a mention counts, also
+    /// where the patient compartment does not (docs/adr/0027). `base_url`: as
+    /// Repository::base_url.
+    void add_patients_of(std::string_view resource_type, std::string_view resource_id,
+                         std::string_view json, std::string_view base_url);
 };
-/// Takes audit records; trust/ writes them into the log. The quiet one drops them.
+
+/// Takes audit records; trust/ writes them into the log. The quiet one drops them. Thread-safe.
 class AuditSink {
  public:
     virtual ~AuditSink() = default;
-    virtual void record(const Caller& caller, const AuditRecord& record) = 0;
+    /// Whether nothing is kept, so that nobody need find out what would be.
+    virtual bool is_quiet() const = 0;
+    /// Keeps records of what is not a change of the record, durable when it returns. Errors: `busy`
+    /// and `unavailable`: then nothing was kept, and what they tell of may not be answered.
+    /// Blocking: one commit, shared with whoever else waits.
+    virtual Result<void> record(const Caller& caller, std::vector<AuditRecord> records) = 0;
+    /// A record of changes as entries for their own commit. More than one where it tells of more
+    /// patients than an entry may. Errors: of the store's names.
+    virtual Result<std::vector<store::AuditEntry>> entries(const Caller& caller,
+                                                           const AuditRecord& record) = 0;
 };
 std::shared_ptr<AuditSink> quiet_audit();
 
@@ -105,6 +174,9 @@ class FollowingView {
  public:
     virtual ~FollowingView() = default;
     virtual std::string_view name() const = 0;
+    /// Whether `follow` is to get audit entries too. They are many, and most views have no use for
+    /// them.
+    virtual bool follows_audit() const { return false; }
     /// Called before the first entries, and again whenever this server takes the view over from
     /// another: what it keeps in memory is to be as it was before the entry at `next`.
     virtual Result<void> begin(store::Snapshot& snapshot, store::Position next) {

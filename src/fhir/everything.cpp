@@ -82,6 +82,21 @@ Result<store::AnyOf> member_compartments(const Json& group, store::Name patient_
     return members;
 }
 
+/// Whether the audit is among what is asked for: all of it, or by its type. What was changed since
+/// some time, or has a clinical date, it is not.
+bool shows_audit(const QueryParameters& asked) {
+    return std::all_of(asked.begin(), asked.end(), [](const auto& parameter) {
+        if (parameter.first != "_type") return parameter.first != "_lastUpdated";
+        std::string_view rest = parameter.second;
+        while (!rest.empty()) {
+            const std::size_t comma = std::min(rest.find(','), rest.size());
+            if (rest.substr(0, comma) == "AuditEvent") return true;
+            rest.remove_prefix(std::min(comma + 1, rest.size()));
+        }
+        return false;
+    });
+}
+
 void narrow(store::Condition& where, store::Condition also) {
     store::AllOf both;
     both.parts.push_back(std::move(where));
@@ -94,12 +109,16 @@ void narrow(store::Condition& where, store::Condition also) {
 Result<Page> StoreRepository::everything(const Caller& caller, std::string_view type,
                                          std::string_view id, const QueryParameters& parameters,
                                          const SearchOptions& options) {
-    return read_from(caller, [&](store::Snapshot& snapshot, AuditSink& audit) {
-        return everything_on(snapshot, audit, caller, type, id, parameters, options);
+    AuditRecord about{.interaction = Interaction::operation,
+                      .type = std::string(type),
+                      .id = std::string(id),
+                      .query = "$everything"};
+    return read_from(caller, std::move(about), [&](store::Snapshot& snapshot, AuditRecord& record) {
+        return everything_on(snapshot, record, caller, type, id, parameters, options);
     });
 }
 
-Result<Page> StoreRepository::everything_on(store::Snapshot& snapshot, AuditSink& audit,
+Result<Page> StoreRepository::everything_on(store::Snapshot& snapshot, AuditRecord& record,
                                             const Caller& caller, std::string_view type,
                                             std::string_view id, const QueryParameters& parameters,
                                             const SearchOptions& options) {
@@ -116,7 +135,7 @@ Result<Page> StoreRepository::everything_on(store::Snapshot& snapshot, AuditSink
         return parameter.first == "_type";
     });
     if (!id.empty()) {
-        const auto owner = TRY(find(snapshot, caller, type, id));
+        const auto owner = TRY(find(snapshot, caller, type, id, &record));
         if (!owner)
             return fail(Category::not_found,
                         fmt::format("there is no {}/{}", type, id.substr(0, 64)));
@@ -154,13 +173,17 @@ Result<Page> StoreRepository::everything_on(store::Snapshot& snapshot, AuditSink
     }
     // "…and any resource referenced from those" (the operation's definition).
     query.includes.push_back({.reverse = false, .iterate = false, .source_type = "*", .code = "*"});
-    audit.record(caller, {"operation", type, id, "$everything", true});
     Page page =
         TRY(page_of(TRY(search::run(run_context(snapshot, *registry, caller),
                                     std::make_shared<const search::Query>(std::move(query))))));
     page.self_path = id.empty() ? fmt::format("{}/$everything", type)
                                 : fmt::format("{}/{}/$everything", type, id);
     page.self.clear();
+    const bool is_dated = wanted.start || wanted.end;
+    if (options_.trail && type == "Patient" && !id.empty() && !is_dated &&
+        shows_audit(wanted.search))
+        TRY(lead_to_audit(snapshot, caller, id, page));
+    tell_patients(caller, page, record);
     return page;
 }
 

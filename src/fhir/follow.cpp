@@ -13,6 +13,12 @@ namespace {
 constexpr std::chrono::seconds confirm_pause{2};
 /// A store that gives views to several servers takes them from one that is silent for so long.
 constexpr std::chrono::seconds silence_of_an_owner{6};
+/// While there are only audit entries, and no view has a use for them, the log is looked at no more
+/// often than this. What is written meanwhile is seen so much later, unless somebody waits for it.
+constexpr std::chrono::milliseconds quiet_pause{20};
+/// A cursor is moved over so many audit entries without being saved: after a start they are looked
+/// at once more.
+constexpr store::Position unsaved_max = 50'000;
 
 }  // namespace
 
@@ -80,11 +86,15 @@ void Followers::wake(store::Position last) {
 
 bool Followers::wait(store::Position position, unsigned milliseconds) {
     std::unique_lock lock(mutex_);
-    return progressed_.wait_for(lock, std::chrono::milliseconds(milliseconds), [&] {
+    ++waiting_;
+    wake_.notify_all();
+    const bool is_done = progressed_.wait_for(lock, std::chrono::milliseconds(milliseconds), [&] {
         return stopping_ || std::all_of(followers_.begin(), followers_.end(), [&](const auto& f) {
                    return f->has_cursor && f->next > position;
                });
-    }) && !stopping_;
+    });
+    --waiting_;
+    return is_done && !stopping_;
 }
 
 void Followers::run() {
@@ -93,8 +103,9 @@ void Followers::run() {
         {
             std::unique_lock lock(mutex_);
             const auto has_work = [&](const Follower& f) {
-                return (!f.has_cursor || f.next <= last_ || is_to_be_confirmed(f)) &&
-                       std::chrono::steady_clock::now() >= f.not_before;
+                const auto time = std::chrono::steady_clock::now();
+                const bool has_more = f.next <= last_ && (waiting_ != 0 || time >= quiet_until_);
+                return (!f.has_cursor || has_more || is_to_be_confirmed(f)) && time >= f.not_before;
             };
             const auto collect = [&] {
                 ready.clear();
@@ -104,11 +115,18 @@ void Followers::run() {
                 return stopping_ || !ready.empty();
             };
             // The pause bounds how long a view that failed waits for its next try.
-            wake_.wait_for(lock, std::chrono::milliseconds(limits::follow_pause_milliseconds),
-                           collect);
+            auto pause = std::chrono::milliseconds(limits::follow_pause_milliseconds);
+            if (std::chrono::steady_clock::now() < quiet_until_) pause = quiet_pause;
+            wake_.wait_for(lock, pause, collect);
             if (stopping_) return;
+            has_told_ = has_passed_over_ = false;
         }
         for (Follower* follower : ready) advance(*follower);
+        {
+            const std::lock_guard lock(mutex_);
+            if (has_passed_over_ && !has_told_)
+                quiet_until_ = std::chrono::steady_clock::now() + quiet_pause;
+        }
         {
             const std::lock_guard lock(mutex_);
             note_progress();
@@ -153,9 +171,12 @@ bool Followers::is_to_be_confirmed(const Follower& follower) {
 
 Result<store::Position> Followers::next_of(Follower& follower) {
     if (follower.has_cursor && !is_to_be_confirmed(follower)) return follower.next;
-    const store::Position next = TRY(store_.cursor(follower.view->name()));
+    const store::Position saved = TRY(store_.cursor(follower.view->name()));
     follower.confirmed = std::chrono::steady_clock::now();
-    return next;
+    // Where nobody else has moved it, it lacks at most audit entries that were passed over here.
+    if (follower.has_begun && saved == follower.saved) return follower.next;
+    follower.saved = saved;
+    return saved;
 }
 
 Result<bool> Followers::follow_batch(Follower& follower) {
@@ -168,20 +189,25 @@ Result<bool> Followers::follow_batch(Follower& follower) {
         follower.has_begun = true;
         follower.next = next;
     }
-    const auto entries = TRY(snapshot->log(next, limits::follow_batch_entries));
-    if (!entries.empty()) {
-        TRY(follower.view->follow(*snapshot, entries));
-        next = entries.back().position + 1;
-        // Whoever waits for the committer holds no snapshot: the committer may be waiting for the
-        // last reader of an old log.
-        snapshot.reset();
+    auto entries = TRY(snapshot->log(next, limits::follow_batch_entries));
+    const bool has_entries = !entries.empty();
+    if (has_entries) next = entries.back().position + 1;
+    if (!follower.view->follows_audit()) std::erase_if(entries, &store::LogEntry::is_audit);
+    if (!entries.empty()) TRY(follower.view->follow(*snapshot, entries));
+    // Whoever waits for the committer holds no snapshot: the committer may be waiting for the last
+    // reader of an old log.
+    snapshot.reset();
+    if (!entries.empty() || next - follower.saved > unsaved_max) {
         TRY(store_.save_cursor(follower.view->name(), next));
+        follower.saved = next;
         follower.confirmed = std::chrono::steady_clock::now();
     }
     const std::lock_guard lock(mutex_);
+    has_told_ = has_told_ || !entries.empty();
+    has_passed_over_ = has_passed_over_ || (has_entries && entries.empty());
     follower.next = next;
     follower.has_cursor = true;
-    return !entries.empty();
+    return has_entries;
 }
 
 }  // namespace meridian::fhir

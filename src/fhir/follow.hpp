@@ -34,6 +34,7 @@ class Followers {
     struct Follower {
         std::shared_ptr<FollowingView> view;
         store::Position next = 0;
+        store::Position saved = 0;  ///< the cursor in the store: behind `next` after audit entries
         bool has_cursor = false;
         bool has_begun = false;
         unsigned failures = 0;
@@ -68,6 +69,12 @@ class Followers {
     std::vector<std::unique_ptr<Follower>> followers_;
     store::Position last_ = -1;
     bool stopping_ = false;
+    unsigned waiting_ = 0;  ///< calls of wait
+    // What this round has come to:
+    bool has_told_ = false;         ///< a view has got entries
+    bool has_passed_over_ = false;  ///< there were only audit entries for one
+    /// The log had nothing but audit entries to tell: it is left alone until then.
+    std::chrono::steady_clock::time_point quiet_until_{};
     std::thread thread_;
 };
 

@@ -5,6 +5,7 @@
 #include "base/ids.hpp"
 #include "base/limits.hpp"
 #include "base/query_string.hpp"
+#include "fhir/audit_trail.hpp"
 #include "fhir/search/contained.hpp"
 #include "fhir/search/extract.hpp"
 #include "fhir/store_repository.hpp"
@@ -205,21 +206,39 @@ Result<void> StoreRepository::check_visible(store::Snapshot& snapshot, const Cal
 Result<std::optional<store::Stored>> StoreRepository::find(store::Snapshot& snapshot,
                                                            const Caller& caller,
                                                            std::string_view type,
-                                                           std::string_view id) {
+                                                           std::string_view id,
+                                                           AuditRecord* record) {
     const store::Name type_name = parameters()->type_name(type);
     if (type_name == 0)
         return fail(Category::not_found,
                     fmt::format("\"{}\" is no FHIR R4 resource type", type.substr(0, 60)));
     auto stored = TRY(snapshot.find({type_name, std::string(id)}));
-    if (stored && !stored->deleted()) TRY(check_visible(snapshot, caller, *stored));
+    if (!stored || stored->deleted()) return stored;
+    if (auto visible = check_visible(snapshot, caller, *stored); !visible) {
+        if (record != nullptr && is_recorded(caller)) {
+            record->outcome = AuditOutcome::refused;
+            if (const auto hidden = decode(*stored)) tell_patients(caller, *hidden, *record);
+        }
+        return std::unexpected(std::move(visible).error());
+    }
     return stored;
 }
 
 Result<Resource> StoreRepository::read(const Caller& caller, std::string_view type,
                                        std::string_view id) {
-    return read_from(caller, [&](store::Snapshot& snapshot, AuditSink& audit) -> Result<Resource> {
-        return answer_read(audit, caller, type, id, TRY(find(snapshot, caller, type, id)));
-    });
+    AuditRecord about{
+        .interaction = Interaction::read, .type = std::string(type), .id = std::string(id)};
+    const auto work = [&](store::Snapshot& snapshot, AuditRecord& record) -> Result<Resource> {
+        if (options_.trail && type == "AuditEvent" && options_.trail->is_id(id)) {
+            auto event = TRY(options_.trail->read(snapshot, caller, id));
+            if (!event) return no_such(type, id);
+            return std::move(*event);
+        }
+        auto resource = answer_read(type, id, TRY(find(snapshot, caller, type, id, &record)));
+        if (resource) tell_patients(caller, *resource, record);
+        return resource;
+    };
+    return read_from(caller, std::move(about), work);
 }
 
 Result<std::optional<Resource>> StoreRepository::read_at_once(const Caller& caller,
@@ -227,19 +246,17 @@ Result<std::optional<Resource>> StoreRepository::read_at_once(const Caller& call
                                                               std::string_view id) {
     const store::Name type_name = parameters()->type_name(type);
     if (type_name == 0 || !caller.access->sees_everything() || !options_.cipher->is_plain() ||
-        caller.max_stale)
+        caller.max_stale || is_recorded(caller))
         return std::nullopt;
     const auto found = store_.find({type_name, std::string(id)});
     if (!found) return std::nullopt;
     const auto& stored = *found;
     if (stored && stored->body.size() > limits::http_body_at_once_bytes_max) return std::nullopt;
-    return TRY(answer_read(*options_.audit, caller, type, id, stored));
+    return TRY(answer_read(type, id, stored));
 }
 
-Result<Resource> StoreRepository::answer_read(AuditSink& audit, const Caller& caller,
-                                              std::string_view type, std::string_view id,
+Result<Resource> StoreRepository::answer_read(std::string_view type, std::string_view id,
                                               const std::optional<store::Stored>& stored) {
-    audit.record(caller, {"read", type, id, {}, stored.has_value()});
     if (!stored) return no_such(type, id);
     if (stored->deleted()) return was_deleted(type, id);
     return decode(*stored);
@@ -247,9 +264,12 @@ Result<Resource> StoreRepository::answer_read(AuditSink& audit, const Caller& ca
 
 Result<Resource> StoreRepository::read_version(const Caller& caller, std::string_view type,
                                                std::string_view id, store::Version version) {
-    return read_from(caller, [&](store::Snapshot& snapshot, AuditSink& audit) -> Result<Resource> {
-        const auto newest = TRY(find(snapshot, caller, type, id));
-        audit.record(caller, {"vread", type, id, {}, newest.has_value()});
+    AuditRecord about{.interaction = Interaction::vread,
+                      .type = std::string(type),
+                      .id = std::string(id),
+                      .version = version};
+    const auto work = [&](store::Snapshot& snapshot, AuditRecord& record) -> Result<Resource> {
+        const auto newest = TRY(find(snapshot, caller, type, id, &record));
         if (!newest) return no_such(type, id);
         auto stored = newest->version == version
                           ? newest
@@ -258,8 +278,11 @@ Result<Resource> StoreRepository::read_version(const Caller& caller, std::string
             return fail(Category::not_found,
                         fmt::format("{}/{} has no version {}", type, id, version));
         if (stored->deleted()) return was_deleted(type, fmt::format("{}/_history/{}", id, version));
-        return decode(*stored);
-    });
+        auto resource = decode(*stored);
+        if (resource) tell_patients(caller, *resource, record);
+        return resource;
+    };
+    return read_from(caller, std::move(about), work);
 }
 
 Result<Page> StoreRepository::page_of(search::Answer answer) {
@@ -309,15 +332,20 @@ search::RunContext StoreRepository::run_context(store::Snapshot& snapshot,
 Result<Page> StoreRepository::search(const Caller& caller, std::string_view type,
                                      const QueryParameters& parameters,
                                      const SearchOptions& options) {
-    return read_from(caller, [&](store::Snapshot& snapshot, AuditSink& audit) {
-        return search_on(snapshot, audit, caller, type, parameters, options);
+    AuditRecord about{.interaction = Interaction::search, .type = std::string(type)};
+    if (is_recorded(caller)) about.query = query_string(parameters);
+    return read_from(caller, std::move(about), [&](store::Snapshot& snapshot, AuditRecord& record) {
+        return search_on(snapshot, record, caller, type, parameters, options);
     });
 }
 
-Result<Page> StoreRepository::search_on(store::Snapshot& snapshot, AuditSink& audit,
+Result<Page> StoreRepository::search_on(store::Snapshot& snapshot, AuditRecord& record,
                                         const Caller& caller, std::string_view type,
                                         const QueryParameters& parameters,
                                         const SearchOptions& options) {
+    if (options.compartment_type == "Patient") record.add_patient(options.compartment_id);
+    if (options_.trail && type == "AuditEvent")
+        return options_.trail->search(snapshot, caller, parameters, options);
     const auto registry = this->parameters();
     const search::SnapshotTimeline timeline(snapshot);
     search::ParseOptions parse = parse_options(caller, options.base_url);
@@ -333,22 +361,100 @@ Result<Page> StoreRepository::search_on(store::Snapshot& snapshot, AuditSink& au
     parse.canonicals = &canonicals;
     auto query = std::make_shared<const search::Query>(
         TRY(search::parse(*registry, store_.names(), type, parameters, parse)));
-    audit.record(caller, {"search", type, {}, query->self, true});
+    record.query = query->self;
     Page page = TRY(page_of(TRY(search::run(run_context(snapshot, *registry, caller), query))));
     page.self_path =
         options.compartment_type.empty()
             ? std::string(type)
             : fmt::format("{}/{}/{}", options.compartment_type, options.compartment_id, type);
+    tell_patients(caller, page, record);
     return page;
 }
 
 Result<Page> StoreRepository::next_page(const Caller& caller, std::string_view cursor) {
     if (cursor.starts_with("h.")) return history_after(caller, cursor);
-    return read_from(caller, [&](store::Snapshot& snapshot, AuditSink&) -> Result<Page> {
-        const auto registry = parameters();
-        return page_of(TRY(
-            search::run_page(run_context(snapshot, *registry, caller), cursor, *caller.access)));
-    });
+    AuditRecord about{.interaction = Interaction::search};
+    const auto work = [&](store::Snapshot& snapshot, AuditRecord& record) -> Result<Page> {
+        Page page = TRY(page_after(snapshot, caller, cursor));
+        record.query = page.self;
+        if (!page.entries.empty()) record.type = page.entries.front().resource.type;
+        tell_patients(caller, page, record);
+        return page;
+    };
+    return read_from(caller, std::move(about), work);
+}
+
+// Behind the last page of a patient's $everything come the audit's entries: what a cursor needs for
+// that stands in front of it, "e.PATIENT,COUNT.CURSOR".
+Result<Page> StoreRepository::page_after(store::Snapshot& snapshot, const Caller& caller,
+                                         std::string_view cursor) {
+    if (options_.trail && cursor.starts_with("a."))
+        return options_.trail->next_page(snapshot, caller, cursor);
+    std::string patient;
+    if (options_.trail && cursor.starts_with("e.")) {
+        const std::size_t comma = cursor.find(',');
+        if (comma == std::string_view::npos)
+            return fail(Category::gone, "this page link is not valid any more");
+        patient = cursor.substr(2, comma - 2);
+        cursor = cursor.substr(comma + 1);
+    }
+    const auto registry = parameters();
+    Page page = TRY(page_of(
+        TRY(search::run_page(run_context(snapshot, *registry, caller), cursor, *caller.access))));
+    if (!patient.empty()) TRY(lead_to_audit(snapshot, caller, patient, page));
+    return page;
+}
+
+Result<void> StoreRepository::lead_to_audit(store::Snapshot& snapshot, const Caller& caller,
+                                            std::string_view patient, Page& page) const {
+    if (!page.next.empty()) {
+        page.next = fmt::format("e.{},{}", patient, page.next);
+    } else {
+        page.next = TRY(options_.trail->cursor_of_patient(snapshot, caller, patient,
+                                                          limits::page_size_default));
+    }
+    return {};
+}
+
+// --- audit ---
+
+AuditOutcome StoreRepository::outcome_of(const Error& error) {
+    const bool is_refused =
+        error.category == Category::forbidden || error.category == Category::unauthenticated;
+    return is_refused ? AuditOutcome::refused : AuditOutcome::minor_failure;
+}
+
+void StoreRepository::tell_patients(const Caller& caller, const Resource& resource,
+                                    AuditRecord& record) const {
+    if (is_recorded(caller))
+        record.add_patients_of(resource.type, resource.id, resource.json, base_url());
+}
+
+void StoreRepository::tell_patients(const Caller& caller, const Page& page,
+                                    AuditRecord& record) const {
+    if (!is_recorded(caller)) return;
+    const std::string base = base_url();
+    for (const Page::Entry& entry : page.entries)
+        record.add_patients_of(entry.resource.type, entry.resource.id, entry.resource.json, base);
+}
+
+Result<void> StoreRepository::note(const Caller& caller, std::vector<AuditRecord> records) {
+    auto kept =
+        store::with_names([&] { return options_.audit->record(caller, std::move(records)); });
+    if (kept) return {};
+    Error error = std::move(kept).error();
+    if (error.category != Category::busy) error.category = Category::unavailable;
+    error.message = "the access could not be audited, so it is not answered: " + error.message;
+    return std::unexpected(std::move(error));
+}
+
+Result<std::vector<Resource>> StoreRepository::audit_events(store::Snapshot& snapshot,
+                                                            const Caller& caller,
+                                                            store::Position& from,
+                                                            store::Position at, std::size_t limit) {
+    if (options_.trail) return options_.trail->walk(snapshot, caller, from, at, limit);
+    from = at + 1;
+    return std::vector<Resource>();
 }
 
 }  // namespace meridian::fhir

@@ -126,11 +126,15 @@ struct HistoryRequest {
     std::string cursor{};
 };
 
+class AuditTrail;
+
 class Repository {
  public:
     struct Options {
         std::shared_ptr<const Cipher> cipher = plain_cipher();
         std::shared_ptr<AuditSink> audit = quiet_audit();
+        /// Shows the audit as AuditEvent. Without one that is a type like any other.
+        std::shared_ptr<const AuditTrail> trail{};
         bool validate =
             true;  ///< structure, types, cardinality, references, required bindings on every write
         bool conditional_delete_many = false;
@@ -147,8 +151,9 @@ class Repository {
     /// The newest version. Errors: `not_found`; `gone` when it was deleted.
     virtual Result<Resource> read(const Caller& caller, std::string_view type,
                                   std::string_view id) = 0;
-    /// As read, for a thread that must not wait: nothing when the answer would be long, or when the
-    /// caller's filter needs a search. Then `read` is the way.
+    /// As read, for a thread that must not wait: nothing when the answer would be long, when the
+    /// caller's filter needs a search, or while reads are audited, which waits for the disk. Then
+    /// `read` is the way.
     virtual Result<std::optional<Resource>> read_at_once(const Caller& caller,
                                                          std::string_view type,
                                                          std::string_view id) = 0;
@@ -184,6 +189,15 @@ class Repository {
     virtual Result<void> reindex(
         std::string_view parameter,
         const std::function<bool(std::string_view, std::int64_t, std::int64_t)>& go_on) = 0;
+
+    /// Audits what was done outside of this class: sign-in, a bulk job, a refused request. Errors:
+    /// `busy` and `unavailable`: what it tells of may not be answered then. Blocking: one commit.
+    virtual Result<void> note(const Caller& caller, std::vector<AuditRecord> records) = 0;
+    /// Entries of the audit as AuditEvents, for an export; nothing where there is no trail
+    /// (Options::trail). As AuditTrail::walk.
+    virtual Result<std::vector<Resource>> audit_events(store::Snapshot& snapshot,
+                                                       const Caller& caller, store::Position& from,
+                                                       store::Position at, std::size_t limit) = 0;
 
     virtual void add_inline_view(std::shared_ptr<const InlineView> view) = 0;
     virtual void add_following_view(std::shared_ptr<FollowingView> view) = 0;

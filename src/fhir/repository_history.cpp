@@ -190,12 +190,13 @@ Result<std::vector<Member>> members_in(std::string_view list_json, const History
 }  // namespace
 
 Result<Page> StoreRepository::history(const Caller& caller, const HistoryRequest& request) {
-    return read_from(caller, [&](store::Snapshot& snapshot, AuditSink& audit) {
-        return history_on(snapshot, audit, caller, request);
+    AuditRecord about{.interaction = Interaction::history, .type = request.type, .id = request.id};
+    return read_from(caller, std::move(about), [&](store::Snapshot& snapshot, AuditRecord& record) {
+        return history_on(snapshot, record, caller, request);
     });
 }
 
-Result<Page> StoreRepository::history_on(store::Snapshot& snapshot, AuditSink& audit,
+Result<Page> StoreRepository::history_on(store::Snapshot& snapshot, AuditRecord& record,
                                          const Caller& caller, const HistoryRequest& request) {
     const auto registry = parameters();
     store::HistoryScope scope;
@@ -203,7 +204,7 @@ Result<Page> StoreRepository::history_on(store::Snapshot& snapshot, AuditSink& a
     if (request.at) scope.at_or_before = request.at->second;
     if (!request.type.empty()) scope.type = registry->type_name(request.type);
     scope.id = request.id;
-    if (!request.id.empty() && !TRY(find(snapshot, caller, request.type, request.id)))
+    if (!request.id.empty() && !TRY(find(snapshot, caller, request.type, request.id, &record)))
         return fail(Category::not_found,
                     fmt::format("there is no {}/{}", request.type, request.id.substr(0, 64)));
     if (!request.cursor.empty()) {
@@ -219,7 +220,6 @@ Result<Page> StoreRepository::history_on(store::Snapshot& snapshot, AuditSink& a
                         fmt::format("there is no List/{}", request.list.substr(0, 64)), "_list");
         members = TRY(members_in(TRY(decode(*list)).json, request, base_url(), *registry));
     }
-    audit.record(caller, {"history", request.type, request.id, {}, true});
 
     const std::size_t count = request.count == 0 ? limits::page_size_default : request.count;
     auto versions = TRY(Versions(snapshot, request, scope).take(count + 1, members));
@@ -245,6 +245,7 @@ Result<Page> StoreRepository::history_on(store::Snapshot& snapshot, AuditSink& a
     }
     if (more)
         page.next = sealed(cursor_text(request, versions.back().position, count), history_key_);
+    tell_patients(caller, page, record);
     return page;
 }
 

@@ -3,6 +3,7 @@
 // the decision still holds, and decide anew when it does not.
 #include "base/ids.hpp"
 #include "base/limits.hpp"
+#include "base/query_string.hpp"
 #include "fhir/patch/fhirpath_patch.hpp"
 #include "fhir/patch/json_patch.hpp"
 #include "fhir/references.hpp"
@@ -25,6 +26,47 @@ bool is_patch(Kind kind) {
 std::unexpected<Error> placed(Error error, const std::string& where) {
     if (!where.empty()) error.where = error.where.empty() ? where : where + "." + error.where;
     return std::unexpected(std::move(error));
+}
+
+Interaction interaction_of(Kind kind) {
+    switch (kind) {
+        case Kind::create:
+            return Interaction::create;
+        case Kind::update:
+            return Interaction::update;
+        case Kind::remove:
+            return Interaction::remove;
+        default:
+            return Interaction::patch;
+    }
+}
+
+AuditRecord record_of(const Operation& operation) {
+    AuditRecord record{
+        .interaction = interaction_of(operation.kind), .type = operation.type, .id = operation.id};
+    if (operation.condition) record.query = query_string(*operation.condition);
+    return record;
+}
+
+/// What is told of a transaction that came to nothing.
+AuditRecord record_of(const Transaction& transaction) {
+    if (transaction.operations.size() == 1) return record_of(transaction.operations.front());
+    return {.interaction = Interaction::transaction,
+            .resources = static_cast<std::int64_t>(transaction.operations.size())};
+}
+
+/// Whether it is the store that failed: then nothing can be recorded either.
+bool is_of_the_store(const Error& error) {
+    return error.category == Category::busy || error.category == Category::unavailable ||
+           error.category == Category::storage_full;
+}
+
+/// The audit's entries are this server's own (docs/adr/0027).
+Result<void> refuse_audit_events(const Repository::Options& options, std::string_view type) {
+    if (!options.trail || type != "AuditEvent") return {};
+    return fail(Category::not_allowed,
+                "AuditEvents are made by this server, of what happens in it; nobody can write, "
+                "change or delete one");
 }
 
 /// One operation on its way to a store change.
@@ -53,14 +95,16 @@ class Attempt {
           caller_(caller),
           transaction_(transaction),
           new_ids_(new_ids),
-          parameters_(repository.parameters()) {}
+          parameters_(repository.parameters()),
+          is_audited_(!repository.options().audit->is_quiet()) {}
 
     Result<void> decide() {
         const bool needs_snapshot =
             transaction_.resolve_conditional_references || !caller_.access->sees_everything() ||
             std::any_of(transaction_.operations.begin(), transaction_.operations.end(),
-                        [](const Operation& operation) {
-                            return operation.condition || operation.if_match ||
+                        [this](const Operation& operation) {
+                            const bool is_told = is_audited_ && operation.kind == Kind::remove;
+                            return is_told || operation.condition || operation.if_match ||
                                    operation.if_none_match_any || is_patch(operation.kind);
                         });
         if (needs_snapshot) {
@@ -81,7 +125,7 @@ class Attempt {
         return gather();
     }
 
-    bool writes_nothing() const { return commit_.changes.empty(); }
+    bool writes_nothing() const { return commit_.changes.empty() && commit_.audit.empty(); }
     /// What is to be committed. The snapshot ends: the committer may have to wait for the last
     /// reader of an old log, so nobody who waits for the committer may be one.
     store::Commit take_commit() {
@@ -421,31 +465,65 @@ class Attempt {
     Result<void> gather() {
         commit_.actor = repository_.store().names().intern(store::NameKind::actor, caller_.actor);
         for (Step& step : steps_) {
-            if (!step.writes) continue;
+            if (!step.writes) {
+                TRY(tell(step, step.id, std::nullopt));
+                continue;
+            }
             if (!step.removes) {
                 store::Change change = std::move(step.encoded.change);
                 change.verb = store::Verb::update;
                 change.fresh = step.fresh;
                 change.if_version = step.if_version;
                 commit_.changes.push_back(std::move(change));
+                TRY(tell(step, step.id, commit_.changes.size() - 1));
                 continue;
             }
             auto allowed =
                 caller_.access->allow_write(store::Verb::remove, step.operation->type, nullptr);
             if (!allowed) return placed(std::move(allowed).error(), where(step));
-            gather_removal(step, step.id, step.if_version);
-            for (const std::string& id : step.also_removed) gather_removal(step, id, std::nullopt);
+            TRY(gather_removal(step, step.id, step.if_version));
+            for (const std::string& id : step.also_removed)
+                TRY(gather_removal(step, id, std::nullopt));
+        }
+        // Nothing rests on them then.
+        if (commit_.changes.empty()) commit_.expectations.clear();
+        return {};
+    }
+
+    /// Adds the audit's entry of a step that writes the change at `index` of the commit, or none.
+    Result<void> tell(const Step& step, const std::string& id, std::optional<std::size_t> index) {
+        if (!is_audited_) return {};
+        AuditRecord record = record_of(*step.operation);
+        record.id = id;
+        if (index && !step.removes) {
+            for (const store::Identity& patient : commit_.changes[*index].rows.compartments)
+                record.add_patient(patient.id);
+        }
+        if (index && step.removes) {
+            const auto before =
+                TRY(snapshot_->find({parameters_->type_name(step.operation->type), id}));
+            if (before && !before->deleted()) {
+                const Resource removed = TRY(repository_.decode(*before));
+                record.add_patients_of(removed.type, removed.id, removed.json,
+                                       repository_.base_url());
+            }
+        }
+        for (store::AuditEntry& entry :
+             TRY(repository_.options().audit->entries(caller_, record))) {
+            entry.change = index;
+            commit_.audit.push_back(std::move(entry));
         }
         return {};
     }
 
-    void gather_removal(const Step& step, const std::string& id,
-                        std::optional<store::Version> if_version) {
+    Result<void> gather_removal(const Step& step, const std::string& id,
+                                std::optional<store::Version> if_version) {
         store::Change change;
         change.verb = store::Verb::remove;
         change.identity = {parameters_->type_name(step.operation->type), id};
         change.if_version = if_version;
         commit_.changes.push_back(std::move(change));
+        return tell(step, id, commit_.changes.size() - 1);
     }
 
     // --- what came of it ---
@@ -486,28 +564,31 @@ class Attempt {
     std::shared_ptr<const search::Parameters> parameters_;
     std::unique_ptr<store::Snapshot> snapshot_;
     std::optional<search::SnapshotTimeline> timeline_;
+    bool is_audited_;
     std::vector<Step> steps_;
     FullUrls full_urls_;
     store::Commit commit_;
 };
 
-const char* audit_word(Kind kind) {
-    switch (kind) {
-        case Kind::create:
-            return "create";
-        case Kind::update:
-            return "update";
-        case Kind::remove:
-            return "delete";
-        default:
-            return "patch";
-    }
-}
-
 }  // namespace
 
 Result<std::vector<OperationResult>> StoreRepository::commit(const Caller& caller,
                                                              Transaction transaction) {
+    if (options_.audit->is_quiet()) return try_commit(caller, transaction);
+    AuditRecord failed = record_of(transaction);
+    auto results = try_commit(caller, transaction);
+    if (results || is_of_the_store(results.error())) return results;
+    failed.outcome = outcome_of(results.error());
+    std::vector<AuditRecord> records;
+    records.push_back(std::move(failed));
+    TRY(note(caller, std::move(records)));
+    return results;
+}
+
+Result<std::vector<OperationResult>> StoreRepository::try_commit(const Caller& caller,
+                                                                 Transaction& transaction) {
+    for (const Operation& operation : transaction.operations)
+        TRY(refuse_audit_events(options_, operation.type));
     std::vector<std::string> new_ids(transaction.operations.size());
     for (unsigned attempt_number = 0; attempt_number < limits::commit_retries_max;
          ++attempt_number) {
@@ -518,9 +599,6 @@ Result<std::vector<OperationResult>> StoreRepository::commit(const Caller& calle
             receipt = TRY(store_.commit(attempt.take_commit()));
             if (receipt.stale) continue;
         }
-        for (const Operation& operation : transaction.operations)
-            options_.audit->record(
-                caller, {audit_word(operation.kind), operation.type, operation.id, {}, true});
         return attempt.results(receipt);
     }
     return fail(Category::busy,
@@ -529,6 +607,7 @@ Result<std::vector<OperationResult>> StoreRepository::commit(const Caller& calle
 
 Result<store::Change> StoreRepository::prepare(const Caller& caller, std::string_view type,
                                                std::string_view id, const Json& resource) {
+    TRY(refuse_audit_events(options_, type));
     if (!is_fhir_id(id))
         return fail(
             Category::incorrect,
@@ -565,6 +644,19 @@ Result<store::Receipt> StoreRepository::commit_prepared(const Caller& caller,
     commit.actor = TRY(store::with_names([&]() -> Result<store::Name> {
         return store_.names().intern(store::NameKind::actor, caller.actor);
     }));
+    if (!options_.audit->is_quiet()) {
+        // One for the batch: what it wrote stands right before it in the log.
+        AuditRecord record{.interaction = Interaction::bulk_import,
+                           .resources = static_cast<std::int64_t>(commit.changes.size())};
+        std::unordered_set<std::string_view> patients;
+        for (const store::Change& change : commit.changes) {
+            for (const store::Identity& patient : change.rows.compartments) {
+                if (patients.insert(patient.id).second) record.patients.push_back(patient.id);
+            }
+        }
+        commit.audit =
+            TRY(store::with_names([&] { return options_.audit->entries(caller, record); }));
+    }
     return store_.commit(std::move(commit));
 }
 

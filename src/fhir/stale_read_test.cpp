@@ -17,9 +17,15 @@ using meridian::testing::must;
 
 class Recording final : public AuditSink {
  public:
-    void record(const Caller&, const AuditRecord& record) override {
-        all.push_back(fmt::format("{} {} {} {} {}", record.interaction, record.type, record.id,
-                                  record.query, record.allowed));
+    bool is_quiet() const override { return false; }
+    Result<void> record(const Caller&, std::vector<AuditRecord> records) override {
+        for (const AuditRecord& record : records)
+            all.push_back(fmt::format("{} {} {} {}", static_cast<int>(record.interaction),
+                                      record.type, record.id, static_cast<int>(record.outcome)));
+        return {};
+    }
+    Result<std::vector<store::AuditEntry>> entries(const Caller&, const AuditRecord&) override {
+        return std::vector<store::AuditEntry>();
     }
     /// What was recorded since the last call.
     std::vector<std::string> take() { return std::exchange(all, {}); }
@@ -64,19 +70,19 @@ class StaleRead : public ::testing::Test {
     std::shared_ptr<Recording> audit_ = std::make_shared<Recording>();
     std::unique_ptr<store::Store> store_ = open();
     std::unique_ptr<Repository> repository_ = must(Repository::open(*store_, with(audit_)));
-    Caller caller_ = Caller::system("test");
+    Caller caller_{.actor = "Practitioner/1"};
 };
 
 using Records = std::vector<std::string>;
 
 TEST_F(StaleRead, IsRecordedOnceWhoeverAnswersIt) {
     EXPECT_TRUE(must(repository_->read(caller_, "Basic", "here")).age) << "of the replica";
-    EXPECT_EQ(audit_->take(), Records{"read Basic here  true"});
+    EXPECT_EQ(audit_->take(), Records{"1 Basic here 0"});
     // What it does not have is asked again of the record itself.
     EXPECT_FALSE(repository_->read(caller_, "Basic", "elsewhere"));
-    EXPECT_EQ(audit_->take(), Records{"read Basic elsewhere  false"});
+    EXPECT_EQ(audit_->take(), Records{"1 Basic elsewhere 4"});
     EXPECT_FALSE(repository_->read_version(caller_, "Basic", "here", 7));
-    EXPECT_EQ(audit_->take(), Records{"vread Basic here  true"});
+    EXPECT_EQ(audit_->take(), Records{"2 Basic here 4"});
     const QueryParameters code{{"code:text", "x"}};
     EXPECT_TRUE(must(repository_->search(caller_, "Basic", code, {})).age);
     EXPECT_EQ(audit_->take().size(), 1u);

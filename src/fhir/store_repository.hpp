@@ -17,29 +17,6 @@
 
 namespace meridian::fhir {
 
-/// Keeps what an attempt would record until it is known that its answer stands: an attempt of which
-/// nobody hears leaves no record.
-class KeptAudit final : public AuditSink {
- public:
-    explicit KeptAudit(AuditSink& sink) : sink_(sink) {}
-    void record(const Caller&, const AuditRecord& record) override {
-        kept_.push_back({std::string(record.interaction), std::string(record.type),
-                         std::string(record.id), std::string(record.query), record.allowed});
-    }
-    void hand_on(const Caller& caller) const {
-        for (const Kept& each : kept_)
-            sink_.record(caller, {each.interaction, each.type, each.id, each.query, each.allowed});
-    }
-
- private:
-    struct Kept {
-        std::string interaction, type, id, query;
-        bool allowed;
-    };
-    AuditSink& sink_;
-    std::vector<Kept> kept_;
-};
-
 class StoreRepository final : public Repository {
  public:
     StoreRepository(store::Store& store, Options options);
@@ -62,6 +39,10 @@ class StoreRepository final : public Repository {
                             const SearchOptions& options) override;
     Result<std::vector<OperationResult>> commit(const Caller& caller,
                                                 Transaction transaction) override;
+    Result<void> note(const Caller& caller, std::vector<AuditRecord> records) override;
+    Result<std::vector<Resource>> audit_events(store::Snapshot& snapshot, const Caller& caller,
+                                               store::Position& from, store::Position at,
+                                               std::size_t limit) override;
     Result<store::Change> prepare(const Caller& caller, std::string_view type, std::string_view id,
                                   const Json& resource) override;
     Result<store::Receipt> commit_prepared(const Caller& caller,
@@ -96,53 +77,83 @@ class StoreRepository final : public Repository {
                                const store::Stored& stored);
     /// The newest version that the caller may see; nothing when there is none. A deletion is
     /// returned too.
+    /// `record` hears when there is one that the caller may not see.
     Result<std::optional<store::Stored>> find(store::Snapshot& snapshot, const Caller& caller,
-                                              std::string_view type, std::string_view id);
-    /// The answer to a read whose search found `stored`; records the access.
-    Result<Resource> answer_read(AuditSink& audit, const Caller& caller, std::string_view type,
-                                 std::string_view id, const std::optional<store::Stored>& stored);
+                                              std::string_view type, std::string_view id,
+                                              AuditRecord* record = nullptr);
+    /// The answer to a read whose search found `stored`.
+    Result<Resource> answer_read(std::string_view type, std::string_view id,
+                                 const std::optional<store::Stored>& stored);
     Resource describe(const store::Stored& stored) const;
     /// A full reindex is over: searches may rely on the rows of search/pairs.hpp.
     Result<void> note_derived_rows();
     Result<void> set_parameters(std::shared_ptr<const search::Parameters> parameters);
 
     /// What `work` answers on a snapshot that is as stale as the caller allows, with its age. What
-    /// fails on a replica, also because something is not there yet, is asked of the record itself,
-    /// and recorded once.
+    /// fails on a replica, also because something is not there yet, is asked of the record itself.
+    /// It is recorded once, as `about` and what `work` adds to it, and before anybody hears of it:
+    /// an answer that cannot be recorded is none.
     template <class Work>
-    auto read_from(const Caller& caller, Work work)
-        -> decltype(work(std::declval<store::Snapshot&>(), std::declval<AuditSink&>())) {
-        using Answer = decltype(work(std::declval<store::Snapshot&>(), std::declval<AuditSink&>()));
+    auto read_from(const Caller& caller, AuditRecord about, Work work)
+        -> decltype(work(std::declval<store::Snapshot&>(), std::declval<AuditRecord&>())) {
+        using Answer = decltype(work(std::declval<store::Snapshot&>(), about));
         return store::with_names([&]() -> Answer {
             if (caller.max_stale) {
-                const auto snapshot = TRY(store_.stale_snapshot(*caller.max_stale));
-                KeptAudit audit(*options_.audit);
-                auto answer = work(*snapshot, audit);
+                auto snapshot = TRY(store_.stale_snapshot(*caller.max_stale));
+                AuditRecord record = about;
+                auto answer = work(*snapshot, record);
                 if (answer) answer->age = snapshot->age();
                 if (answer || !snapshot->age()) {
-                    audit.hand_on(caller);
-                    return answer;
+                    snapshot.reset();
+                    return recorded(caller, std::move(record), std::move(answer));
                 }
             }
-            const auto snapshot = TRY(store_.snapshot());
-            return work(*snapshot, *options_.audit);
+            auto snapshot = TRY(store_.snapshot());
+            auto answer = work(*snapshot, about);
+            // Whoever waits for the committer holds no snapshot.
+            snapshot.reset();
+            return recorded(caller, std::move(about), std::move(answer));
         });
     }
+    template <class Answer>
+    Answer recorded(const Caller& caller, AuditRecord record, Answer answer) {
+        if (!is_recorded(caller)) return answer;
+        if (!answer && record.outcome == AuditOutcome::success)
+            record.outcome = outcome_of(answer.error());
+        std::vector<AuditRecord> records;
+        records.push_back(std::move(record));
+        TRY(note(caller, std::move(records)));
+        return answer;
+    }
+    /// Whether reads of the caller are recorded.
+    bool is_recorded(const Caller& caller) const {
+        return !options_.audit->is_quiet() && !caller.is_background;
+    }
+    static AuditOutcome outcome_of(const Error& error);
+    /// Adds whom the resources of a page concern.
+    void tell_patients(const Caller& caller, const Page& page, AuditRecord& record) const;
+    void tell_patients(const Caller& caller, const Resource& resource, AuditRecord& record) const;
 
     search::RunContext run_context(store::Snapshot& snapshot, const search::Parameters& parameters,
                                    const Caller& caller);
 
  private:
     Result<void> look_for_derived_rows();
+    Result<std::vector<OperationResult>> try_commit(const Caller& caller, Transaction& transaction);
     Result<Page> page_of(search::Answer answer);
-    Result<Page> search_on(store::Snapshot& snapshot, AuditSink& audit, const Caller& caller,
+    Result<Page> search_on(store::Snapshot& snapshot, AuditRecord& record, const Caller& caller,
                            std::string_view type, const QueryParameters& parameters,
                            const SearchOptions& options);
-    Result<Page> history_on(store::Snapshot& snapshot, AuditSink& audit, const Caller& caller,
+    Result<Page> history_on(store::Snapshot& snapshot, AuditRecord& record, const Caller& caller,
                             const HistoryRequest& request);
-    Result<Page> everything_on(store::Snapshot& snapshot, AuditSink& audit, const Caller& caller,
+    Result<Page> everything_on(store::Snapshot& snapshot, AuditRecord& record, const Caller& caller,
                                std::string_view type, std::string_view id,
                                const QueryParameters& parameters, const SearchOptions& options);
+    /// Makes the page behind the last one of $everything that of the audit.
+    Result<void> lead_to_audit(store::Snapshot& snapshot, const Caller& caller,
+                               std::string_view patient, Page& page) const;
+    Result<Page> page_after(store::Snapshot& snapshot, const Caller& caller,
+                            std::string_view cursor);
     Result<Page> history_after(const Caller& caller, std::string_view cursor);
 
     store::Store& store_;

@@ -33,14 +33,14 @@ std::vector<std::string> texts(const std::vector<KeptAudit>& kept) {
     return all;
 }
 
-std::vector<std::string> found(Store& store, AuditScope scope) {
+std::vector<std::string> found(Store& store, AuditQuery scope) {
     return texts(must(must(store.snapshot())->audit(scope)));
 }
 
 using Texts = std::vector<std::string>;
 
-AuditScope of_patients(Store& store, const std::vector<std::string>& ids) {
-    AuditScope scope;
+AuditQuery of_patients(Store& store, const std::vector<std::string>& ids) {
+    AuditQuery scope;
     scope.patients.emplace();
     const Name type = store.names().find(NameKind::type, "Patient");
     for (const std::string& id : ids) scope.patients->push_back({type, id});
@@ -90,7 +90,7 @@ TEST(Store, AuditEntriesAreFoundByPatientAndByActor) {
     EXPECT_EQ(found(*store, of_patients(*store, {"a", "b"})), (Texts{"4", "2", "1", "0"}));
     EXPECT_EQ(found(*store, of_patients(*store, {})), Texts{});
     EXPECT_EQ(found(*store, of_patients(*store, {"never written"})), Texts{});
-    AuditScope scope = of_patients(*store, {"a", "b"});
+    AuditQuery scope = of_patients(*store, {"a", "b"});
     scope.actor = store->names().find(NameKind::actor, "Practitioner/1");
     EXPECT_EQ(found(*store, scope), (Texts{"4", "2", "0"}));
     scope.limit = 2;
@@ -153,8 +153,8 @@ TEST(Store, AuditEntriesDisturbNoReaderOfTheLog) {
     auto store = must_open(folder.path());
     const Name type = store->names().intern(NameKind::type, "Patient");
     for (int i = 0; i < 4; ++i) {
-        must(store->commit(make_commit(make_change(*store, i % 2 ? "Basic" : "Patient",
-                                                   std::to_string(i), "1"))));
+        must(store->commit(
+            make_commit(make_change(*store, i % 2 ? "Basic" : "Patient", std::to_string(i), "1"))));
         for (int n = 0; n < 30; ++n) record(*store, "r", "Device/d", {"p"});
     }
     auto snapshot = must(store->snapshot());
@@ -217,7 +217,7 @@ TEST(Store, AuditEntriesOfManyThreadsShareGroups) {
     for (auto& thread : all) thread.join();
     auto snapshot = must(store->snapshot());
     EXPECT_EQ(snapshot->position(), threads * each);
-    AuditScope scope = of_patients(*store, {"a"});
+    AuditQuery scope = of_patients(*store, {"a"});
     scope.limit = 1'000;
     EXPECT_EQ(must(snapshot->audit(scope)).size(), 400u);
     scope.actor = store->names().find(NameKind::actor, "Device/3");
@@ -353,7 +353,7 @@ TEST(Migrate, CarriesTheAuditBothWays) {
     auto a = copy::open_at(first), b = copy::open_at(second), c = copy::open_at(third);
     EXPECT_EQ(must(log_sum(*a)).hash, must(log_sum(*b)).hash);
     EXPECT_EQ(must(log_sum(*a)).hash, must(log_sum(*c)).hash);
-    AuditScope scope = of_patients(*a, {"a"});
+    AuditQuery scope = of_patients(*a, {"a"});
     scope.limit = 100;
     EXPECT_EQ(found(*a, scope).size(), 15u);
     EXPECT_EQ(found(*a, scope), found(*b, scope));
@@ -389,7 +389,8 @@ TEST(Store, TwoServersOnOneDatabaseAudit) {
             threads.emplace_back([store] {
                 for (int i = 0; i < 20; ++i) {
                     record(*store, fmt::format("{}", i), "Device/d", {"a"});
-                    Commit commit = make_commit(make_change(*store, "Basic", fmt::format("{}", i), "1"));
+                    Commit commit =
+                        make_commit(make_change(*store, "Basic", fmt::format("{}", i), "1"));
                     commit.audit.push_back(entry_of(*store, "wrote", "Device/d", {"a"}));
                     commit.audit.back().change = 0;
                     const Receipt receipt = must(store->commit(std::move(commit)));
@@ -398,7 +399,7 @@ TEST(Store, TwoServersOnOneDatabaseAudit) {
             });
         }
         for (auto& thread : threads) thread.join();
-        AuditScope scope = of_patients(*first, {"a"});
+        AuditQuery scope = of_patients(*first, {"a"});
         scope.limit = 1'000;
         const auto here = must(must(first->snapshot())->audit(scope));
         EXPECT_EQ(here.size(), 80u);

@@ -142,12 +142,12 @@ struct KeptAudit {
 };
 
 /// Which audit entries are asked for; newest first.
-struct AuditScope {
+struct AuditQuery {
     /// Of any of these patients; nothing = whomever they concern.
     std::optional<std::vector<Identity>> patients{};
     std::optional<Name> actor{};
-    Position from = 0;                                         ///< at or above
-    Position before = std::numeric_limits<Position>::max();    ///< keyset: only positions below
+    Position from = 0;                                       ///< at or above
+    Position before = std::numeric_limits<Position>::max();  ///< keyset: only positions below
     std::size_t limit = 20;
 };
 
@@ -217,7 +217,7 @@ class Snapshot {
     virtual Result<std::vector<LogEntry>> log(Position from, std::size_t limit) = 0;
     /// Audit entries, newest first, at most `scope.limit`. Cost: as many index rows as entries, for
     /// each patient.
-    virtual Result<std::vector<KeptAudit>> audit(const AuditScope& scope) = 0;
+    virtual Result<std::vector<KeptAudit>> audit(const AuditQuery& scope) = 0;
     /// Versions of `type` that were current at `at`, by ascending rid after `after`, at most
     /// `limit`: the walk of an export.
     virtual Result<std::vector<Stored>> walk(Name type, Position at, Rid after,
@@ -257,9 +257,9 @@ class Store {
     virtual Result<Receipt> commit(Commit commit) = 0;
     /// Like commit, without waiting: `done` runs on a thread of the store and must be short.
     virtual void commit_later(Commit commit, std::function<void(Result<Receipt>)> done) = 0;
-    /// Writes audit entries in a commit of their own and waits until they are durable: together with
-    /// whatever else waits they share one fsync. Errors: as commit; `busy` says that they were not
-    /// written, so what they tell of must not be done or answered.
+    /// Writes audit entries in a commit of their own and waits until they are durable: together
+    /// with whatever else waits they share one fsync. Errors: as commit; `busy` says that they were
+    /// not written, so what they tell of must not be done or answered.
     Result<void> record(std::vector<AuditEntry> entries);
     /// Like record, without waiting: as commit_later.
     void record_later(std::vector<AuditEntry> entries, std::function<void(Result<void>)> done);

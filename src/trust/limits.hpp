@@ -105,6 +105,17 @@ inline constexpr std::size_t tree_leaves_per_answer_max = 1'024;  ///< of /log/e
 inline constexpr std::uint64_t tree_look_ahead_entries =
     2'048;  ///< of which one must be right for a log not to count as rewritten
 inline constexpr std::size_t tree_findings_max = 100;  ///< that a verification keeps
+inline constexpr std::size_t audit_text_bytes_max = 200;      ///< of a name, a reference, an address
+inline constexpr std::size_t audit_query_bytes_max = 2'048;   ///< of a search that are kept
+inline constexpr std::size_t audit_entry_patients_max = 150;  ///< more make another entry
+inline constexpr std::size_t audit_request_patients_max =
+    1'500;  ///< of one answer; more are only told of
+inline constexpr std::size_t audit_refusals_a_second =
+    20;  ///< entries of requests refused at the gate; more are counted
+inline constexpr std::size_t audit_entries_looked_at_max =
+    20'000;  ///< by one page of a search; the next page goes on behind them
+inline constexpr std::size_t audit_entries_at_once = 500;  ///< read from the store for that
+inline constexpr std::size_t audit_cursor_bytes_max = 8'192;
 
 // --- trust: keys ---
 

@@ -63,11 +63,12 @@ Result<void> read_audits(Connection& connection, std::vector<Carried>& batch) {
         if (carried.entry.is_audit()) audits.push_back(&carried);
     }
     if (audits.empty()) return {};
-    const Answer rows = TRY(connection.ask(
-        "SELECT e.place, a.bytes, array_to_string(a.patients, ',') "
-        "FROM unnest($1::bigint[]) WITH ORDINALITY AS e(position, place) "
-        "JOIN meridian.audit a ON a.position = e.position ORDER BY e.place",
-        std::move(Parameters().column(audits, [](const Carried* c) { return c->entry.position; }))));
+    const Answer rows =
+        TRY(connection.ask("SELECT e.place, a.bytes, array_to_string(a.patients, ',') "
+                           "FROM unnest($1::bigint[]) WITH ORDINALITY AS e(position, place) "
+                           "JOIN meridian.audit a ON a.position = e.position ORDER BY e.place",
+                           std::move(Parameters().column(
+                               audits, [](const Carried* c) { return c->entry.position; }))));
     for (int row = 0; row < rows.size(); ++row) {
         const auto place = static_cast<std::size_t>(rows.integer(row, 0)) - 1;
         if (place != static_cast<std::size_t>(row))

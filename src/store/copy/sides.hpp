@@ -22,9 +22,9 @@ struct Carried {
     /// No later entry of the resource was in the log when this was read: then what follows is of
     /// it, otherwise the version belongs to the history.
     bool is_newest = false;
-    Rid home = 0;                       ///< home patient
+    Rid home = 0;           ///< home patient
     std::string forward{};  ///< packed rows; empty for a deletion; of an audit entry its patients
-    ResolvedRows rows{};                ///< the same, unpacked, views with their values
+    ResolvedRows rows{};    ///< the same, unpacked, views with their values
     std::vector<ResolvedText> texts{};  ///< of rows.texts, in their order
 
     bool is_current() const { return is_newest && entry.verb != Verb::remove; }

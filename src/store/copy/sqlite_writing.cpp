@@ -58,8 +58,8 @@ Result<void> write_audits(Database& database, const std::vector<Carried>& batch,
         if (!carried.entry.is_audit()) continue;
         if (number < 0) number = TRY(sqlite::next_audit_number(database));
         patients.push_back(TRY(parse_rid_list(carried.forward)));
-        rows.push_back({carried.entry.position, number++, carried.entry.actor, patients.back(),
-                        carried.body});
+        rows.push_back(
+            {carried.entry.position, number++, carried.entry.actor, patients.back(), carried.body});
     }
     return rows.empty() ? Result<void>() : sqlite::insert_audits(database, rows, by_patient);
 }

@@ -73,9 +73,10 @@ void AuditCheck::entry(const Entry& entry) {
         findings_.problem(
             fmt::format("audit entry {}: it is not what the log's hash says", entry.position));
     if (entry.actor != entry.actor_in_log)
-        findings_.problem(fmt::format("audit entry {}: it is indexed under another actor than the "
-                                      "log's",
-                                      entry.position));
+        findings_.problem(
+            fmt::format("audit entry {}: it is indexed under another actor than the "
+                        "log's",
+                        entry.position));
     if (entry.patients_found != entry.patients)
         findings_.problem(
             fmt::format("audit entry {}: audit_patient lacks rows of it", entry.position));

@@ -165,8 +165,8 @@ Result<void> Checker::check_audit() {
         }
     }
     if (!enough())
-        audit.finish(audits_, TRY(connection_.integer(
-                                  "SELECT count(*) FROM meridian.audit_patient", 0)));
+        audit.finish(audits_,
+                     TRY(connection_.integer("SELECT count(*) FROM meridian.audit_patient", 0)));
     return {};
 }
 
@@ -201,7 +201,8 @@ Result<void> Checker::check_waiting() {
         "SELECT coalesce(b.id, w.batch), coalesce(b.entries, 0), coalesce(w.entries, 0), "
         "coalesce(w.versions, 0) "
         "FROM (SELECT id, entries FROM meridian.batch WHERE base IS NULL) b "
-        "FULL JOIN (SELECT batch, count(*) AS entries, count(*) FILTER (WHERE kind = 0) AS versions "
+        "FULL JOIN (SELECT batch, count(*) AS entries, count(*) FILTER (WHERE kind = 0) AS "
+        "versions "
         "FROM meridian.log_waiting GROUP BY batch) w ON w.batch = b.id"));
     for (int row = 0; row < rows.size(); ++row) {
         versions_ += rows.integer(row, 3);

@@ -39,6 +39,10 @@ void Directory::want(const Identity& identity) {
     if (known_.emplace(identity, 0).second) wanted_.push_back(identity);
 }
 
+void Directory::ask(const Identity& identity) {
+    if (!known_.contains(identity)) asked_.push_back(identity);
+}
+
 void Directory::want_new(const Identity& identity) {
     // 0 stands for a rid to come: whoever wants it from now on need not look it up.
     if (known_.emplace(identity, 0).second) added_.push_back(identity);
@@ -68,6 +72,10 @@ Rid Directory::next_rid() {
 }
 
 Result<void> Directory::prefetch(Connection& connection) {
+    if (!asked_.empty()) {
+        TRY(read_known(connection, asked_));
+        asked_.clear();
+    }
     if (wanted_.empty() && added_.empty()) return {};
     TRY(reserve(connection, added_.size()));
     // In the order in which they came, so that what was written together lies together.
@@ -78,11 +86,9 @@ Result<void> Directory::prefetch(Connection& connection) {
     return {};
 }
 
-Result<void> Directory::look_up(Connection& connection) {
-    // Always in the same order: two servers that write the same identities wait for one another at
-    // most once.
-    std::sort(wanted_.begin(), wanted_.end(), by_key);
-    const Columns columns = columns_of(wanted_);
+Result<void> Directory::read_known(Connection& connection,
+                                   const std::vector<Identity>& identities) {
+    const Columns columns = columns_of(identities);
     const Answer rows = TRY(connection.ask(
         fmt::format("SELECT w.place, d.rid FROM unnest($1::integer[], $2::bytea[]) WITH ORDINALITY "
                     "AS w(type, key, place) JOIN meridian.directory d "
@@ -90,7 +96,16 @@ Result<void> Directory::look_up(Connection& connection) {
                     only_shards_of_keys(layout_)),
         columns.parameters()));
     for (int row = 0; row < rows.size(); ++row)
-        known_[wanted_[static_cast<std::size_t>(rows.integer(row, 0)) - 1]] = rows.integer(row, 1);
+        known_[identities[static_cast<std::size_t>(rows.integer(row, 0)) - 1]] =
+            rows.integer(row, 1);
+    return {};
+}
+
+Result<void> Directory::look_up(Connection& connection) {
+    // Always in the same order: two servers that write the same identities wait for one another at
+    // most once.
+    std::sort(wanted_.begin(), wanted_.end(), by_key);
+    TRY(read_known(connection, wanted_));
     std::erase_if(wanted_, [this](const Identity& identity) { return known_.at(identity) != 0; });
     return wanted_.empty() ? Result<void>() : add_missing(connection);
 }
@@ -182,6 +197,7 @@ void Directory::forget() {
     homes_.clear();
     added_.clear();
     wanted_.clear();
+    asked_.clear();
 }
 
 void Directory::finish(bool committed) {
@@ -191,6 +207,7 @@ void Directory::finish(bool committed) {
     }
     added_.clear();
     wanted_.clear();
+    asked_.clear();
     // Rarely, and all at once: what is used often is soon known again.
     if (known_.size() > remembered_max_) known_.clear();
 }

@@ -36,6 +36,13 @@ class Directory {
     /// Says that this server has just made the id: it gets a rid without a look-up, and stands in
     /// `added` until the group is written.
     void want_new(const Identity& identity);
+    /// Asks that `identity` be known after the next prefetch if it has a rid; it gets none.
+    void ask(const Identity& identity);
+    /// The rid of one that was asked for or wanted before the last prefetch; 0 = it has none.
+    Rid find(const Identity& identity) const {
+        const auto known = known_.find(identity);
+        return known == known_.end() ? 0 : known->second;
+    }
     /// Looks up all that is wanted and gives rids to the rest: one statement. Errors: as
     /// Connection; no transaction may be open.
     Result<void> prefetch(Connection& connection);
@@ -62,6 +69,8 @@ class Directory {
     void finish(bool committed);
 
  private:
+    /// Of `identities`, keeps those that have a rid.
+    Result<void> read_known(Connection& connection, const std::vector<Identity>& identities);
     Result<void> look_up(Connection& connection);
     Result<void> add_missing(Connection& connection);
     void send_added(Connection& connection);
@@ -73,6 +82,7 @@ class Directory {
     Layout layout_;
     std::unordered_map<Identity, Rid, IdentityHash> known_;
     std::vector<Identity> wanted_;
+    std::vector<Identity> asked_;
     std::vector<Identity> added_;
     std::unordered_map<Identity, Rid, IdentityHash> homes_;
     /// Rids that this server may give: blocks of the sequence rid_block.

@@ -299,9 +299,8 @@ Leaves Renderer::leaves(const ChangedWithin& condition, Name type) {
     if (condition.below <= condition.from) return {};
     const std::string entry = alias();
     const std::string current = alias();
-    std::string where =
-        fmt::format("{0}.kind = 0 AND {0}.position >= {1} AND {0}.position < {2}", entry,
-                    literal(condition.from), literal(condition.below));
+    std::string where = fmt::format("{0}.kind = 0 AND {0}.position >= {1} AND {0}.position < {2}",
+                                    entry, literal(condition.from), literal(condition.below));
     if (type != 0) where += fmt::format(" AND {}.type = {}", entry, type);
     return {{fmt::format("meridian.log {0} JOIN meridian.resource {1} ON {1}.rid = {0}.rid AND "
                          "{1}.version = {0}.version",

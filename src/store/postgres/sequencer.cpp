@@ -141,9 +141,9 @@ void Sequencer::send_positions(Connection& connection, const std::vector<Waiting
 }
 
 Result<void> Sequencer::place_audits_left(Connection& connection) {
-    const Answer left = TRY(
-        connection.ask("SELECT DISTINCT w.batch, b.base FROM meridian.audit_waiting w "
-                       "JOIN meridian.batch b ON b.id = w.batch WHERE b.base IS NOT NULL"));
+    const Answer left =
+        TRY(connection.ask("SELECT DISTINCT w.batch, b.base FROM meridian.audit_waiting w "
+                           "JOIN meridian.batch b ON b.id = w.batch WHERE b.base IS NOT NULL"));
     if (left.empty()) return {};
     std::vector<Placed> placed;
     for (int row = 0; row < left.size(); ++row)

@@ -533,7 +533,7 @@ Result<std::vector<LogEntry>> PostgresSnapshot::log(Position from, std::size_t l
     return entries;
 }
 
-Result<std::vector<KeptAudit>> PostgresSnapshot::audit(const AuditScope& scope) {
+Result<std::vector<KeptAudit>> PostgresSnapshot::audit(const AuditQuery& scope) {
     std::vector<KeptAudit> found;
     const auto take = [&](std::string_view tables, std::string_view key,
                           std::int64_t patient) -> Result<void> {

@@ -123,7 +123,7 @@ Result<void> Writer::prepare(const Group& group) {
             each_mention(change, [this](const Identity& each) { directory_.want(each); });
         }
         for (const AuditEntry& entry : task->commit.audit) {
-            for (const Identity& patient : entry.patients) directory_.want(patient);
+            for (const Identity& patient : entry.patients) directory_.ask(patient);
         }
     }
     TRY(directory_.prefetch(*connection_));
@@ -348,7 +348,8 @@ Result<void> Writer::begin(const Group& group) {
             const auto type = static_cast<Name>(changed.integer(row, 0));
             const bool is_many = changed.integer(row, 2) >= changes_looked_through_max;
             if (type == 0) {
-                // Entries of the audit, or a reindex, which changes whatever it changes from now on.
+                // Entries of the audit, or a reindex, which changes whatever it changes from now
+                // on.
                 const bool is_reindex = changed.integer(row, 1) == no_position;
                 if (is_many || is_reindex) all_changed_ = true;
                 continue;
@@ -552,12 +553,10 @@ Result<Receipt> Writer::apply(const Commit& commit, const PreparedCommit& change
     return receipt;
 }
 
-Result<void> Writer::apply_audit(const Commit& commit,
-                                 const std::vector<store::Written>& written) {
+Result<void> Writer::apply_audit(const Commit& commit, const std::vector<store::Written>& written) {
     for (const AuditEntry& entry : commit.audit) {
         std::vector<Rid> patients;
-        for (const Identity& patient : entry.patients)
-            patients.push_back(directory_.rid_of(patient));
+        for (const Identity& patient : entry.patients) patients.push_back(directory_.find(patient));
         if (entry.change) {
             const std::vector<Rid>& left = left_[*entry.change];
             patients.insert(patients.end(), left.begin(), left.end());

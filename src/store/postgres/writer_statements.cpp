@@ -155,7 +155,8 @@ void Writer::send_entries() {
         db.send(
             "INSERT INTO meridian.log_waiting(batch, ordinal, rid, kind, verb, type, version, "
             "actor, organisation, id, salt, body_hash, patient) "
-            "SELECT $1, e.place - 1, e.rid, e.kind + 0 * $2::bigint, e.verb, e.type, e.version, e.actor, "
+            "SELECT $1, e.place - 1, e.rid, e.kind + 0 * $2::bigint, e.verb, e.type, e.version, "
+            "e.actor, "
             "e.organisation, e.id, e.salt, e.body_hash, e.patient "
             "FROM unnest($3::bigint[], $4::integer[], $5::integer[], $6::integer[], "
             "$7::integer[], $8::integer[], $9::text[], $10::bytea[], $11::bytea[], $12::bigint[], "
@@ -208,11 +209,12 @@ void Writer::send_audits() {
         "AS u(position, actor, patients, bytes)",
         std::move(parameters));
     if (patients.empty()) return;
-    connection_->send("INSERT INTO meridian.audit_patient(patient, position) "
-                      "SELECT * FROM unnest($1::bigint[], $2::bigint[])",
-                      std::move(Parameters()
-                                    .column(patients, [](const auto& p) { return p.first; })
-                                    .column(patients, [](const auto& p) { return p.second; })));
+    connection_->send(
+        "INSERT INTO meridian.audit_patient(patient, position) "
+        "SELECT * FROM unnest($1::bigint[], $2::bigint[])",
+        std::move(Parameters()
+                      .column(patients, [](const auto& p) { return p.first; })
+                      .column(patients, [](const auto& p) { return p.second; })));
 }
 
 void Writer::send_unique_keys() {

@@ -22,9 +22,8 @@ namespace {
 namespace fs = std::filesystem;
 
 /// What a backup holds. Everything else is made from it again.
-constexpr const char* base_tables[] = {"setting",   "name",     "cursor",  "type_count",
-                                       "directory", "resource", "history", "log",
-                                       "audit"};
+constexpr const char* base_tables[] = {"setting",  "name",    "cursor", "type_count", "directory",
+                                       "resource", "history", "log",    "audit"};
 
 Result<void> sync_file(const std::string& path) {
     const int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);

@@ -149,9 +149,9 @@ Result<void> Checker::check_audit() {
         }
         std::int64_t found = 0;
         for (const Rid patient : *patients)
-            found += TRY(database_.integer(
-                "SELECT 1 FROM audit_patient WHERE patient = ? AND position = ?", 0, patient,
-                position));
+            found += TRY(
+                database_.integer("SELECT 1 FROM audit_patient WHERE patient = ? AND position = ?",
+                                  0, patient, position));
         audit.entry({position, row.integer(5) != 0, static_cast<Name>(row.integer(2)),
                      static_cast<Name>(row.integer(6)), row.blob(4), row.blob(7), found,
                      static_cast<std::int64_t>(patients->size())});

@@ -204,8 +204,8 @@ Result<std::vector<Stored>> SqliteSnapshot::instance_history(const HistoryScope&
     return found;
 }
 
-Result<std::vector<SqliteSnapshot::Place>> SqliteSnapshot::newest_entries(
-    const HistoryScope& scope, const Window& range) {
+Result<std::vector<SqliteSnapshot::Place>> SqliteSnapshot::newest_entries(const HistoryScope& scope,
+                                                                          const Window& range) {
     // Type by type: of all that was written the audit may be most, and lies between the rest.
     std::vector<Name> types;
     if (scope.type != 0) types.push_back(scope.type);
@@ -238,8 +238,8 @@ Result<std::vector<Stored>> SqliteSnapshot::history(const HistoryScope& scope) {
         if (!TRY(names.step()))
             return fail(Category::fault,
                         fmt::format("the log names the resource {} that is not there", rid));
-        auto version = TRY(version_of(rid, static_cast<Name>(names.integer(0)), names.text(1),
-                                      version_number));
+        auto version = TRY(
+            version_of(rid, static_cast<Name>(names.integer(0)), names.text(1), version_number));
         if (!version) {
             return fail(Category::fault, fmt::format("version {} of the resource {} is missing",
                                                      version_number, rid));
@@ -369,15 +369,14 @@ Result<std::int64_t> SqliteSnapshot::audits_below(Position position) {
            1;
 }
 
-Result<std::vector<KeptAudit>> SqliteSnapshot::audit(const AuditScope& scope) {
+Result<std::vector<KeptAudit>> SqliteSnapshot::audit(const AuditQuery& scope) {
     const Position below = std::min(scope.before, position_ + 1);
     const Name anybody = -1;
     std::vector<KeptAudit> found;
     const auto take = [&](std::string_view sql, std::int64_t key) -> Result<void> {
         auto row = TRY(database_->prepare(sql));
         row.bind_all(key, scope.from, below, scope.actor.value_or(anybody), scope.limit);
-        while (TRY(row.step()))
-            found.push_back({read_log_entry(row), std::string(row.blob(12))});
+        while (TRY(row.step())) found.push_back({read_log_entry(row), std::string(row.blob(12))});
         return {};
     };
     constexpr std::string_view all =

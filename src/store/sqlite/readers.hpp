@@ -62,7 +62,7 @@ class SqliteSnapshot final : public Snapshot {
                                      std::size_t limit) override;
     Result<Rid> rid_of(const Identity& identity) override;
     Result<std::vector<LogEntry>> log(Position from, std::size_t limit) override;
-    Result<std::vector<KeptAudit>> audit(const AuditScope& scope) override;
+    Result<std::vector<KeptAudit>> audit(const AuditQuery& scope) override;
     Result<std::vector<Stored>> walk(Name type, Position at, Rid after, std::size_t limit) override;
     Result<std::vector<ViewRow>> view(Name view, std::string_view key) override;
     Result<std::optional<std::int64_t>> next_token(Name param, std::int64_t from) override;

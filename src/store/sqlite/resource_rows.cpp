@@ -138,10 +138,10 @@ Result<void> insert_audits(Database& database, const std::vector<AuditTableRow>&
                 return cell.blob(row.bytes);
         }
     };
-    TRY(database.run_on_rows(
-        "INSERT OR FAIL INTO audit(position, number, actor, patients, bytes) "
-        "SELECT c0, c1, c2, c3, c4 FROM row_feed",
-        ItemSource(rows, put)));
+    TRY(
+        database.run_on_rows("INSERT OR FAIL INTO audit(position, number, actor, patients, bytes) "
+                             "SELECT c0, c1, c2, c3, c4 FROM row_feed",
+                             ItemSource(rows, put)));
     if (!by_patient) return {};
     // In key order each page of the table is touched once.
     std::sort(patients.begin(), patients.end());

@@ -7,13 +7,13 @@ namespace meridian::store::sqlite {
 /// newer one is refused.
 inline constexpr int schema_version = 3;
 
-/// What entries of kind 1 say (docs/adr/0027). number: how many audit entries lie before it, by which
-/// those between two positions are counted without reading them. patients: rids, "4,17".
-#define MERIDIAN_AUDIT_TABLES                                                                      \
-    "CREATE TABLE audit(position INTEGER PRIMARY KEY, number INTEGER NOT NULL, actor INTEGER "     \
-    "NOT NULL, patients TEXT NOT NULL, bytes BLOB NOT NULL);"                                      \
-    "CREATE INDEX audit_actor ON audit(actor, position);"                                          \
-    "CREATE TABLE audit_patient(patient INTEGER, position INTEGER, PRIMARY KEY(patient, "          \
+/// What entries of kind 1 say (docs/adr/0027). number: how many audit entries lie before it, by
+/// which those between two positions are counted without reading them. patients: rids, "4,17".
+#define MERIDIAN_AUDIT_TABLES                                                                  \
+    "CREATE TABLE audit(position INTEGER PRIMARY KEY, number INTEGER NOT NULL, actor INTEGER " \
+    "NOT NULL, patients TEXT NOT NULL, bytes BLOB NOT NULL);"                                  \
+    "CREATE INDEX audit_actor ON audit(actor, position);"                                      \
+    "CREATE TABLE audit_patient(patient INTEGER, position INTEGER, PRIMARY KEY(patient, "      \
     "position)) WITHOUT ROWID;"
 
 /// The logical schema on SQLite. All keys are integers through `name` (types, parameters, systems,

@@ -621,7 +621,8 @@ class ChangedNode final : public Node {
         if (entries_) return *entries_;
         const Position from = std::max(condition_.from, Position{0});
         const Position below = std::min(condition_.below, last() + 1);
-        const Position audits = type_ != 0 && below > from ? audits_below(below) - audits_below(from) : 0;
+        const Position audits =
+            type_ != 0 && below > from ? audits_below(below) - audits_below(from) : 0;
         entries_ = static_cast<std::uint64_t>(std::max(below - from - audits, Position{0}));
         return *entries_;
     }

@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "trust/audit/log_audit.hpp"
+
+#include "base/metrics.hpp"
+#include "base/utf8.hpp"
+#include "trust/limits.hpp"
+
+namespace meridian::trust::audit {
+
+namespace {
+
+/// At most `bytes_max` of what is UTF-8 at the beginning of `text`.
+std::string bounded(std::string_view text, std::size_t bytes_max = limits::audit_text_bytes_max) {
+    text = text.substr(0, valid_utf8_length(text.substr(0, bytes_max)));
+    return std::string(text);
+}
+
+/// Without the port.
+std::string_view host_of(std::string_view peer) {
+    const std::size_t colon = peer.rfind(':');
+    return colon == std::string_view::npos ? peer : peer.substr(0, colon);
+}
+
+metrics::Counter& lost() {
+    static metrics::Counter& counter = metrics::counter(
+        "meridian_audit_refusals_lost_total",
+        "refused requests that could not be audited because the store did not take them");
+    return counter;
+}
+
+}  // namespace
+
+Entry entry_of(const fhir::Caller& caller, const fhir::AuditRecord& record) {
+    Entry entry;
+    entry.interaction = record.interaction;
+    entry.outcome = record.outcome;
+    entry.actor = bounded(caller.actor);
+    entry.organisation = bounded(caller.organisation);
+    entry.on_behalf_of = bounded(caller.on_behalf_of);
+    entry.type = bounded(record.type);
+    entry.id = bounded(record.id);
+    entry.version = std::max<store::Version>(record.version, 0);
+    entry.query = bounded(record.query, limits::audit_query_bytes_max);
+    entry.is_query_cut = entry.query.size() != record.query.size();
+    entry.resources = std::max<std::int64_t>(record.resources, 0);
+    entry.address = bounded(caller.address);
+    entry.request_id = bounded(caller.request_id);
+    entry.purpose = bounded(caller.purpose);
+    if (const fhir::Origin* origin = caller.origin.get()) {
+        entry.account = bounded(origin->account);
+        entry.role = bounded(origin->role);
+        entry.client = bounded(origin->client);
+        entry.session = bounded(origin->session);
+        entry.policy_version = bounded(origin->policy_version);
+        entry.clause = bounded(origin->clause);
+    }
+    return entry;
+}
+
+Result<std::vector<store::AuditEntry>> LogAudit::entries(const fhir::Caller& caller,
+                                                         const fhir::AuditRecord& record) {
+    Entry entry = entry_of(caller, record);
+    std::vector<std::string> patients = record.patients;
+    // An import tells of all, in as many entries as that takes; whoever asks, of a bounded number.
+    const bool has_more = record.interaction != fhir::Interaction::bulk_import &&
+                          patients.size() > limits::audit_request_patients_max;
+    if (has_more) patients.resize(limits::audit_request_patients_max);
+    std::sort(patients.begin(), patients.end());
+
+    store::Names& names = store_.names();
+    store::AuditEntry made;
+    if (!caller.actor.empty()) made.actor = names.intern(store::NameKind::actor, caller.actor);
+    if (!caller.organisation.empty())
+        made.organisation = names.intern(store::NameKind::actor, caller.organisation);
+    const store::Name type = patients.empty() ? 0 : names.intern(store::NameKind::type, "Patient");
+    std::vector<store::AuditEntry> all;
+    for (std::size_t at = 0; at == 0 || at < patients.size();
+         at += limits::audit_entry_patients_max) {
+        const std::size_t end = std::min(at + limits::audit_entry_patients_max, patients.size());
+        entry.patients.assign(patients.begin() + static_cast<std::ptrdiff_t>(at),
+                              patients.begin() + static_cast<std::ptrdiff_t>(end));
+        entry.has_more_patients = has_more && end == patients.size();
+        made.bytes = encode(entry);
+        made.patients.clear();
+        for (const std::string& patient : entry.patients) made.patients.push_back({type, patient});
+        all.push_back(made);
+    }
+    return all;
+}
+
+Result<void> LogAudit::record(const fhir::Caller& caller, std::vector<fhir::AuditRecord> records) {
+    std::vector<store::AuditEntry> all;
+    for (const fhir::AuditRecord& record : records) {
+        auto some = TRY(entries(caller, record));
+        std::move(some.begin(), some.end(), std::back_inserter(all));
+    }
+    return store_.record(std::move(all));
+}
+
+void LogAudit::note_refused(const net::Request& request, const Error& error) {
+    fhir::AuditRecord record;
+    record.query = fmt::format("{} {}", request.method_text, request.path());
+    record.outcome =
+        error.category == Category::unauthenticated || error.category == Category::forbidden
+            ? fhir::AuditOutcome::refused
+            : fhir::AuditOutcome::minor_failure;
+    {
+        const std::lock_guard lock(mutex_);
+        const std::int64_t second = now().milliseconds / 1'000;
+        if (second != std::exchange(second_, second)) told_ = 0;
+        if (told_ == limits::audit_refusals_a_second) {
+            ++left_out_;
+            return;
+        }
+        ++told_;
+        record.resources = std::exchange(left_out_, 0);
+    }
+    fhir::Caller nobody;
+    nobody.purpose.clear();
+    nobody.request_id = request.id;
+    nobody.address = host_of(request.peer);
+    auto made = entries(nobody, record);
+    if (!made) return lost().add();
+    store_.record_later(std::move(*made), [](Result<void> kept) {
+        if (!kept) lost().add();
+    });
+}
+
+}  // namespace meridian::trust::audit

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <memory>
+#include <mutex>
+
+#include "base/instant.hpp"
+#include "fhir/caller.hpp"
+#include "net/http.hpp"
+#include "store/store.hpp"
+#include "trust/audit/entry.hpp"
+
+namespace meridian::trust::audit {
+
+/// Writes audit records into the store's log. Thread-safe. Entries are kept for ever: nothing takes
+/// one away.
+class LogAudit final : public fhir::AuditSink {
+ public:
+    explicit LogAudit(store::Store& store) : store_(store) {}
+
+    bool is_quiet() const override { return false; }
+    Result<void> record(const fhir::Caller& caller,
+                        std::vector<fhir::AuditRecord> records) override;
+    Result<std::vector<store::AuditEntry>> entries(const fhir::Caller& caller,
+                                                   const fhir::AuditRecord& record) override;
+
+    /// Tells of a request that was refused before anybody knew who asks (401, 403): what was asked
+    /// for and from where, no secret. Does not wait; whoever floods the server with such requests
+    /// gets limits::audit_refusals_a_second entries a second, and one that says how many there were
+    /// besides. For GateParts::refused.
+    void note_refused(const net::Request& request, const Error& error);
+
+ private:
+    store::Store& store_;
+    std::mutex mutex_;
+    std::int64_t second_ = 0;  ///< in which `told_` were told
+    std::size_t told_ = 0;
+    std::int64_t left_out_ = 0;  ///< since the last one that was told
+};
+
+/// What an entry says of a record. Texts that are no UTF-8 are cut where that begins.
+Entry entry_of(const fhir::Caller& caller, const fhir::AuditRecord& record);
+
+}  // namespace meridian::trust::audit
