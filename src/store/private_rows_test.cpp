@@ -72,6 +72,60 @@ TEST(PrivateRows, SurviveTheirServer) {
     expect_clean(folder.path());
 }
 
+Commit with_row(Store& store, std::string id, PrivateRow private_row) {
+    Commit commit;
+    Change change;
+    change.identity = {store.names().intern(NameKind::type, "Patient"), std::move(id)};
+    change.body = "body";
+    commit.changes.push_back(std::move(change));
+    commit.private_rows.push_back(std::move(private_row));
+    return commit;
+}
+
+TEST(PrivateRows, AreWrittenWithTheChangesOrNotAtAll) {
+    const TestFolder folder;
+    auto store = must_open(folder.path());
+    const auto patient = store->names().intern(NameKind::type, "Patient");
+    EXPECT_FALSE(must(store->commit(with_row(*store, "1", row("k", "wrapped")))).stale);
+    EXPECT_EQ(must(store->private_row("t", "k"))->value, "wrapped");
+    EXPECT_EQ(must(store->private_row("t", "k"))->version, 1);
+    // The same new row by another commit is no contradiction, another one is.
+    EXPECT_FALSE(must(store->commit(with_row(*store, "2", row("k", "wrapped")))).stale);
+    EXPECT_EQ(must(store->private_row("t", "k"))->version, 1);
+    EXPECT_TRUE(must(store->commit(with_row(*store, "3", row("k", "another")))).stale);
+    EXPECT_FALSE(must(store->find({patient, "3"}))) << "nothing of a stale commit is written";
+    EXPECT_FALSE(must(store->commit(with_row(*store, "3", row("k", "second", 1)))).stale);
+    EXPECT_EQ(must(store->private_row("t", "k"))->version, 2);
+    EXPECT_TRUE(must(store->commit(with_row(*store, "4", removal("k", 1)))).stale);
+    EXPECT_FALSE(must(store->commit(with_row(*store, "4", removal("k", 2)))).stale);
+    EXPECT_FALSE(must(store->private_row("t", "k")));
+    // What is stale for another reason brings no row.
+    Commit stale = with_row(*store, "1", row("new", "x"));
+    stale.changes[0].if_version = 7;
+    EXPECT_TRUE(must(store->commit(std::move(stale))).stale);
+    EXPECT_FALSE(must(store->private_row("t", "new")));
+}
+
+TEST(PrivateRows, OfManyCommitsAtOnceTheFirstWins) {
+    constexpr int writers = 8, keys = 50;
+    const TestFolder folder;
+    auto store = must_open(folder.path());
+    std::atomic<int> written = 0;
+    const auto write = [&](int writer) {
+        for (int key = 0; key < keys; ++key) {
+            auto receipt = must(store->commit(
+                with_row(*store, fmt::format("{}-{}", writer, key),
+                         row(fmt::format("k{}", key), fmt::format("of {}", writer)))));
+            if (!receipt.stale) ++written;
+        }
+    };
+    std::vector<std::thread> threads;
+    for (int i = 0; i < writers; ++i) threads.emplace_back(write, i);
+    for (std::thread& thread : threads) thread.join();
+    EXPECT_EQ(written, keys);
+    EXPECT_EQ(must(store->private_rows("t", "", 1'000)).size(), std::size_t{keys});
+}
+
 TEST(PrivateRows, OneOfManyWritersIsFirst) {
     constexpr int writers = 8;
     const TestFolder folder;

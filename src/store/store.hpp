@@ -66,6 +66,21 @@ struct Expectation {
     std::vector<Rid> expected;         ///< ascending
 };
 
+/// A small document that is no part of the record: it has no history and is in no log. What it
+/// holds is sealed by whoever writes it (trust/vault.hpp).
+struct PrivateRow {
+    std::string space{}, key{};
+    std::string value{};
+    /// Of the row; when it is written: of the one that it replaces, 0 = there is none.
+    std::int64_t version = 0;
+    /// Not there from this time on (milliseconds since 1970).
+    std::int64_t expires = std::numeric_limits<std::int64_t>::max();
+    bool removed = false;  ///< when it is written: take it away
+};
+/// Rows of this space hold keys of the record's bodies: a backup leaves them out, so that what was
+/// shredded is shredded there too. A store that moves takes them along.
+inline constexpr std::string_view space_of_keys = "key";
+
 /// All or nothing.
 struct Commit {
     std::vector<Change> changes;
@@ -78,6 +93,9 @@ struct Commit {
     /// Names::coding_count before the plans of `expectations` were made. When it has grown since,
     /// the commit is stale: a plan that could not know a system looks in the wrong place.
     std::size_t codings_seen = 0;
+    /// Written with the changes. The commit is stale when one of them has not the version that it
+    /// is to replace; a new one (version 0) may be there already when it has the same value.
+    std::vector<PrivateRow> private_rows;
     Name actor = 0;
     Name organisation = 0;
 };
@@ -150,21 +168,6 @@ struct AuditQuery {
     Position before = std::numeric_limits<Position>::max();  ///< keyset: only positions below
     std::size_t limit = 20;
 };
-
-/// A small document that is no part of the record: it has no history and is in no log. What it
-/// holds is sealed by whoever writes it (trust/vault.hpp).
-struct PrivateRow {
-    std::string space{}, key{};
-    std::string value{};
-    /// Of the row; when it is written: of the one that it replaces, 0 = there is none.
-    std::int64_t version = 0;
-    /// Not there from this time on (milliseconds since 1970).
-    std::int64_t expires = std::numeric_limits<std::int64_t>::max();
-    bool removed = false;  ///< when it is written: take it away
-};
-/// Rows of this space hold keys of the record's bodies: a backup leaves them out, so that what was
-/// shredded is shredded there too. A store that moves takes them along.
-inline constexpr std::string_view space_of_keys = "key";
 
 /// Which versions a history asks for; newest first.
 struct HistoryScope {
@@ -290,6 +293,11 @@ class Store {
     /// Writes all or nothing, durable when it returns. False, and nothing is written, when one of
     /// them has not the version that it is to replace. Blocking: one commit.
     virtual Result<bool> save_private(std::vector<PrivateRow> rows) = 0;
+    /// What was replaced or removed leaves the files too, as far as the engine lets a client see to
+    /// it: words of removed texts are merged away, and a folder's write-ahead log is cut to
+    /// nothing. A database does it when it vacuums. Errors: `busy` while a long snapshot needs the
+    /// old log. Blocking: long; writers wait for its parts.
+    virtual Result<void> scrub() = 0;
 
     /// Content-addressed blobs in pack files. put returns the SHA-256 of `data`; the same content
     /// is stored once.

@@ -101,6 +101,34 @@ Result<bool> save_private(Connection& connection, std::vector<PrivateRow> rows, 
     return std::unexpected(committed.error());
 }
 
+void ask_private_rows(Connection& connection, std::string_view space,
+                      const std::vector<std::string_view>& keys, Instant at) {
+    connection.send(
+        "SELECT space, key, version, expires, value FROM meridian.private_row WHERE space = $1 AND "
+        "key = ANY($2::text[]) AND expires > $3 ORDER BY key FOR UPDATE",
+        std::move(Parameters()
+                      .text(space)
+                      .column(keys, [](std::string_view key) { return key; })
+                      .integer(at.milliseconds)));
+}
+
+std::vector<PrivateRow> rows_of_answer(const Answer& answer) {
+    return rows_of(answer);
+}
+
+void send_private_changes(Connection& connection, const std::vector<PrivateRow>& rows, Instant at) {
+    std::vector<PrivateRow> fresh;
+    for (const PrivateRow& row : rows) {
+        if (row.version != 0 || row.removed) {
+            send_change(connection, row, at);
+            continue;
+        }
+        fresh.push_back(row);
+        fresh.back().version = 1;
+    }
+    send_private_rows(connection, fresh);
+}
+
 Result<std::vector<PrivateRow>> all_private_rows(Connection& connection) {
     return rows_of(TRY(
         connection.ask("SELECT space, key, version, expires, value FROM meridian.private_row")));

@@ -8,6 +8,7 @@
 #include "base/log.hpp"
 #include "store/engine/relevance.hpp"
 #include "store/postgres/keys.hpp"
+#include "store/postgres/private_rows.hpp"
 #include "store/postgres/search.hpp"
 
 namespace meridian::store::postgres {
@@ -151,6 +152,8 @@ void Writer::clear() {
     states_.clear();
     keys_.clear();
     keys_stored_.clear();
+    private_.clear();
+    private_changes_.clear();
     changed_.clear();
     changed_here_.clear();
     all_changed_ = false;
@@ -183,6 +186,8 @@ Writer::Looks Writer::looks_of(const Group& group) const {
     Looks looks;
     for (std::size_t i = 0; i < group.size(); ++i) {
         const Commit& commit = group[i]->commit;
+        for (const PrivateRow& row : commit.private_rows)
+            looks.private_keys[row.space].insert(row.key);
         for (const Prepared& change : prepared_[i]) {
             const Identity& identity = change.change->identity;
             if (!change.change->fresh) looks.resources.emplace(change.rid, &identity);
@@ -305,6 +310,8 @@ Result<void> Writer::begin(const Group& group) {
     } else {
         ask_states(looks);
     }
+    for (const auto& [space, keys] : looks.private_keys)
+        ask_private_rows(db, space, {keys.begin(), keys.end()}, now());
     // Taken when all locks are held: what depends on another group has the higher number.
     db.send("SELECT nextval('meridian.batch_number')");
     gives_positions_ = sequencer_.is_elected();
@@ -335,6 +342,10 @@ Result<void> Writer::begin(const Group& group) {
     for (int row = 0; row < holders.size(); ++row)
         keys_stored_[std::string(holders.bytes(row, 0))] = holders.integer(row, 1);
     keys_ = keys_stored_;
+    for (std::size_t i = 0; i < looks.private_keys.size(); ++i) {
+        for (PrivateRow& row : rows_of_answer(answers[at++]))
+            private_.emplace(std::pair(row.space, row.key), std::move(row));
+    }
     batch_ = answers[at++].integer(0, 0);
     at_ = gives_positions_ ? sequencer_.time() : now();
     if (gives_positions_) {
@@ -367,6 +378,7 @@ Result<Writer::Written> Writer::finish(const Group&) {
     if (entries_.empty()) {
         // Jobs may have written, and what waited may have got its positions.
         send_rows();
+        send_private();
         directory_.send_changes(db);
         db.send("COMMIT");
         TRY(db.flush());
@@ -376,6 +388,7 @@ Result<Writer::Written> Writer::finish(const Group&) {
     directory_.send_changes(db);
     send_unique_keys();
     send_counts();
+    send_private();
     send_entries();
     db.send("COMMIT");
     committing_ = true;
@@ -444,7 +457,50 @@ Result<Writer::Verdict> Writer::verify(const Commit& commit, const PreparedCommi
     Verdict verdict = verify_versions(commit, changes);
     if (verdict.passes()) verdict = TRY(verify_expectations(commit));
     if (verdict.passes()) verdict = verify_unique_keys(changes);
+    if (verdict.passes()) verdict = verify_private_rows(commit);
     return verdict;
+}
+
+const PrivateRow* Writer::private_row_now(const PrivateRow& row) const {
+    const auto found = private_.find({row.space, row.key});
+    return found == private_.end() || found->second.removed ? nullptr : &found->second;
+}
+
+namespace {
+
+/// Several commits may bring the same new row: the first of them writes it.
+bool is_there_already(const PrivateRow* there, const PrivateRow& row) {
+    return there != nullptr && row.version == 0 && !row.removed && there->value == row.value;
+}
+
+}  // namespace
+
+Writer::Verdict Writer::verify_private_rows(const Commit& commit) const {
+    for (const PrivateRow& row : commit.private_rows) {
+        const PrivateRow* const there = private_row_now(row);
+        if ((there == nullptr ? 0 : there->version) == row.version) continue;
+        if (!is_there_already(there, row)) return Verdict{.stale = true, .refused = {}};
+    }
+    return {};
+}
+
+void Writer::change_private_rows(const Commit& commit) {
+    for (const PrivateRow& row : commit.private_rows) {
+        if (is_there_already(private_row_now(row), row)) continue;
+        private_changes_.push_back(row);
+        PrivateRow& now_there = private_[{row.space, row.key}] = row;
+        ++now_there.version;
+    }
+}
+
+void Writer::send_private() {
+    // In one order everywhere, so that two servers never wait for one another.
+    std::stable_sort(private_changes_.begin(), private_changes_.end(),
+                     [](const PrivateRow& left, const PrivateRow& right) {
+                         return std::tie(left.space, left.key) < std::tie(right.space, right.key);
+                     });
+    send_private_changes(*connection_, private_changes_, now());
+    private_changes_.clear();
 }
 
 Writer::Verdict Writer::verify_versions(const Commit& commit, const PreparedCommit& changes) {
@@ -542,6 +598,7 @@ Result<Receipt> Writer::apply(const Commit& commit, const PreparedCommit& change
             changed_here_.insert(change.change->identity.type);
     }
     TRY(apply_audit(commit, receipt.written));
+    change_private_rows(commit);
     // Ordinals of the batch until its base is known.
     receipt.position = static_cast<Position>(entries_.size()) - 1;
     if (gives_positions_) {

@@ -113,6 +113,7 @@ class Writer {
     struct Looks {
         std::map<Rid, const Identity*> resources{};
         std::vector<std::string> keys{};  ///< unique keys, sorted
+        std::map<std::string_view, std::set<std::string_view>> private_keys{};  ///< by space
         bool has_conditions = false;
         std::set<Name> types{};  ///< of conditions; 0 = all
         Position seen = std::numeric_limits<Position>::max();
@@ -137,6 +138,7 @@ class Writer {
     Result<Verdict> verify(const Commit& commit, const PreparedCommit& changes);
     Verdict verify_versions(const Commit& commit, const PreparedCommit& changes);
     Verdict verify_unique_keys(const PreparedCommit& changes);
+    Verdict verify_private_rows(const Commit& commit) const;
     Result<Verdict> verify_expectations(const Commit& commit);
     bool unchanged_since(const Plan& plan, Position seen) const;
 
@@ -160,6 +162,10 @@ class Writer {
     void send_audits();
     void send_unique_keys();
     void send_counts();
+    void send_private();
+    /// What the group knows of a private row now: of its own, or as it stands in the table.
+    const PrivateRow* private_row_now(const PrivateRow& row) const;
+    void change_private_rows(const Commit& commit);
     /// Writes what waits, so that a search or a second change of a resource finds it.
     Result<void> flush();
     /// Makes known that all nodes of a distributed store show what was committed. That it fails
@@ -186,8 +192,10 @@ class Writer {
     bool committing_ = false;
     bool gives_positions_ = false;  ///< this server was the sequencer when the attempt began
     std::unordered_map<Rid, State> states_;
-    std::map<std::string, Rid> keys_;             ///< unique keys → holder now, 0 = none
-    std::map<std::string, Rid> keys_stored_;      ///< as they stand in the table
+    std::map<std::string, Rid> keys_;         ///< unique keys → holder now, 0 = none
+    std::map<std::string, Rid> keys_stored_;  ///< as they stand in the table
+    std::map<std::pair<std::string, std::string>, PrivateRow> private_;  ///< as they are now
+    std::vector<PrivateRow> private_changes_;
     std::unordered_map<Name, Position> changed_;  ///< since the oldest snapshot of a condition
     bool all_changed_ = false;
     std::unordered_set<Name> changed_here_;

@@ -25,6 +25,20 @@ Result<bool> is_as_expected(Database& database, const PrivateRow& row, Instant a
     return (now_there ? now_there->version : 0) == row.version;
 }
 
+/// Several commits may bring the same new row: the first of them writes it.
+bool is_there_already(const PrivateRow& there, const PrivateRow& row) {
+    return row.version == 0 && !row.removed && there.value == row.value;
+}
+
+Result<void> write_one(Database& database, const PrivateRow& row) {
+    if (row.removed)
+        return database.run("DELETE FROM private_row WHERE space = ? AND key = ?",
+                            std::string_view(row.space), std::string_view(row.key));
+    PrivateRow next = row;
+    ++next.version;
+    return put_private_row(database, next);
+}
+
 }  // namespace
 
 Result<std::optional<PrivateRow>> private_row(Database& database, std::string_view space,
@@ -49,20 +63,26 @@ Result<std::vector<PrivateRow>> private_rows(Database& database, std::string_vie
     return rows;
 }
 
+Result<bool> is_writable(Database& database, const PrivateRow& row, Instant at) {
+    const auto now_there = TRY(private_row(database, row.space, row.key, at));
+    if (!now_there) return row.version == 0;
+    return now_there->version == row.version || is_there_already(*now_there, row);
+}
+
+Result<void> write_private(Database& database, const std::vector<PrivateRow>& rows, Instant at) {
+    for (const PrivateRow& row : rows) {
+        const auto now_there = TRY(private_row(database, row.space, row.key, at));
+        if (now_there && is_there_already(*now_there, row)) continue;
+        TRY(write_one(database, row));
+    }
+    return {};
+}
+
 Result<bool> save_private(Database& database, const std::vector<PrivateRow>& rows, Instant at) {
     for (const PrivateRow& row : rows) {
         if (!TRY(is_as_expected(database, row, at))) return false;
     }
-    for (const PrivateRow& row : rows) {
-        if (row.removed) {
-            TRY(database.run("DELETE FROM private_row WHERE space = ? AND key = ?",
-                             std::string_view(row.space), std::string_view(row.key)));
-            continue;
-        }
-        PrivateRow next = row;
-        ++next.version;
-        TRY(put_private_row(database, next));
-    }
+    for (const PrivateRow& row : rows) TRY(write_one(database, row));
     TRY(
         database.run("DELETE FROM private_row WHERE (space, key) IN (SELECT space, key FROM "
                      "private_row WHERE expires <= ? LIMIT ?)",

@@ -199,6 +199,43 @@ Result<bool> SqliteStore::save_private(std::vector<PrivateRow> rows) {
     return saved->load();
 }
 
+namespace {
+
+/// FTS5 marks the words of a removed text and keeps them until their segments are merged
+/// (https://sqlite.org/fts5.html#the_optimize_command). In steps, so that others write in between;
+/// true when a step found nothing more to do.
+Result<bool> merge_words(Writer& writer, bool is_first) {
+    constexpr std::int64_t pages_at_once = 500;
+    Database& database = writer.database();
+    const std::int64_t before = TRY(database.integer("SELECT total_changes()", 0));
+    // A negative number merges all segments into one, whatever their sizes; later steps go on.
+    TRY(database.run("INSERT INTO idx_text(idx_text, rank) VALUES('merge', ?)",
+                     is_first ? -pages_at_once : pages_at_once));
+    // Of a merge that did nothing, only the INSERT itself counts.
+    return TRY(database.integer("SELECT total_changes()", 0)) - before < 2;
+}
+
+}  // namespace
+
+Result<void> SqliteStore::scrub() {
+    Committer* committer = TRY(writing());
+    auto is_merged = std::make_shared<std::atomic<bool>>(false);
+    for (bool is_first = true; !*is_merged; is_first = false) {
+        TRY(committer->run_and_wait([is_merged, is_first](Writer& writer) -> Result<void> {
+            *is_merged = TRY(merge_words(writer, is_first));
+            return {};
+        }));
+    }
+    DatabaseOptions options;
+    options.vfs = vfs_->name();
+    auto database = TRY(Database::open(database_path(options_.folder), options));
+    TRY(database->execute("PRAGMA synchronous=FULL; PRAGMA busy_timeout=5000;"));
+    if (TRY(database->integer("PRAGMA wal_checkpoint(TRUNCATE)", 1)) == 0) return {};
+    return fail(Category::busy,
+                "a long read still needs the write-ahead log, which holds what was removed; try "
+                "again later");
+}
+
 Result<Sha256> SqliteStore::put_blob(std::string_view data) {
     return blobs_->put(data);
 }

@@ -6,6 +6,7 @@
 #include "base/log.hpp"
 #include "store/engine/measures.hpp"
 #include "store/engine/relevance.hpp"
+#include "store/sqlite/private_rows.hpp"
 #include "store/sqlite/search.hpp"
 
 namespace meridian::store::sqlite {
@@ -180,7 +181,15 @@ Result<Writer::Verdict> Writer::verify(const Commit& commit) {
     Verdict verdict = TRY(verify_versions(commit));
     if (verdict.passes()) verdict = TRY(verify_expectations(commit));
     if (verdict.passes()) verdict = TRY(verify_unique_keys(commit));
+    if (verdict.passes()) verdict = TRY(verify_private_rows(commit));
     return verdict;
+}
+
+Result<Writer::Verdict> Writer::verify_private_rows(const Commit& commit) {
+    for (const PrivateRow& row : commit.private_rows) {
+        if (!TRY(is_writable(*database_, row, at_))) return Verdict{.stale = true, .refused = {}};
+    }
+    return Verdict{};
 }
 
 Result<Writer::Verdict> Writer::verify_versions(const Commit& commit) {
@@ -296,6 +305,7 @@ Result<Receipt> Writer::apply(Commit& commit, Directory::Mention* mentions) {
         }
     }
     TRY(apply_audit(commit, receipt.written));
+    TRY(write_private(*database_, commit.private_rows, at_));
     receipt.position = last_position();
     return receipt;
 }

@@ -75,6 +75,7 @@ class Writer {
     Result<Verdict> verify(const Commit& commit);
     Result<Verdict> verify_versions(const Commit& commit);
     Result<Verdict> verify_unique_keys(const Commit& commit);
+    Result<Verdict> verify_private_rows(const Commit& commit);
     Result<Verdict> verify_expectations(const Commit& commit);
     bool unchanged_since(const Plan& plan, Position seen) const;
 
