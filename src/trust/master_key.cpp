@@ -1,14 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "trust/master_key.hpp"
 
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <filesystem>
 
-#include "base/file.hpp"
 #include "base/hash.hpp"
+#include "trust/key_file.hpp"
 
 namespace meridian::trust {
 
@@ -17,46 +13,9 @@ namespace {
 /// Beside the sealed documents, in the clear: who lacks the key must be able to read it.
 constexpr std::string_view fingerprint_space = "fingerprint";
 constexpr std::string_view fingerprint_key = "master";
-constexpr std::size_t key_digits = 2 * sizeof(SecretKey);
 
 std::string fingerprint_of(const SecretKey& key) {
     return to_hex(derive_key(key, "fingerprint")).substr(0, 32);
-}
-
-Result<SecretKey> parse_key(std::string_view text) {
-    while (text.ends_with('\n')) text.remove_suffix(1);
-    SecretKey key{};
-    bool is_hex = text.size() == key_digits;
-    for (std::size_t i = 0; is_hex && i < key.size(); ++i) {
-        const char* const digits = text.data() + 2 * i;
-        const auto [end, error] = std::from_chars(digits, digits + 2, key[i], 16);
-        is_hex = error == std::errc() && end == digits + 2;
-    }
-    if (is_hex) return key;
-    return fail(Category::incorrect,
-                fmt::format("this is no key: expected {} hexadecimal digits", key_digits));
-}
-
-Result<void> require_private(const std::string& path) {
-    struct stat status{};
-    if (::stat(path.c_str(), &status) != 0)
-        return fail(Category::unavailable, fmt::format("cannot look at it: {}", strerror(errno)));
-    if ((status.st_mode & (S_IRWXG | S_IRWXO)) == 0) return {};
-    return fail(Category::forbidden,
-                "others than its owner may read the key: chmod 600, and make a new one if somebody "
-                "did");
-}
-
-/// Written under the mode it is to have, so that it is never readable by others.
-Result<void> write_key(const std::string& path, const SecretKey& key) {
-    const std::filesystem::path folder = std::filesystem::path(path).parent_path();
-    std::error_code code;
-    std::filesystem::create_directories(folder, code);
-    std::filesystem::permissions(folder, std::filesystem::perms::owner_all, code);
-    const mode_t before = ::umask(S_IRWXG | S_IRWXO);
-    auto written = write_file_atomically(path, to_hex(key) + "\n");
-    ::umask(before);
-    return written;
 }
 
 Result<std::optional<std::string>> known_fingerprint(store::Store& store) {
@@ -86,11 +45,9 @@ Result<SecretKey> make_key(store::Store& store, const std::string& path) {
         return fail(Category::conflict,
                     "the store's accounts and secrets are sealed with a key that is not here: copy "
                     "the key file of the data folder that they were made with to this place");
-    SecretKey key{};
-    const std::string random = random_bytes(key.size());
-    std::memcpy(key.data(), random.data(), key.size());
+    const SecretKey key = random_key();
     // The file first: a fingerprint of a key that nobody has would lock everybody out.
-    TRY(write_key(path, key));
+    TRY(write_key_file(path, key));
     TRY(check_fingerprint(store, key));
     return key;
 }
@@ -98,8 +55,7 @@ Result<SecretKey> make_key(store::Store& store, const std::string& path) {
 Result<SecretKey> open_key(store::Store& store, const std::string& path) {
     std::error_code ignored;
     if (!std::filesystem::exists(path, ignored)) return make_key(store, path);
-    TRY(require_private(path));
-    const SecretKey key = TRY(parse_key(TRY(read_file(path))));
+    const SecretKey key = TRY(read_key_file(path));
     TRY(check_fingerprint(store, key));
     return key;
 }
