@@ -13,7 +13,7 @@ namespace meridian::fhir {
 namespace {
 
 Result<std::string> plain_json(const Cipher& cipher, const store::Stored& stored) {
-    const std::string opened = TRY(cipher.open(stored.body));
+    const std::string opened = TRY(cipher.open(stored));
     return TRY(store::decode(opened)).json;
 }
 

@@ -31,8 +31,11 @@ class PermitNothing final : public AccessFilter {
 
 class PlainCipher final : public Cipher {
  public:
-    Result<std::string> seal(std::string_view, std::string bytes) const override { return bytes; }
-    Result<std::string> open(std::string bytes) const override { return bytes; }
+    Result<std::string> seal(const Home&, const store::Identity&,
+                             std::string bytes) const override {
+        return bytes;
+    }
+    Result<std::string> open(const store::Stored& stored) const override { return stored.body; }
     bool is_plain() const override { return true; }
 };
 

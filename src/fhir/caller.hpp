@@ -4,6 +4,7 @@
 #include <chrono>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -77,15 +78,49 @@ struct Caller {
 };
 
 /// Seals and opens stored bodies. trust/ encrypts per patient; the plain one leaves bytes as they
-/// are.
+/// are. Thread-safe.
 class Cipher {
  public:
+    /// Whom a body concerns, and so under whose key it lies.
+    struct Home {
+        std::string_view patient{};       ///< reference of the home patient; empty = nobody
+        std::string_view organisation{};  ///< reference of the writer's: a new key lies under its
+    };
     virtual ~Cipher() = default;
-    /// `patient` is the home patient's reference, empty for none.
-    virtual Result<std::string> seal(std::string_view patient, std::string bytes) const = 0;
-    virtual Result<std::string> open(std::string bytes) const = 0;
+    /// The body of `resource`, readable only as that resource's. Errors: `gone` when the patient
+    /// was erased; `unavailable`. Blocking: a look-up when the patient's key is not at hand.
+    virtual Result<std::string> seal(const Home& home, const store::Identity& resource,
+                                     std::string bytes) const = 0;
+    /// What seal was given; a body that was never sealed as it is. Errors: `gone` when the patient
+    /// was erased; `fault` for one that was altered or is another resource's; `unavailable`.
+    /// Blocking: as seal.
+    virtual Result<std::string> open(const store::Stored& stored) const = 0;
     /// True when seal and open change nothing.
     virtual bool is_plain() const = 0;
+    /// True when `open` would wait for nothing.
+    virtual bool opens_at_once(const store::Stored& stored) const {
+        (void)stored;
+        return is_plain();
+    }
+    /// Adds to `commit` the keys that its bodies need and that are not stored yet. False when one
+    /// of them is not to be had any more: then the bodies have to be sealed anew. Errors:
+    /// `unavailable`. Blocking: as seal.
+    virtual Result<bool> add_keys(store::Commit& commit) const {
+        (void)commit;
+        return true;
+    }
+    /// What became of a commit that brought `keys`: when it was stale, others may have made keys
+    /// for the same patients.
+    virtual void settle(std::span<const store::PrivateRow> keys, bool is_written) const {
+        (void)keys, (void)is_written;
+    }
+    /// For changes that cannot be made anew: stores the keys that their bodies need, and seals
+    /// those again for whose patient another server was faster. Errors: as seal. Blocking: one
+    /// commit.
+    virtual Result<void> keep_keys(std::span<store::Change> changes) const {
+        (void)changes;
+        return {};
+    }
 };
 std::shared_ptr<const Cipher> plain_cipher();
 

@@ -148,15 +148,15 @@ Result<Resource> StoreRepository::decode(const store::Stored& stored) {
     if (options_.cipher->is_plain()) {
         resource.json = TRY(store::decode_stamped(stored.body, stored.version, stored.updated));
     } else {
-        const std::string opened = TRY(options_.cipher->open(stored.body));
+        const std::string opened = TRY(options_.cipher->open(stored));
         resource.json = TRY(store::decode_stamped(opened, stored.version, stored.updated));
     }
     return resource;
 }
 
 Result<StoreRepository::Encoded> StoreRepository::encode(const Json& resource,
-                                                         std::string_view type,
-                                                         std::string_view id) {
+                                                         std::string_view type, std::string_view id,
+                                                         std::string_view organisation) {
     Encoded encoded;
     StoredForm form = stored_form(resource, type, id);
     store::Change& change = encoded.change;
@@ -181,7 +181,8 @@ Result<StoreRepository::Encoded> StoreRepository::encode(const Json& resource,
         std::string patient;
         if (!change.rows.compartments.empty())
             patient = "Patient/" + change.rows.compartments.front().id;
-        change.body = TRY(options_.cipher->seal(patient, std::move(change.body)));
+        change.body = TRY(options_.cipher->seal({patient, organisation}, change.identity,
+                                                std::move(change.body)));
     }
     encoded.json = std::move(form.json);
     encoded.stamp_at = form.stamp_at;
@@ -245,13 +246,15 @@ Result<std::optional<Resource>> StoreRepository::read_at_once(const Caller& call
                                                               std::string_view type,
                                                               std::string_view id) {
     const store::Name type_name = parameters()->type_name(type);
-    if (type_name == 0 || !caller.access->sees_everything() || !options_.cipher->is_plain() ||
-        caller.max_stale || is_recorded(caller))
+    if (type_name == 0 || !caller.access->sees_everything() || caller.max_stale ||
+        is_recorded(caller))
         return std::nullopt;
     const auto found = store_.find({type_name, std::string(id)});
     if (!found) return std::nullopt;
     const auto& stored = *found;
     if (stored && stored->body.size() > limits::http_body_at_once_bytes_max) return std::nullopt;
+    if (stored && !stored->deleted() && !options_.cipher->opens_at_once(*stored))
+        return std::nullopt;
     return TRY(answer_read(type, id, stored));
 }
 

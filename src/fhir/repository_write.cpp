@@ -423,7 +423,8 @@ class Attempt {
         // The rows name the resource by its own id, whatever the client wrote there.
         if (step.resource.string_at("id") != step.id)
             step.document->set(step.resource, "id", step.document->string(step.id));
-        step.encoded = TRY(repository_.encode(step.resource, step.operation->type, step.id));
+        step.encoded = TRY(
+            repository_.encode(step.resource, step.operation->type, step.id, caller_.organisation));
         return {};
     }
 
@@ -596,7 +597,11 @@ Result<std::vector<OperationResult>> StoreRepository::try_commit(const Caller& c
         TRY(store::with_names([&] { return attempt.decide(); }));
         store::Receipt receipt;
         if (!attempt.writes_nothing()) {
-            receipt = TRY(store_.commit(attempt.take_commit()));
+            store::Commit commit = attempt.take_commit();
+            if (!TRY(options_.cipher->add_keys(commit))) continue;
+            const std::vector<store::PrivateRow> keys = commit.private_rows;
+            receipt = TRY(store_.commit(std::move(commit)));
+            options_.cipher->settle(keys, !receipt.stale);
             if (receipt.stale) continue;
         }
         return attempt.results(receipt);
@@ -632,7 +637,8 @@ Result<store::Change> StoreRepository::prepare(const Caller& caller, std::string
         named = own.copy(resource);
         own.set(named, "id", own.string(id));
     }
-    Encoded encoded = TRY(store::with_names([&] { return encode(named, type, id); }));
+    Encoded encoded =
+        TRY(store::with_names([&] { return encode(named, type, id, caller.organisation); }));
     encoded.change.verb = store::Verb::update;
     return std::move(encoded.change);
 }
@@ -641,6 +647,7 @@ Result<store::Receipt> StoreRepository::commit_prepared(const Caller& caller,
                                                         std::vector<store::Change> changes) {
     store::Commit commit;
     commit.changes = std::move(changes);
+    TRY(options_.cipher->keep_keys(commit.changes));
     commit.actor = TRY(store::with_names([&]() -> Result<store::Name> {
         return store_.names().intern(store::NameKind::actor, caller.actor);
     }));

@@ -71,7 +71,9 @@ class StoreRepository final : public Repository {
         std::string json;  ///< stored form, for the answer
         std::uint32_t stamp_at = 0;
     };
-    Result<Encoded> encode(const Json& resource, std::string_view type, std::string_view id);
+    /// `organisation`: the writer's.
+    Result<Encoded> encode(const Json& resource, std::string_view type, std::string_view id,
+                           std::string_view organisation);
     /// Errors: `not_found` when the caller's filter hides the resource.
     Result<void> check_visible(store::Snapshot& snapshot, const Caller& caller,
                                const store::Stored& stored);

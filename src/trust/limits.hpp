@@ -118,5 +118,14 @@ inline constexpr std::size_t audit_entries_at_once = 500;  ///< read from the st
 inline constexpr std::size_t audit_cursor_bytes_max = 8'192;
 
 // --- trust: keys ---
+inline constexpr std::size_t data_keys_cached_max = 200'000;  ///< some 600 bytes each
+inline constexpr std::size_t data_keys_lost_max = 10'000;
+inline constexpr unsigned data_key_unstored_seconds =
+    600;  ///< how long a body may wait in memory for its commit
+inline constexpr unsigned key_standing_milliseconds =
+    900;  ///< what is known of keys counts for so long
+inline constexpr unsigned key_look_milliseconds = 300;
+inline constexpr std::size_t key_rows_at_once = 500;
+inline constexpr unsigned key_attempts_max = 50;  ///< after which others change them too often
 
 }  // namespace meridian::limits

@@ -21,11 +21,14 @@ using subscriptions::testing::must;
 /// Holds back everything that is read from the store, until it is told to let go.
 class Gate : public fhir::Cipher {
  public:
-    Result<std::string> seal(std::string_view, std::string bytes) const override { return bytes; }
-    Result<std::string> open(std::string bytes) const override {
+    Result<std::string> seal(const Home&, const store::Identity&,
+                             std::string bytes) const override {
+        return bytes;
+    }
+    Result<std::string> open(const store::Stored& stored) const override {
         std::unique_lock lock(mutex_);
         opened_.wait(lock, [&] { return !is_closed_; });
-        return bytes;
+        return stored.body;
     }
     bool is_plain() const override { return false; }
 
