@@ -137,6 +137,9 @@ void add_serve(CLI::App& app, Action& action) {
         ->capture_default_str();
     command->add_option("--base-url", arguments->options.base_url,
                         "public FHIR base, when a proxy stands in front");
+    command->add_flag("!--unprotected", arguments->options.is_protected,
+                      "no sign-in, policy, audit and encryption: loopback only, for tests and "
+                      "measurements");
     command->add_flag("--conditional-delete-many", arguments->options.conditional_delete_many,
                       "DELETE Type?search removes all that match, not only one");
     command->add_option("--import.sources", arguments->options.import_sources,
@@ -172,6 +175,9 @@ void add_serve(CLI::App& app, Action& action) {
                         arguments->options.tls_certificate.empty() ? "http" : "https",
                         is_v6 ? "[" : "", arguments->options.address.c_str(), is_v6 ? "]" : "",
                         application->port());
+            if (const std::string setup = application->setup_url(); !setup.empty())
+                std::printf("The first administrator is made, within a day, at %s\n",
+                            setup.c_str());
             std::fflush(stdout);
             tell_service_manager("READY=1");
             wait_for_stop(signals, *application);

@@ -16,9 +16,12 @@
 #include "rest/subscriptions/subscriptions.hpp"
 #include "rest/terminology_operations.hpp"
 #include "rest/validate_operation.hpp"
+#include "server/control.hpp"
+#include "server/doors.hpp"
 #include "server/pages.hpp"
 #include "server/vitals.hpp"
 #include "store/open.hpp"
+#include "trust/accounts/setup.hpp"
 
 namespace meridian::server {
 
@@ -35,6 +38,10 @@ bool is_loopback(const std::string& address) {
 
 /// Patient data goes over a network only where nobody can read it on the way.
 Result<void> check_reach(const ApplicationOptions& options) {
+    if (!options.is_protected && (!is_loopback(options.address) || !options.behind_proxy.empty()))
+        return fail(Category::forbidden,
+                    "without sign-in, policy and audit only this machine may be served",
+                    "--unprotected");
     if (options.tls_certificate.empty() != options.tls_key.empty())
         return fail(Category::incorrect, "TLS needs both --tls-certificate and --tls-key",
                     "--tls-key");
@@ -93,6 +100,21 @@ void count_answer(const net::Request& request, const net::Response& response,
     request_histogram(request).observe(std::chrono::duration<double>(taken).count());
 }
 
+/// Opens the guard of a record and gives the Repository what it needs of it. A record that is to be
+/// used without protection may have been sealed before: then its bodies are opened all the same.
+Result<void> protect(store::Store& store, const std::string& folder, bool is_protected,
+                     std::unique_ptr<Guard>& guard, fhir::Repository::Options& options,
+                     std::function<std::string()> base_url) {
+    if (is_protected) {
+        guard = TRY(Guard::open(store, folder));
+        guard->protect(options, std::move(base_url));
+        return {};
+    }
+    auto sealed = TRY(cipher_of_sealed(store, folder));
+    if (sealed) options.cipher = std::move(sealed);
+    return {};
+}
+
 }  // namespace
 
 Result<void> read_listen_address(const std::string& text, ApplicationOptions& options) {
@@ -134,6 +156,8 @@ Result<OpenRecord> open_record(const RecordOptions& options) {
     fhir::Repository::Options repository;
     repository.validate = options.validate;
     repository.base_url = options.base_url;
+    TRY(protect(*record.store, options.data_folder, options.is_protected, record.guard,
+                repository, [url = options.base_url] { return url; }));
     record.repository = TRY(fhir::Repository::open(*record.store, repository));
     return record;
 }
@@ -141,7 +165,10 @@ Result<OpenRecord> open_record(const RecordOptions& options) {
 struct Application::Parts {
     std::string data_folder;
     std::unique_ptr<store::Store> store;
+    std::unique_ptr<Guard> guard;  ///< null without protection
     std::unique_ptr<fhir::Repository> repository;
+    std::unique_ptr<Doors> doors;  ///< null without protection
+    std::unique_ptr<Control> control;
     std::unique_ptr<rest::Service> service;
     std::unique_ptr<rest::ExportJobs> exports;
     std::unique_ptr<rest::BulkImport> imports;
@@ -158,7 +185,16 @@ struct Application::Parts {
         const std::string& base = service->options().base_path;
         if (path == base || path.starts_with(base + "/")) return service->handle(request);
         if (path == "/readyz") return ready();
+        if (doors) {
+            if (auto response = doors->handle(request)) return *std::move(response);
+        }
         return pages->handle(request);
+    }
+
+    /// What the owner of the folder asks on this machine.
+    net::Response handle_control(const net::Request& request) {
+        if (!is_started.load(std::memory_order_acquire)) return starting();
+        return control->handle(request);
     }
 
     /// What the I/O thread answers itself.
@@ -169,6 +205,18 @@ struct Application::Parts {
         if (request.path() == "/metrics") return measured();
         if (auto answer = subscriptions->answer_at_once(request)) return answer;
         return service->answer_at_once(request);
+    }
+
+    Result<void> open_record(const ApplicationOptions& options);
+    Result<void> listen(const ApplicationOptions& options);
+    Result<void> open_doors(const ApplicationOptions& options, const std::string& own_url);
+    Result<void> open_rooms(const ApplicationOptions& options);
+
+    /// Where this server listens: "http://127.0.0.1:8080".
+    std::string origin(const ApplicationOptions& options) const {
+        const bool is_v6 = options.address.find(':') != std::string::npos;
+        return fmt::format("{}://{}:{}", options.tls_certificate.empty() ? "http" : "https",
+                           is_v6 ? "[" + options.address + "]" : options.address, http->port());
     }
 
     static net::Response starting() {
@@ -205,68 +253,119 @@ Application::~Application() {
     stop();
 }
 
-Result<std::unique_ptr<Application>> Application::start(const ApplicationOptions& options) {
-    TRY(check_reach(options));
-    auto parts = std::make_unique<Parts>();
-    parts->data_folder = options.data_folder;
+Result<void> Application::Parts::open_record(const ApplicationOptions& options) {
+    data_folder = options.data_folder;
     store::OpenOptions open;
     open.folder = options.data_folder;
     open.database = options.database;
     open.replicas = options.replicas;
     open.cache_bytes = options.cache_megabytes << 20;
     open.on_history_lost = options.on_history_lost;
-    parts->store = TRY(store::open(open));
-    fhir::Repository::Options repository;
-    repository.validate = options.validate;
-    repository.conditional_delete_many = options.conditional_delete_many;
-    repository.base_url = options.base_url;
-    parts->repository = TRY(fhir::Repository::open(*parts->store, repository));
-    rest::ServiceOptions service;
-    service.gate = trust::open_gate();
-    service.conditional_delete_many = options.conditional_delete_many;
-    service.base_url = options.base_url;
-    parts->service = std::make_unique<rest::Service>(*parts->repository, service);
-    rest::add_basic_operations(*parts->service);
-    const auto terminology =
-        std::make_shared<const fhir::terminology::Terminology>(parts->repository.get());
-    parts->repository->set_concepts(terminology);
-    rest::add_terminology_operations(*parts->service, terminology);
-    rest::add_validate_operation(*parts->service, terminology);
-    parts->exports =
-        std::make_unique<rest::ExportJobs>(*parts->repository, options.data_folder + "/exports");
-    parts->exports->add_operations(*parts->service);
-    parts->imports = TRY(
-        rest::BulkImport::make(*parts->repository, options.data_folder, options.import_sources));
-    parts->imports->add_operations(*parts->service);
-    parts->subscriptions = std::make_unique<rest::Subscriptions>(
-        *parts->repository, rest::Subscriptions::Options{.concepts = terminology});
-    parts->subscriptions->add_operations(*parts->service);
-    parts->pages = std::make_unique<Pages>(*parts->repository, service.gate);
+    store = TRY(store::open(open));
+    fhir::Repository::Options repository_options;
+    repository_options.validate = options.validate;
+    repository_options.conditional_delete_many = options.conditional_delete_many;
+    repository_options.base_url = options.base_url;
+    TRY(protect(*store, options.data_folder, options.is_protected, guard, repository_options,
+                [this] { return repository ? repository->base_url() : std::string(); }));
+    repository = TRY(fhir::Repository::open(*store, repository_options));
+    return {};
+}
 
-    net::ServerOptions http = reach_of(options, service.base_path);
-    Parts* all = parts.get();
-    http.handler = [all](const net::Request& request) { return all->handle(request); };
-    http.at_once = [all](const net::Request& request) { return all->answer_at_once(request); };
-    http.error_response = rest::Service::error_response;
-    http.on_answer = count_answer;
-    http.websocket = [all](const net::Request& request) -> const net::WebSocketHandler* {
-        if (!all->is_started.load(std::memory_order_acquire)) return nullptr;
-        return all->subscriptions->websocket(request);
+Result<void> Application::Parts::listen(const ApplicationOptions& options) {
+    net::ServerOptions reach = reach_of(options, rest::ServiceOptions().base_path);
+    reach.handler = [this](const net::Request& request) { return handle(request); };
+    reach.at_once = [this](const net::Request& request) { return answer_at_once(request); };
+    reach.error_response = rest::Service::error_response;
+    reach.on_answer = count_answer;
+    reach.websocket = [this](const net::Request& request) -> const net::WebSocketHandler* {
+        if (!is_started.load(std::memory_order_acquire)) return nullptr;
+        return subscriptions->websocket(request);
     };
-    parts->http = TRY(net::Server::start(std::move(http)));
-    const bool is_v6 = options.address.find(':') != std::string::npos;
+    if (options.is_protected) {
+        reach.local_socket = control_socket_path(options.data_folder);
+        reach.local_handler = [this](const net::Request& request) {
+            return handle_control(request);
+        };
+    }
+    http = TRY(net::Server::start(std::move(reach)));
+    return {};
+}
+
+Result<void> Application::Parts::open_doors(const ApplicationOptions& options,
+                                            const std::string& own_url) {
+    if (!guard) return {};
+    const std::string& base = options.base_url.empty() ? own_url : options.base_url;
+    doors = TRY(Doors::open(*guard, *repository,
+                            {.folder = options.data_folder,
+                             .fhir_base = base,
+                             .is_public = !options.base_url.empty()}));
+    control = std::make_unique<Control>(*guard, *repository);
+    return {};
+}
+
+Result<void> Application::Parts::open_rooms(const ApplicationOptions& options) {
+    const auto gate = doors ? doors->gate() : trust::open_gate();
+    rest::ServiceOptions service_options;
+    service_options.gate = gate;
+    service_options.conditional_delete_many = options.conditional_delete_many;
+    service_options.base_url = options.base_url;
+    service = std::make_unique<rest::Service>(*repository, service_options);
+    rest::add_basic_operations(*service);
+    const auto terminology =
+        std::make_shared<const fhir::terminology::Terminology>(repository.get());
+    repository->set_concepts(terminology);
+    rest::add_terminology_operations(*service, terminology);
+    rest::add_validate_operation(*service, terminology);
+    exports = std::make_unique<rest::ExportJobs>(*repository, options.data_folder + "/exports");
+    exports->add_operations(*service);
+    imports = TRY(
+        rest::BulkImport::make(*repository, options.data_folder, options.import_sources));
+    imports->add_operations(*service);
+    subscriptions = std::make_unique<rest::Subscriptions>(
+        *repository, rest::Subscriptions::Options{.concepts = terminology});
+    subscriptions->add_operations(*service);
+    pages = std::make_unique<Pages>(*repository, gate);
+    return {};
+}
+
+Result<std::unique_ptr<Application>> Application::start(const ApplicationOptions& options) {
+    TRY(check_reach(options));
+    auto parts = std::make_unique<Parts>();
+    TRY(parts->open_record(options));
+    TRY(parts->listen(options));
     const std::string own_url =
-        fmt::format("{}://{}:{}{}", options.tls_certificate.empty() ? "http" : "https",
-                    is_v6 ? "[" + options.address + "]" : options.address, parts->http->port(),
-                    service.base_path);
+        fmt::format("{}{}", parts->origin(options), rest::ServiceOptions().base_path);
     if (options.base_url.empty()) TRY(parts->repository->set_base_url(own_url));
+    TRY(parts->open_doors(options, own_url));
+    TRY(parts->open_rooms(options));
     TRY(parts->subscriptions->start(options.base_url.empty() ? own_url : options.base_url));
     parts->is_started.store(true, std::memory_order_release);
     parts->imports->start();  // may fetch from this very server
+    if (!options.is_protected)
+        log::warning("this server asks nobody who is asking: it is for tests and measurements", {});
     log::info("serving", {{"address", options.address},
                           {"port", static_cast<int>(parts->http->port())},
                           {"data", options.data_folder}});
-    return std::unique_ptr<Application>(new Application(std::move(parts)));
+    std::unique_ptr<Application> application(new Application(std::move(parts)));
+    TRY(application->offer_setup(options));
+    return application;
+}
+
+Result<void> Application::offer_setup(const ApplicationOptions& options) {
+    if (!parts_->guard || TRY(parts_->guard->accounts().has_administrator())) return {};
+    const std::string path =
+        TRY(trust::make_setup_link(parts_->guard->vault(), parts_->guard->accounts()));
+    const std::size_t host = options.base_url.find("://");
+    setup_url_ = (options.base_url.empty()
+                      ? parts_->origin(options)
+                      : options.base_url.substr(0, options.base_url.find('/', host + 3))) +
+                 path;
+    return {};
+}
+
+std::string Application::setup_url() const {
+    return setup_url_;
 }
 
 std::uint16_t Application::port() const {
@@ -291,7 +390,10 @@ void Application::stop() {
     parts_->imports.reset();
     parts_->subscriptions->stop();
     parts_->service.reset();
+    parts_->control.reset();
+    parts_->doors.reset();
     parts_->repository.reset();
+    parts_->guard.reset();
     parts_->store.reset();
     parts_.reset();
 }

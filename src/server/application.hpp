@@ -9,6 +9,7 @@
 
 #include "base/result.hpp"
 #include "fhir/repository.hpp"
+#include "server/guard.hpp"
 
 namespace meridian::server {
 
@@ -32,6 +33,9 @@ struct ApplicationOptions {
     std::int64_t cache_megabytes = 512;
     std::string base_url{};  ///< public FHIR base; empty = from the Host header
     bool validate = true;
+    /// Sign-in, policy, audit and encryption. Without them only loopback is served: for tests and
+    /// measurements, never for people's data.
+    bool is_protected = true;
     bool conditional_delete_many = false;  ///< DELETE Type?search removes all that match (capped)
     std::vector<std::string> import_sources{};  ///< URL prefixes that $import may fetch from
     /// As store::OpenOptions has it.
@@ -54,6 +58,9 @@ class Application {
     ~Application();
 
     std::uint16_t port() const;
+    /// The address at which the first administrator is made; empty when there is one. It is a
+    /// secret: to be shown to who started the server, and to nobody's log.
+    std::string setup_url() const;
     fhir::Repository& repository();
     /// As net::Server::reload_tls has it.
     Result<void> reload_tls();
@@ -62,6 +69,8 @@ class Application {
 
  private:
     struct Parts;
+    Result<void> offer_setup(const ApplicationOptions& options);
+    std::string setup_url_;
     explicit Application(std::unique_ptr<Parts> parts);
     std::unique_ptr<Parts> parts_;
 };
@@ -69,6 +78,7 @@ class Application {
 /// Opens store and Repository of a data folder for commands that work without HTTP.
 struct OpenRecord {
     std::unique_ptr<store::Store> store;
+    std::unique_ptr<Guard> guard;  ///< null without protection
     std::unique_ptr<fhir::Repository> repository;  ///< after the store: it goes first
 };
 struct RecordOptions {
@@ -77,6 +87,7 @@ struct RecordOptions {
     bool create = true;
     bool bulk = false;
     bool validate = true;
+    bool is_protected = true;  ///< as ApplicationOptions has it
     std::string base_url{};  ///< public FHIR base; empty = the one the store was last served under
 };
 Result<OpenRecord> open_record(const RecordOptions& options);

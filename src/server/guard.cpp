@@ -2,6 +2,9 @@
 #include "server/guard.hpp"
 
 #include "base/ids.hpp"
+#include "trust/audit/audit.hpp"
+#include "trust/keys/body_cipher.hpp"
+#include "trust/keys/kek.hpp"
 #include "trust/master_key.hpp"
 #include "trust/store_vault.hpp"
 
@@ -19,11 +22,30 @@ std::unexpected<Error> no_longer_valid() {
 }  // namespace
 
 Result<std::unique_ptr<Guard>> Guard::open(store::Store& store, const std::string& folder) {
-    std::unique_ptr<Guard> guard(new Guard(TRY(trust::open_master_key(store, folder))));
+    std::unique_ptr<Guard> guard(new Guard(store, TRY(trust::open_master_key(store, folder))));
+    guard->cipher_ = trust::body_cipher(TRY(trust::KeyRing::open(
+        trust::key_rows_of(store), TRY(trust::keks_of(folder)), {.background = true})));
+    guard->audit_ = std::make_shared<trust::audit::LogAudit>(store);
     guard->vault_ = trust::store_vault(store, guard->master_);
     guard->accounts_ =
         std::make_unique<trust::Accounts>(*guard->vault_, trust::Accounts::Options{});
     return guard;
+}
+
+Result<std::shared_ptr<const fhir::Cipher>> cipher_of_sealed(store::Store& store,
+                                                             const std::string& folder) {
+    auto ring = trust::KeyRing::open(trust::key_rows_of(store), TRY(trust::keks_of(folder)),
+                                     {.create = false});
+    if (ring) return trust::body_cipher(*std::move(ring));
+    if (ring.error().category == Category::not_found) return std::shared_ptr<const fhir::Cipher>();
+    return std::unexpected(ring.error());
+}
+
+void Guard::protect(fhir::Repository::Options& options,
+                    std::function<std::string()> base_url) const {
+    options.cipher = cipher_;
+    options.audit = audit_;
+    options.trail = trust::audit::trail(store_, std::move(base_url));
 }
 
 trust::Subject subject_of(const trust::Account& account) {

@@ -7,6 +7,8 @@
 #include "fhir/repository.hpp"
 #include "store/store.hpp"
 #include "trust/accounts/account.hpp"
+#include "trust/audit/log_audit.hpp"
+#include "trust/keys/key_ring.hpp"
 #include "trust/tokens.hpp"
 #include "trust/vault.hpp"
 
@@ -19,6 +21,13 @@ class Guard {
     /// Opens the keys of `folder`, which are made when `store` is new. Errors: as
     /// trust::open_master_key. `store` must outlive it.
     static Result<std::unique_ptr<Guard>> open(store::Store& store, const std::string& folder);
+
+    /// Seals and opens bodies with the keys of the record, which are made when it is new.
+    std::shared_ptr<const fhir::Cipher> cipher() const { return cipher_; }
+    trust::audit::LogAudit& audit() { return *audit_; }
+    /// What a Repository of the guarded record is opened with. `base_url` is asked for by the
+    /// audit's projection each time.
+    void protect(fhir::Repository::Options& options, std::function<std::string()> base_url) const;
 
     const trust::SecretKey& master() const { return master_; }
     trust::Vault& vault() { return *vault_; }
@@ -36,12 +45,21 @@ class Guard {
                                     std::chrono::seconds lifetime);
 
  private:
-    explicit Guard(const trust::SecretKey& master) : master_(master), tokens_(master) {}
+    Guard(store::Store& store, const trust::SecretKey& master)
+        : store_(store), master_(master), tokens_(master) {}
+    store::Store& store_;
     trust::SecretKey master_;
+    std::shared_ptr<const fhir::Cipher> cipher_;
+    std::shared_ptr<trust::audit::LogAudit> audit_;
     trust::Tokens tokens_;
     std::unique_ptr<trust::Vault> vault_;
     std::unique_ptr<trust::Accounts> accounts_;
 };
+
+/// The cipher of a record whose bodies were sealed, for work without a Guard; null for a record
+/// that has no keys. Errors: of the keys, as when they are not in `folder`. Blocking: look-ups.
+Result<std::shared_ptr<const fhir::Cipher>> cipher_of_sealed(store::Store& store,
+                                                             const std::string& folder);
 
 /// Who the account stands for, with nothing proved yet.
 trust::Subject subject_of(const trust::Account& account);

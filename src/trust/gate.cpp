@@ -19,6 +19,9 @@ class OpenGate final : public Gate {
     std::optional<Result<fhir::Caller>> admit_at_once(const net::Request& request) override {
         return admit(request);
     }
+    Result<Subject> subject(const net::Request&) override {
+        return fail(Category::forbidden, "this server does not ask who is asking");
+    }
 };
 
 /// What is known of tokens that were shown lately.
@@ -66,7 +69,7 @@ class GuardedGate final : public Gate {
             if (parts_.refused) parts_.refused(request, caller.error());
             return caller;
         }
-        caller->request_id = request.id;
+        take_request(*caller, request);
         return caller;
     }
 
@@ -76,38 +79,61 @@ class GuardedGate final : public Gate {
         const auto known = shown_.find(*token);
         if (!known || !known->caller || known->token.expires <= now()) return std::nullopt;
         fhir::Caller caller = *known->caller;
-        caller.request_id = request.id;
+        take_request(caller, request);
         return caller;
     }
 
+    Result<Subject> subject(const net::Request& request) override {
+        if (const auto token = TRY(token_of(request))) return TRY(known(*token))->token.subject;
+        if (auto subject = parts_.session(request)) return *std::move(subject);
+        return nobody();
+    }
+
  private:
-    Result<fhir::Caller> admitted(const net::Request& request) {
-        if (request.headers.has("Authorization")) {
-            const auto token = bearer_token(request.headers.get("Authorization"));
-            if (!token)
-                return fail(Category::unauthenticated,
-                            "the Authorization header names no bearer token");
-            return by_token(*token, request);
-        }
-        if (const auto subject = parts_.session(request)) return parts_.caller(*subject, request);
+    /// From where and by which request this time.
+    static void take_request(fhir::Caller& caller, const net::Request& request) {
+        caller.request_id = request.id;
+        caller.address = request.peer;
+    }
+
+    static std::unexpected<Error> nobody() {
         return fail(Category::unauthenticated, "an access token is needed");
     }
 
+    /// Nothing without an Authorization header: then a cookie may say who asks.
+    static Result<std::optional<std::string_view>> token_of(const net::Request& request) {
+        if (!request.headers.has("Authorization")) return std::optional<std::string_view>();
+        if (const auto token = bearer_token(request.headers.get("Authorization"))) return token;
+        return fail(Category::unauthenticated, "the Authorization header names no bearer token");
+    }
+
+    Result<fhir::Caller> admitted(const net::Request& request) {
+        if (const auto token = TRY(token_of(request))) return by_token(*token, request);
+        if (const auto subject = parts_.session(request)) return parts_.caller(*subject, request);
+        return nobody();
+    }
+
+    /// What is known of a token, looked up anew when that was too long ago.
+    Result<std::shared_ptr<const Shown::Known>> known(std::string_view token) {
+        const auto shown = shown_.find(token);
+        if (shown && shown->token.expires > now()) return shown;
+        auto fresh = std::make_shared<Shown::Known>();
+        fresh->at = Clock::now();
+        fresh->token = TRY(tokens_.open(token, now()));
+        TRY(parts_.stands(fresh->token));
+        return std::shared_ptr<const Shown::Known>(std::move(fresh));
+    }
+
     Result<fhir::Caller> by_token(std::string_view token, const net::Request& request) {
-        auto known = shown_.find(token);
-        if (known && known->token.expires <= now()) known = nullptr;
-        if (known && known->caller) return *known->caller;
-        if (!known) {
-            auto fresh = std::make_shared<Shown::Known>();
-            fresh->at = Clock::now();
-            fresh->token = TRY(tokens_.open(token, now()));
-            TRY(parts_.stands(fresh->token));
-            fhir::Caller caller = TRY(parts_.caller(fresh->token.subject, request));
-            if (caller.access->sees_everything()) fresh->caller = caller;
-            shown_.keep(token, std::move(fresh));
-            return caller;
-        }
-        return parts_.caller(known->token.subject, request);
+        const auto shown = TRY(known(token));
+        if (shown->caller) return *shown->caller;
+        fhir::Caller caller = TRY(parts_.caller(shown->token.subject, request));
+        if (shown_.find(token)) return caller;
+        auto kept = std::make_shared<Shown::Known>(*shown);
+        // Of somebody who sees everything the record says nothing that could change that.
+        if (caller.access->sees_everything()) kept->caller = caller;
+        shown_.keep(token, std::move(kept));
+        return caller;
     }
 
     Tokens tokens_;

@@ -22,6 +22,9 @@ class Gate {
     virtual Result<fhir::Caller> admit(const net::Request& request) = 0;
     /// The same for a thread that must not wait: nothing when it would have to.
     virtual std::optional<Result<fhir::Caller>> admit_at_once(const net::Request& request) = 0;
+    /// Who asks, without what they may see: for what is decided for a person, as an emergency
+    /// access. Errors and blocking: as admit.
+    virtual Result<Subject> subject(const net::Request& request) = 0;
 };
 
 /// Lets everybody in, as the system itself: for tests and measurements, never for patients.
