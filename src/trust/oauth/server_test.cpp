@@ -220,8 +220,7 @@ TEST_F(OauthServer, ThePageEscapesWhatItShowsAndLoadsNothing) {
     EXPECT_EQ(page.body.find("<script"), std::string::npos);
     const std::string policy(page.headers.get("Content-Security-Policy"));
     EXPECT_NE(policy.find("default-src 'none'"), std::string::npos);
-    EXPECT_NE(policy.find("form-action 'self' https://app.example;"), std::string::npos)
-        << policy;
+    EXPECT_NE(policy.find("form-action 'self' https://app.example;"), std::string::npos) << policy;
     EXPECT_NE(policy.find("frame-ancestors 'none'"), std::string::npos);
     EXPECT_EQ(page.headers.get("X-Frame-Options"), "DENY");
     EXPECT_EQ(page.headers.get("Cache-Control"), "no-store");
