@@ -104,9 +104,11 @@ ServerProcess::ServerProcess(std::string folder, std::vector<std::string> furthe
     // The program says where it listens; a slow machine under sanitizers may need a while for it.
     for (int i = 0; i < 3'000; ++i) {
         const std::string text = read_all(log);
-        const std::size_t at = text.find("serves http://127.0.0.1:");
+        const std::size_t at = text.find("serves http");
         if (at != std::string::npos && text.find('\n', at) != std::string::npos) {
-            port_ = static_cast<std::uint16_t>(std::stoi(text.substr(at + 24)));
+            const std::string url = text.substr(at + 7, text.find(' ', at + 7) - at - 7);
+            is_secure_ = url.starts_with("https");
+            port_ = static_cast<std::uint16_t>(std::stoi(url.substr(url.rfind(':') + 1)));
             return;
         }
         if (has_ended()) break;

@@ -28,7 +28,9 @@ class ServerProcess {
     bool is_running() const { return process_ > 0; }
     pid_t process() const { return process_; }
     std::uint16_t port() const { return port_; }
-    std::string base_url() const { return "http://127.0.0.1:" + std::to_string(port_); }
+    std::string base_url() const {
+        return (is_secure_ ? "https://127.0.0.1:" : "http://127.0.0.1:") + std::to_string(port_);
+    }
     const std::string& folder() const { return folder_; }
     /// An access token for everything; empty where nobody is asked.
     const std::string& token() const { return token_; }
@@ -51,6 +53,7 @@ class ServerProcess {
     pid_t process_ = -1;
     int status_ = 0;  ///< as waitpid gives it, of one that has ended
     std::uint16_t port_ = 0;
+    bool is_secure_ = false;
 };
 
 /// The options that say where the record kept in `folder` lies: there, or in a PostgreSQL database

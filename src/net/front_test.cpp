@@ -349,6 +349,7 @@ TEST(Pressure, ShortensWhatSlowClientsAreGiven) {
     ServerOptions options = options_with(who);
     options.limits.connections_max = 20;
     options.limits.pressure_timeout = milliseconds(100);
+    options.limits.body_grace = std::chrono::minutes(10);
     const auto server = serve(std::move(options));
     std::vector<std::unique_ptr<RawClient>> slow;
     for (int i = 0; i < 15; ++i) {
