@@ -3,10 +3,12 @@
 
 #include <chrono>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/json.hpp"
@@ -41,6 +43,8 @@ std::shared_ptr<const AccessFilter> permit_all();
 /// The filter that hides everything: of whoever has not said who they are.
 std::shared_ptr<const AccessFilter> permit_nothing();
 
+class AuditGathering;
+
 /// What the audit says of a request besides the rest of its Caller.
 struct Origin {
     std::string account{};         ///< name of the account
@@ -64,6 +68,9 @@ struct Caller {
     std::string address{};          ///< of the client in the network, for the audit
     /// How sign-in and policy came to this caller; shared by all requests of a token.
     std::shared_ptr<const Origin> origin{};
+    /// When set, reads are not recorded one by one: whoever has set it writes them in one commit
+    /// before it answers (a batch).
+    std::shared_ptr<AuditGathering> gathering{};
     /// The server's own work: what it reads for that is told by one record of the job, not by one
     /// for each resource. What it writes is recorded like anybody's.
     bool is_background = false;
@@ -174,6 +181,24 @@ struct AuditRecord {
     /// Repository::base_url.
     void add_patients_of(std::string_view resource_type, std::string_view resource_id,
                          std::string_view json, std::string_view base_url);
+};
+
+/// The reads of a batch, to be given to Repository::note before any of it is answered: one wait for
+/// the disk instead of one for each. Thread-safe.
+class AuditGathering {
+ public:
+    void add(AuditRecord record) {
+        const std::lock_guard lock(mutex_);
+        records_.push_back(std::move(record));
+    }
+    std::vector<AuditRecord> take() {
+        const std::lock_guard lock(mutex_);
+        return std::exchange(records_, {});
+    }
+
+ private:
+    std::mutex mutex_;
+    std::vector<AuditRecord> records_;
 };
 
 /// Takes audit records; trust/ writes them into the log. The quiet one drops them. Thread-safe.

@@ -272,6 +272,11 @@ Result<Resource> StoreRepository::read_version(const Caller& caller, std::string
                       .id = std::string(id),
                       .version = version};
     const auto work = [&](store::Snapshot& snapshot, AuditRecord& record) -> Result<Resource> {
+        if (options_.trail && type == "AuditEvent" && options_.trail->is_id(id)) {
+            auto event = TRY(options_.trail->read(snapshot, caller, id));
+            if (!event || version != event->version) return no_such(type, id);
+            return std::move(*event);
+        }
         const auto newest = TRY(find(snapshot, caller, type, id, &record));
         if (!newest) return no_such(type, id);
         auto stored = newest->version == version

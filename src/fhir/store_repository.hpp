@@ -122,6 +122,10 @@ class StoreRepository final : public Repository {
         if (!is_recorded(caller)) return answer;
         if (!answer && record.outcome == AuditOutcome::success)
             record.outcome = outcome_of(answer.error());
+        if (caller.gathering) {
+            caller.gathering->add(std::move(record));
+            return answer;
+        }
         std::vector<AuditRecord> records;
         records.push_back(std::move(record));
         TRY(note(caller, std::move(records)));

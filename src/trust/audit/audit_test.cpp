@@ -254,6 +254,17 @@ TEST_F(Audit, TheServersOwnReadsAreToldByTheJob) {
     EXPECT_EQ(last().actor, "Device/job");
 }
 
+TEST_F(Audit, ABatchIsToldInOneCommit) {
+    put_patient("p");
+    const auto count = kept().size();
+    doctor_.gathering = std::make_shared<fhir::AuditGathering>();
+    for (int i = 0; i < 3; ++i) must(repository_->read(doctor_, "Patient", "p"));
+    EXPECT_EQ(kept().size(), count);
+    must(repository_->note(doctor_, doctor_.gathering->take()));
+    EXPECT_EQ(kept().size(), count + 3);
+    EXPECT_TRUE(doctor_.gathering->take().empty());
+}
+
 /// Takes nothing.
 class Broken final : public fhir::AuditSink {
  public:
@@ -370,6 +381,8 @@ TEST_F(Audit, AnEntryIsReadAsAnAuditEventOfBalp) {
     EXPECT_FALSE(repository_->read(reader_, "AuditEvent", "log-0")) << "a change is no audit entry";
     EXPECT_FALSE(repository_->read(reader_, "AuditEvent", "log-9999"));
     EXPECT_FALSE(repository_->read(reader_, "AuditEvent", "log-007"));
+    EXPECT_EQ(must(repository_->read_version(reader_, "AuditEvent", id, 1)).json, event.json);
+    EXPECT_FALSE(repository_->read_version(reader_, "AuditEvent", id, 2));
     // Reading the audit is audited.
     must(repository_->read(doctor_, "AuditEvent", id));
     EXPECT_EQ(last().type, "AuditEvent");
@@ -452,7 +465,9 @@ TEST_F(Audit, StandsBehindThePatientsEverything) {
         const Texts more = ids(page);
         all.insert(all.end(), more.begin(), more.end());
     }
+    // What is referred to stands in a page beside what refers to it.
     std::sort(all.begin(), all.end());
+    all.erase(std::unique(all.begin(), all.end()), all.end());
     EXPECT_EQ(all, (Texts{"log-1", "log-3", "o", "p"}));
     const auto without = must(
         repository_->everything(reader_, "Patient", "p", {{"_type", "Patient,Observation"}}, {}));

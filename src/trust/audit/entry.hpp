@@ -29,8 +29,10 @@ struct Entry {
     std::string query{};                  ///< parameters with their values: patient data
     bool is_query_cut = false;            ///< `query` was longer
     std::vector<std::string> patients{};  ///< ids, ascending, each once
-    bool has_more_patients = false;       ///< beyond limits::audit_request_patients_max
-    std::int64_t resources = 0;           ///< how many a job, an import or an export has handled
+    /// The answer concerned more than are named here. Other entries of the same request name them,
+    /// up to limits::audit_request_patients_max.
+    bool has_more_patients = false;
+    std::int64_t resources = 0;  ///< how many a job, an import or an export has handled
     // From where and why:
     std::string address{};
     std::string request_id{};

@@ -62,9 +62,10 @@ Result<std::vector<store::AuditEntry>> LogAudit::entries(const fhir::Caller& cal
     Entry entry = entry_of(caller, record);
     std::vector<std::string> patients = record.patients;
     // An import tells of all, in as many entries as that takes; whoever asks, of a bounded number.
-    const bool has_more = record.interaction != fhir::Interaction::bulk_import &&
-                          patients.size() > limits::audit_request_patients_max;
-    if (has_more) patients.resize(limits::audit_request_patients_max);
+    const bool is_in_parts = patients.size() > limits::audit_entry_patients_max;
+    if (record.interaction != fhir::Interaction::bulk_import &&
+        patients.size() > limits::audit_request_patients_max)
+        patients.resize(limits::audit_request_patients_max);
     std::sort(patients.begin(), patients.end());
 
     store::Names& names = store_.names();
@@ -79,7 +80,7 @@ Result<std::vector<store::AuditEntry>> LogAudit::entries(const fhir::Caller& cal
         const std::size_t end = std::min(at + limits::audit_entry_patients_max, patients.size());
         entry.patients.assign(patients.begin() + static_cast<std::ptrdiff_t>(at),
                               patients.begin() + static_cast<std::ptrdiff_t>(end));
-        entry.has_more_patients = has_more && end == patients.size();
+        entry.has_more_patients = is_in_parts;
         made.bytes = encode(entry);
         made.patients.clear();
         for (const std::string& patient : entry.patients) made.patients.push_back({type, patient});

@@ -126,20 +126,21 @@ Parties parties_of(const Shape& shape) {
     return {source, destination, shape.action == 'E' ? recipient : author};
 }
 
+bool is_shown(const std::string& patient, const Shown& shown) {
+    return !shown.patients || std::find(shown.patients->begin(), shown.patients->end(), patient) !=
+                                  shown.patients->end();
+}
+
 /// One AuditEvent in the making.
 class Event {
  public:
     Event(const Entry& entry, const store::LogEntry& place, const Shown& shown,
           std::string_view base_url)
         : entry_(entry), place_(place), shape_(shape_of(entry)), base_url_(base_url) {
+        hides_ = hides_some(entry, shown);
         for (const std::string& patient : entry.patients) {
-            const bool is_shown =
-                !shown.patients || std::find(shown.patients->begin(), shown.patients->end(),
-                                             patient) != shown.patients->end();
-            if (is_shown) patients_.push_back(patient);
+            if (is_shown(patient, shown)) patients_.push_back(patient);
         }
-        hides_ = shown.patients &&
-                 (patients_.size() != entry.patients.size() || entry.has_more_patients);
     }
 
     std::string json() {
@@ -460,6 +461,13 @@ Shape shape_of(const Entry& entry) {
             return {{dicom, "110100", "Application Activity"}, std::nullopt, 'E'};
     }
     return {rest, std::nullopt, 'E'};
+}
+
+bool hides_some(const Entry& entry, const Shown& shown) {
+    if (!shown.patients) return false;
+    return entry.has_more_patients ||
+           !std::all_of(entry.patients.begin(), entry.patients.end(),
+                        [&](const std::string& patient) { return is_shown(patient, shown); });
 }
 
 std::string id_of(store::Position position) {

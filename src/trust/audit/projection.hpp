@@ -36,6 +36,9 @@ struct Shown {
     std::optional<std::vector<std::string>> patients{};
 };
 
+/// Whether an entry concerns patients whom its reader may not see.
+bool hides_some(const Entry& entry, const Shown& shown);
+
 /// An entry as the JSON of an AuditEvent: the shapes of IHE BALP (BasicAudit Create, Read, Update,
 /// Delete and Query, each with its Patient form where exactly one patient is concerned, and
 /// PrivacyDisclosure for exports and imports). It claims the profile that it keeps to; a failure

@@ -49,6 +49,7 @@ struct Question {
     Position from = 0;
     Position before = std::numeric_limits<Position>::max();
     std::size_t count = limits::page_size_default;
+    std::vector<std::string> elements{};
     QueryParameters asked{};  ///< those that count, for links
 };
 
@@ -66,6 +67,7 @@ class Reader {
  private:
     Result<void> read_one(const std::string& name, const std::string& value) {
         if (name == before_parameter) return read_before(value);
+        if (name == "_format" || name == "_pretty") return {};
         question_.asked.emplace_back(name, value);
         if (name == "patient" || name == "patient:Patient") return read_patients(value);
         if (name == "agent") return question_.agent = value, Result<void>();
@@ -76,6 +78,8 @@ class Reader {
         if (name == "subtype") return question_.subtypes.push_back(parts_of(value)), Result<void>();
         if (name == "outcome") return question_.outcomes.push_back(parts_of(value)), Result<void>();
         if (name == "_id") return read_ids(value);
+        if (name == "_elements") return question_.elements = parts_of(value), Result<void>();
+        if (name == "_total" && value == "none") return {};
         if (name == "_count") return read_count(value);
         // The newest first is the only order that there is, and what it is without one.
         if (name == "_sort" && (value == "-date" || value == "-_lastUpdated")) return {};
@@ -86,8 +90,8 @@ class Reader {
     static std::unexpected<Error> refuse(const std::string& name) {
         return fail(Category::incorrect,
                     fmt::format("a search of AuditEvent does not know \"{}\" so: expected patient, "
-                                "agent, date, action, entity, type, subtype, outcome, _id, _count "
-                                "or _sort=-date",
+                                "agent, date, action, entity, type, subtype, outcome, _id, _count, "
+                                "_elements, _total=none or _sort=-date",
                                 name.substr(0, 40)),
                     name);
     }
@@ -186,7 +190,7 @@ bool answers(const Question& question, Position position, const Entry& entry, co
     if (question.ids && !std::binary_search(question.ids->begin(), question.ids->end(), position))
         return false;
     const Shape shape = shape_of(entry);
-    const bool hides = shown.patients && entry.patients.size() > 1;
+    const bool hides = hides_some(entry, shown);
     const auto is_entity = [&](std::string_view value) {
         if (!hides && !entry.id.empty() && value == entry.type + "/" + entry.id) return true;
         return value.starts_with("Patient/") &&
@@ -365,6 +369,7 @@ class Trail final : public fhir::AuditTrail {
         Page page;
         page.self_path = "AuditEvent";
         page.self = query_string(question.asked);
+        page.elements = question.elements;
         auto seen = sight_of(caller);
         if (!seen || !narrow(*seen, question)) return page;
         const std::string base_url = base_url_();
