@@ -8,6 +8,8 @@ namespace meridian::fhir {
 namespace {
 
 constexpr std::size_t fhir_id_bytes_max = 64;  // FHIR R4 §2.24.0.1, id
+/// More than a sink keeps of one answer (trust::audit), so that it sees that there were more.
+constexpr std::size_t audited_patients_max = 2'000;
 
 class PermitAll final : public AccessFilter {
  public:
@@ -79,6 +81,7 @@ Caller Caller::system(std::string_view part) {
 }
 
 void AuditRecord::add_patient(std::string_view patient_id) {
+    if (patients.size() >= audited_patients_max) return;
     if (std::find(patients.begin(), patients.end(), patient_id) == patients.end())
         patients.emplace_back(patient_id);
 }

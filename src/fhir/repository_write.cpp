@@ -503,10 +503,12 @@ class Attempt {
         if (index && step.removes) {
             const auto before =
                 TRY(snapshot_->find({parameters_->type_name(step.operation->type), id}));
+            // One that cannot be opened any more may still be removed; the store adds whom it
+            // concerned to the index.
             if (before && !before->deleted()) {
-                const Resource removed = TRY(repository_.decode(*before));
-                record.add_patients_of(removed.type, removed.id, removed.json,
-                                       repository_.base_url());
+                if (const auto removed = repository_.decode(*before))
+                    record.add_patients_of(removed->type, removed->id, removed->json,
+                                           repository_.base_url());
             }
         }
         for (store::AuditEntry& entry :
