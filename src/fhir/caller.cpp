@@ -72,6 +72,15 @@ std::shared_ptr<AuditSink> quiet_audit() {
     return sink;
 }
 
+Result<void> Caller::renew() {
+    if (renewal) access = TRY(renewal->access());
+    return {};
+}
+
+std::string Caller::cursor_key() const {
+    return fmt::format("{}\n{}\n{}\n{}", actor, on_behalf_of, purpose, access->key());
+}
+
 Caller Caller::system(std::string_view part) {
     Caller caller;
     caller.actor = fmt::format("Device/{}", part);

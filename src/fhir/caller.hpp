@@ -18,6 +18,18 @@
 
 namespace meridian::fhir {
 
+/// What can be done with the resources of a type; a right of its own each.
+enum class Right : unsigned char {
+    read,
+    search,
+    history,
+    create,
+    update,
+    remove,
+    operation,
+    bulk_export
+};
+
 /// What a caller may see and write. The Repository knows only this shape; trust/ fills it from
 /// policy, consent and labels. Implementations are immutable and safe to share between threads.
 class AccessFilter {
@@ -27,15 +39,51 @@ class AccessFilter {
     /// every hop of a search (match, chain, _has, include), into reads by id, history, export and
     /// the conditions of writes.
     virtual store::Condition visible(store::Name type) const = 0;
-    /// True when visible() is Everything for all types: lets a read by id skip the check.
+    /// What of it a search may lead through: as match, chain or _has. Never more than visible().
+    virtual store::Condition searchable(store::Name type) const { return visible(type); }
+    /// True when visible() and searchable() are Everything for all types, every interaction that
+    /// reads is allowed and nothing is masked: lets a read by id skip the check.
     virtual bool sees_everything() const = 0;
+    /// Whether the caller may do this with resources of `type` at all. Errors: `forbidden`, with
+    /// the same text whatever is stored.
+    virtual Result<void> allow(Right right, std::string_view type) const {
+        (void)right, (void)type;
+        return {};
+    }
     /// Whether the caller may write this version. `resource` is null for a deletion. Errors:
     /// `forbidden`, `not_found` where even the existence must stay hidden.
     virtual Result<void> allow_write(store::Verb verb, std::string_view type,
                                      const Json* resource) const = 0;
-    /// Whether the caller may search, sort or chain on a parameter. Errors: `forbidden`, with the
-    /// same text for every value.
+    /// The condition for a write: of an update or a deletion on the version that is there, of a
+    /// create or an update on the one that comes.
+    virtual store::Condition writable(store::Verb verb, store::Name type) const {
+        (void)verb, (void)type;
+        return store::Everything{};
+    }
+    /// True when writable() is Everything for all types.
+    virtual bool writes_everything() const { return true; }
+    /// Whether the caller may search, sort, include or chain by a parameter. Errors: `forbidden`,
+    /// with the same text for every value.
     virtual Result<void> allow_parameter(std::string_view type, std::string_view code) const = 0;
+    /// Whether elements of such resources are withheld: also of those that others contain.
+    virtual bool masks(std::string_view type) const {
+        (void)type;
+        return false;
+    }
+    /// The resource without what is withheld, marked SUBSETTED when something was. Errors: those of
+    /// JsonDocument::parse.
+    virtual Result<std::string> masked(std::string json) const { return json; }
+    /// Equal for the callers who may go on with one another's page links.
+    virtual std::string key() const { return {}; }
+};
+
+/// Decides anew, for work that outlives a request: exports, subscriptions, open sockets.
+class Renewal {
+ public:
+    virtual ~Renewal() = default;
+    /// The rights now. Errors: `forbidden` when there are none any more; `unavailable`. Blocking:
+    /// may read the record.
+    virtual Result<std::shared_ptr<const AccessFilter>> access() const = 0;
 };
 
 /// The filter that lets everything pass: used until policies exist, and by the system itself.
@@ -75,8 +123,17 @@ struct Caller {
     /// for each resource. What it writes is recorded like anybody's.
     bool is_background = false;
     std::shared_ptr<const AccessFilter> access = permit_all();
+    std::string policy{};  ///< which policy decided: name, version and hash; for audit
+    std::string clause{};  ///< which of its clauses apply to the caller, as a short text; for audit
+    std::shared_ptr<const Renewal> renewal{};  ///< null: the rights do not change
     /// What is read may lack what was written in these last seconds.
     std::optional<std::chrono::seconds> max_stale{};
+
+    /// Takes the rights of now, before each step of work that outlives a request. Errors and
+    /// blocking: as Renewal::access.
+    Result<void> renew();
+    /// Whose page links these are.
+    std::string cursor_key() const;
 
     /// The server itself (start-up, background work).
     static Caller system(std::string_view part);

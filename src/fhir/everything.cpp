@@ -113,9 +113,11 @@ Result<Page> StoreRepository::everything(const Caller& caller, std::string_view 
                       .type = std::string(type),
                       .id = std::string(id),
                       .query = "$everything"};
-    return read_from(caller, std::move(about), [&](store::Snapshot& snapshot, AuditRecord& record) {
+    const auto work = [&](store::Snapshot& snapshot, AuditRecord& record) -> Result<Page> {
+        TRY(caller.access->allow(Right::operation, type));
         return everything_on(snapshot, record, caller, type, id, parameters, options);
-    });
+    };
+    return read_from(caller, std::move(about), work);
 }
 
 Result<Page> StoreRepository::everything_on(store::Snapshot& snapshot, AuditRecord& record,
@@ -173,9 +175,9 @@ Result<Page> StoreRepository::everything_on(store::Snapshot& snapshot, AuditReco
     }
     // "…and any resource referenced from those" (the operation's definition).
     query.includes.push_back({.reverse = false, .iterate = false, .source_type = "*", .code = "*"});
-    Page page =
-        TRY(page_of(TRY(search::run(run_context(snapshot, *registry, caller),
-                                    std::make_shared<const search::Query>(std::move(query))))));
+    Page page = TRY(
+        page_of(caller, TRY(search::run(run_context(snapshot, *registry, caller),
+                                        std::make_shared<const search::Query>(std::move(query))))));
     page.self_path = id.empty() ? fmt::format("{}/$everything", type)
                                 : fmt::format("{}/{}/$everything", type, id);
     page.self.clear();

@@ -8,6 +8,7 @@
 #include "fhir/audit_trail.hpp"
 #include "fhir/search/contained.hpp"
 #include "fhir/search/extract.hpp"
+#include "fhir/search/holds.hpp"
 #include "fhir/store_repository.hpp"
 #include "fhir/stored_form.hpp"
 #include "store/codec.hpp"
@@ -189,19 +190,77 @@ Result<StoreRepository::Encoded> StoreRepository::encode(const Json& resource,
     return encoded;
 }
 
-Result<void> StoreRepository::check_visible(store::Snapshot& snapshot, const Caller& caller,
-                                            const store::Stored& stored) {
-    if (caller.access->sees_everything()) return {};
+Result<Resource> StoreRepository::show(const Caller& caller, const store::Stored& stored) {
+    Resource resource = TRY(decode(stored));
+    if (!resource.deleted && caller.access->masks(resource.type))
+        resource.json = TRY(caller.access->masked(std::move(resource.json)));
+    return resource;
+}
+
+Result<bool> StoreRepository::satisfies(store::Snapshot& snapshot, const store::Stored& stored,
+                                        store::Condition condition) {
     store::Plan plan;
     plan.type = stored.type;
     plan.limit = 1;
     store::AllOf both;
     both.parts.push_back(store::HasId{stored.type, {stored.id}});
-    both.parts.push_back(caller.access->visible(stored.type));
+    both.parts.push_back(std::move(condition));
     plan.where = std::move(both);
-    const store::Matches matches = TRY(snapshot.search(plan));
-    if (matches.rids.empty()) return no_such(parameters()->type_text(stored.type), stored.id);
-    return {};
+    return !TRY(snapshot.search(plan)).rids.empty();
+}
+
+Result<bool> StoreRepository::satisfied(store::Snapshot& snapshot, const store::Stored& stored,
+                                        const store::Condition& condition) {
+    const auto registry = parameters();
+    const Resource resource = TRY(decode(stored));
+    const JsonDocument document = TRY(JsonDocument::parse(resource.json));
+    search::Candidate candidate;
+    candidate.identity = {stored.type, stored.id};
+    candidate.position = stored.position;
+    const std::string base = base_url();
+    candidate.rows = search::extract(*registry, resource.type, document.root(), store_.names(),
+                                     {.base_url = base, .zone_minutes = options_.zone_minutes});
+    return search::holds(condition, candidate, snapshot);
+}
+
+Result<bool> StoreRepository::sees(store::Snapshot& snapshot, const Caller& caller,
+                                   const store::Stored& stored) {
+    if (caller.access->sees_everything()) return true;
+    store::Condition visible = caller.access->visible(stored.type);
+    if (std::holds_alternative<store::Everything>(visible.as_variant())) return true;
+    if (std::holds_alternative<store::Nothing>(visible.as_variant())) return false;
+    const store::Identity identity{stored.type, stored.id};
+    const auto newest = TRY(snapshot.find(identity));
+    if (!newest) return false;
+    const bool is_newest = newest->version == stored.version;
+    if (is_newest && !stored.deleted()) return satisfies(snapshot, stored, std::move(visible));
+    if (!is_newest && !TRY(sees(snapshot, caller, *newest))) return false;
+    const auto living = stored.deleted() ? TRY(snapshot.find_version(identity, stored.version - 1))
+                                         : std::optional(stored);
+    return living && !living->deleted() && TRY(satisfied(snapshot, *living, visible));
+}
+
+Result<std::vector<store::Stored>> StoreRepository::admitted(const Caller& caller,
+                                                             store::Snapshot& snapshot,
+                                                             std::vector<store::Stored> stored) {
+    if (caller.access->sees_everything()) return stored;
+    std::vector<store::Stored> newest;
+    for (const store::Stored& one : stored) {
+        if (!one.current || one.deleted()) continue;
+        newest.push_back(one);
+        newest.back().body.clear();
+    }
+    std::unordered_set<store::Rid> visible;
+    for (const store::Stored& one :
+         TRY(search::admitted(snapshot, std::move(newest), *caller.access)))
+        visible.insert(one.rid);
+    std::vector<store::Stored> kept;
+    for (store::Stored& one : stored) {
+        const bool is_newest = one.current && !one.deleted();
+        if (is_newest ? visible.contains(one.rid) : TRY(sees(snapshot, caller, one)))
+            kept.push_back(std::move(one));
+    }
+    return kept;
 }
 
 Result<std::optional<store::Stored>> StoreRepository::find(store::Snapshot& snapshot,
@@ -214,13 +273,12 @@ Result<std::optional<store::Stored>> StoreRepository::find(store::Snapshot& snap
         return fail(Category::not_found,
                     fmt::format("\"{}\" is no FHIR R4 resource type", type.substr(0, 60)));
     auto stored = TRY(snapshot.find({type_name, std::string(id)}));
-    if (!stored || stored->deleted()) return stored;
-    if (auto visible = check_visible(snapshot, caller, *stored); !visible) {
+    if (stored && !TRY(sees(snapshot, caller, *stored))) {
         if (record != nullptr && is_recorded(caller)) {
             record->outcome = AuditOutcome::refused;
             if (const auto hidden = decode(*stored)) tell_patients(caller, *hidden, *record);
         }
-        return std::unexpected(std::move(visible).error());
+        stored.reset();
     }
     return stored;
 }
@@ -235,7 +293,9 @@ Result<Resource> StoreRepository::read(const Caller& caller, std::string_view ty
             if (!event) return no_such(type, id);
             return std::move(*event);
         }
-        auto resource = answer_read(type, id, TRY(find(snapshot, caller, type, id, &record)));
+        TRY(caller.access->allow(Right::read, type));
+        auto resource =
+            answer_read(caller, type, id, TRY(find(snapshot, caller, type, id, &record)));
         if (resource) tell_patients(caller, *resource, record);
         return resource;
     };
@@ -255,14 +315,14 @@ Result<std::optional<Resource>> StoreRepository::read_at_once(const Caller& call
     if (stored && stored->body.size() > limits::http_body_at_once_bytes_max) return std::nullopt;
     if (stored && !stored->deleted() && !options_.cipher->opens_at_once(*stored))
         return std::nullopt;
-    return TRY(answer_read(type, id, stored));
+    return TRY(answer_read(caller, type, id, stored));
 }
 
 Result<Resource> StoreRepository::answer_read(std::string_view type, std::string_view id,
                                               const std::optional<store::Stored>& stored) {
     if (!stored) return no_such(type, id);
     if (stored->deleted()) return was_deleted(type, id);
-    return decode(*stored);
+    return show(caller, *stored);
 }
 
 Result<Resource> StoreRepository::read_version(const Caller& caller, std::string_view type,
@@ -277,27 +337,28 @@ Result<Resource> StoreRepository::read_version(const Caller& caller, std::string
             if (!event || version != event->version) return no_such(type, id);
             return std::move(*event);
         }
+        TRY(caller.access->allow(Right::read, type));
         const auto newest = TRY(find(snapshot, caller, type, id, &record));
         if (!newest) return no_such(type, id);
         auto stored = newest->version == version
                           ? newest
                           : TRY(snapshot.find_version({newest->type, newest->id}, version));
-        if (!stored)
+        if (!stored || !TRY(sees(snapshot, caller, *stored)))
             return fail(Category::not_found,
                         fmt::format("{}/{} has no version {}", type, id, version));
         if (stored->deleted()) return was_deleted(type, fmt::format("{}/_history/{}", id, version));
-        auto resource = decode(*stored);
+        auto resource = show(caller, *stored);
         if (resource) tell_patients(caller, *resource, record);
         return resource;
     };
     return read_from(caller, std::move(about), work);
 }
 
-Result<Page> StoreRepository::page_of(search::Answer answer) {
+Result<Page> StoreRepository::page_of(const Caller& caller, search::Answer answer) {
     Page page;
     page.entries.reserve(answer.entries.size());
     for (const search::Answer::Entry& entry : answer.entries) {
-        Page::Entry& shown = page.entries.emplace_back(TRY(decode(entry.stored)), entry.mode);
+        Page::Entry& shown = page.entries.emplace_back(TRY(show(caller, entry.stored)), entry.mode);
         shown.score = entry.score;
         if (entry.contained_type.empty()) continue;
         const JsonDocument document = TRY(JsonDocument::parse(shown.resource.json));
@@ -327,7 +388,7 @@ search::RunContext StoreRepository::run_context(store::Snapshot& snapshot,
     return {snapshot,
             parameters,
             &cursors_,
-            caller.actor,
+            caller.cursor_key(),
             now(),
             [this](const store::Stored& stored) -> Result<std::string> {
                 return std::move(TRY(decode(stored)).json);
@@ -342,9 +403,13 @@ Result<Page> StoreRepository::search(const Caller& caller, std::string_view type
                                      const SearchOptions& options) {
     AuditRecord about{.interaction = Interaction::search, .type = std::string(type)};
     if (is_recorded(caller)) about.query = query_string(parameters);
-    return read_from(caller, std::move(about), [&](store::Snapshot& snapshot, AuditRecord& record) {
+    const auto work = [&](store::Snapshot& snapshot, AuditRecord& record) -> Result<Page> {
+        const bool is_of_trail = options_.trail && type == "AuditEvent";
+        if (!type.empty() && type != "*" && !is_of_trail)
+            TRY(caller.access->allow(Right::search, type));
         return search_on(snapshot, record, caller, type, parameters, options);
-    });
+    };
+    return read_from(caller, std::move(about), work);
 }
 
 Result<Page> StoreRepository::search_on(store::Snapshot& snapshot, AuditRecord& record,
@@ -370,7 +435,8 @@ Result<Page> StoreRepository::search_on(store::Snapshot& snapshot, AuditRecord& 
     auto query = std::make_shared<const search::Query>(
         TRY(search::parse(*registry, store_.names(), type, parameters, parse)));
     record.query = query->self;
-    Page page = TRY(page_of(TRY(search::run(run_context(snapshot, *registry, caller), query))));
+    Page page =
+        TRY(page_of(caller, TRY(search::run(run_context(snapshot, *registry, caller), query))));
     page.self_path =
         options.compartment_type.empty()
             ? std::string(type)
@@ -407,8 +473,8 @@ Result<Page> StoreRepository::page_after(store::Snapshot& snapshot, const Caller
         cursor = cursor.substr(comma + 1);
     }
     const auto registry = parameters();
-    Page page = TRY(page_of(
-        TRY(search::run_page(run_context(snapshot, *registry, caller), cursor, *caller.access))));
+    Page page = TRY(page_of(caller, TRY(search::run_page(run_context(snapshot, *registry, caller),
+                                                         cursor, *caller.access))));
     if (!patient.empty()) TRY(lead_to_audit(snapshot, caller, patient, page));
     return page;
 }

@@ -217,6 +217,14 @@ class Repository {
     /// Decodes a stored version for internal readers that hold a snapshot (export, following
     /// views).
     virtual Result<Resource> decode(const store::Stored& stored) = 0;
+    /// The same for a caller: without what their policy withholds. Whether they may see it at all,
+    /// `admitted` says.
+    virtual Result<Resource> show(const Caller& caller, const store::Stored& stored) = 0;
+    /// Those of `stored`, versions of any age, that exist for the caller, in their order. Errors:
+    /// the store's. Blocking: reads the store.
+    virtual Result<std::vector<store::Stored>> admitted(const Caller& caller,
+                                                        store::Snapshot& snapshot,
+                                                        std::vector<store::Stored> stored) = 0;
 };
 
 }  // namespace meridian::fhir

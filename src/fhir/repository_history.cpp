@@ -45,8 +45,13 @@ std::optional<Member> member_of(std::string_view reference, std::string_view bas
 /// The versions that one request asks for, newest first.
 class Versions {
  public:
-    Versions(store::Snapshot& snapshot, const HistoryRequest& request, store::HistoryScope scope)
-        : snapshot_(snapshot), request_(request), scope_(std::move(scope)) {}
+    Versions(StoreRepository& repository, const Caller& caller, store::Snapshot& snapshot,
+             const HistoryRequest& request, store::HistoryScope scope)
+        : repository_(repository),
+          caller_(caller),
+          snapshot_(snapshot),
+          request_(request),
+          scope_(std::move(scope)) {}
 
     /// At most `limit` of them.
     Result<std::vector<store::Stored>> take(std::size_t limit,
@@ -80,19 +85,30 @@ class Versions {
  private:
     Result<std::vector<store::Stored>> take_from(store::HistoryScope scope, std::size_t limit) {
         scope.limit = limit;
-        if (!request_.at) return snapshot_.history(scope);
+        const bool is_filtered = !caller_.access->sees_everything();
+        if (!request_.at && !is_filtered) return snapshot_.history(scope);
         std::vector<store::Stored> kept;
         while (true) {
-            scope.limit = limits::export_batch_resources;
+            scope.limit = std::clamp(limit, std::size_t{20}, limits::export_batch_resources);
             auto batch = TRY(snapshot_.history(scope));
-            for (store::Stored& stored : batch) {
-                if (!TRY(was_current(stored))) continue;
+            const bool is_last = batch.size() < scope.limit;
+            if (!batch.empty()) scope.before = batch.back().position;
+            // What is hidden is left out before the page is cut: a short page would tell of it.
+            for (store::Stored& stored : is_filtered ? TRY(shown_of(std::move(batch))) : batch) {
+                if (request_.at && !TRY(was_current(stored))) continue;
                 kept.push_back(std::move(stored));
                 if (kept.size() == limit) return kept;
             }
-            if (batch.size() < scope.limit) return kept;
-            scope.before = batch.back().position;
+            if (is_last) return kept;
         }
+    }
+
+    Result<std::vector<store::Stored>> shown_of(std::vector<store::Stored> batch) {
+        const auto registry = repository_.parameters();
+        std::erase_if(batch, [&](const store::Stored& stored) {
+            return !caller_.access->allow(Right::history, registry->type_text(stored.type));
+        });
+        return repository_.admitted(caller_, snapshot_, std::move(batch));
     }
 
     /// Whether a version that was there before the end of the period was current at its beginning
@@ -106,6 +122,8 @@ class Versions {
         return next && next->updated > begin;
     }
 
+    StoreRepository& repository_;
+    const Caller& caller_;
     store::Snapshot& snapshot_;
     const HistoryRequest& request_;
     store::HistoryScope scope_;
@@ -116,7 +134,7 @@ class Versions {
 std::string cursor_text(const HistoryRequest& request, store::Position below, std::size_t count) {
     QueryParameters parts{{"h", request.type},
                           {"i", request.id},
-                          {"b", std::to_string(below)},
+                          {"b", fmt::format("{:019}", below)},
                           {"c", std::to_string(count)}};
     if (!request.list.empty()) parts.emplace_back("l", request.list);
     if (request.since) parts.emplace_back("s", std::to_string(request.since->milliseconds));
@@ -127,23 +145,49 @@ std::string cursor_text(const HistoryRequest& request, store::Position below, st
     return query_string(parts);
 }
 
-std::string sealed(std::string_view text, std::string_view key) {
-    const Sha256 seal = hmac_sha256(key, text);
-    return "h." + base64url_encode(text) + "." +
-           base64url_encode({reinterpret_cast<const char*>(seal.data()), 16});
+/// `text` and a key stream of the same length put together; doing it twice gives the text back.
+/// HMAC-SHA-256 in counter mode: without the key the stream is random.
+std::string with_stream(std::string text, std::string_view nonce, std::string_view key) {
+    for (std::size_t block = 0; block * sizeof(Sha256) < text.size(); ++block) {
+        const Sha256 stream = hmac_sha256(key, fmt::format("stream:{}:{}", block, nonce));
+        for (std::size_t i = 0; i < stream.size(); ++i) {
+            const std::size_t at = block * stream.size() + i;
+            if (at < text.size())
+                text[at] = static_cast<char>(static_cast<unsigned char>(text[at]) ^ stream[i]);
+        }
+    }
+    return text;
+}
+
+constexpr std::size_t nonce_bytes = 12;
+constexpr std::size_t seal_bytes = 16;
+
+std::string seal_of(std::string_view body, const Caller& caller, std::string_view key) {
+    const Sha256 seal =
+        hmac_sha256(key, fmt::format("seal:{}:{}{}", body.size(), body, caller.cursor_key()));
+    return {reinterpret_cast<const char*>(seal.data()), seal_bytes};
+}
+
+/// A cursor holds a position of the log, which tells how much others write: only this server can
+/// read it, and only whoever got it can use it.
+std::string sealed(std::string text, const Caller& caller, std::string_view key) {
+    const std::string nonce = random_bytes(nonce_bytes);
+    const std::string body = nonce + with_stream(std::move(text), nonce, key);
+    return "h." + base64url_encode(body) + "." + base64url_encode(seal_of(body, caller, key));
 }
 
 /// The request inside a history cursor, when its seal is right.
-std::optional<HistoryRequest> open_cursor(std::string_view cursor, std::string_view key) {
+std::optional<HistoryRequest> open_cursor(std::string_view cursor, const Caller& caller,
+                                          std::string_view key) {
     const std::size_t dot = cursor.rfind('.');
-    std::string text;
+    std::string body;
     std::string seal;
-    if (dot < 2 || !base64url_decode(cursor.substr(2, dot - 2), text) ||
-        !base64url_decode(cursor.substr(dot + 1), seal))
+    if (dot < 2 || !base64url_decode(cursor.substr(2, dot - 2), body) ||
+        !base64url_decode(cursor.substr(dot + 1), seal) || body.size() < nonce_bytes ||
+        seal != seal_of(body, caller, key))
         return std::nullopt;
-    const Sha256 expected = hmac_sha256(key, text);
-    if (seal != std::string_view(reinterpret_cast<const char*>(expected.data()), 16))
-        return std::nullopt;
+    const std::string text =
+        with_stream(body.substr(nonce_bytes), body.substr(0, nonce_bytes), key);
     const auto parts = parse_query_string(text);
     if (!parts) return std::nullopt;
     HistoryRequest request;
@@ -191,9 +235,11 @@ Result<std::vector<Member>> members_in(std::string_view list_json, const History
 
 Result<Page> StoreRepository::history(const Caller& caller, const HistoryRequest& request) {
     AuditRecord about{.interaction = Interaction::history, .type = request.type, .id = request.id};
-    return read_from(caller, std::move(about), [&](store::Snapshot& snapshot, AuditRecord& record) {
+    const auto work = [&](store::Snapshot& snapshot, AuditRecord& record) -> Result<Page> {
+        if (!request.type.empty()) TRY(caller.access->allow(Right::history, request.type));
         return history_on(snapshot, record, caller, request);
-    });
+    };
+    return read_from(caller, std::move(about), work);
 }
 
 Result<Page> StoreRepository::history_on(store::Snapshot& snapshot, AuditRecord& record,
@@ -222,7 +268,7 @@ Result<Page> StoreRepository::history_on(store::Snapshot& snapshot, AuditRecord&
     }
 
     const std::size_t count = request.count == 0 ? limits::page_size_default : request.count;
-    auto versions = TRY(Versions(snapshot, request, scope).take(count + 1, members));
+    auto versions = TRY(Versions(*this, caller, snapshot, request, scope).take(count + 1, members));
     Page page;
     page.is_history = true;
     page.self_path = request.type + (request.id.empty() ? "" : "/" + request.id) +
@@ -230,8 +276,9 @@ Result<Page> StoreRepository::history_on(store::Snapshot& snapshot, AuditRecord&
     const bool more = versions.size() > count;
     if (more) versions.resize(count);
     if (request.cursor.empty()) {
-        // Which versions were current at a time, or are in a list, is counted only as far as read.
-        if (!request.at && !members) {
+        // Which versions were current at a time, are in a list, or exist for the caller is counted
+        // only as far as read.
+        if (!request.at && !members && caller.access->sees_everything()) {
             store::HistoryScope all = scope;
             all.limit = 0;
             page.total = TRY(snapshot.history_count(all));
@@ -240,17 +287,17 @@ Result<Page> StoreRepository::history_on(store::Snapshot& snapshot, AuditRecord&
         }
     }
     for (const store::Stored& stored : versions) {
-        if (!caller.access->sees_everything() && !check_visible(snapshot, caller, stored)) continue;
-        page.entries.push_back({TRY(decode(stored)), Page::Entry::Mode::match});
+        page.entries.push_back({TRY(show(caller, stored)), Page::Entry::Mode::match});
     }
     if (more)
-        page.next = sealed(cursor_text(request, versions.back().position, count), history_key_);
+        page.next =
+            sealed(cursor_text(request, versions.back().position, count), caller, history_key_);
     tell_patients(caller, page, record);
     return page;
 }
 
 Result<Page> StoreRepository::history_after(const Caller& caller, std::string_view cursor) {
-    const auto request = open_cursor(cursor, history_key_);
+    const auto request = open_cursor(cursor, caller, history_key_);
     if (!request) return no_such_page();
     return history(caller, *request);
 }

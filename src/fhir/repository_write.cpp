@@ -8,6 +8,7 @@
 #include "fhir/patch/json_patch.hpp"
 #include "fhir/references.hpp"
 #include "fhir/search/conditional.hpp"
+#include "fhir/search/holds.hpp"
 #include "fhir/store_repository.hpp"
 #include "fhir/validate/validator.hpp"
 #include "store/codec.hpp"
@@ -82,7 +83,12 @@ struct Step {
     std::optional<store::Stored> existing{};  ///< matched by a conditional create
     StoreRepository::Encoded encoded{};
     std::vector<Issue> warnings{};
-    std::vector<std::string> also_removed{};  ///< further ids of a conditional delete of several
+    bool replaces = false;  ///< for a caller with a filter: there is a version that they may change
+    struct Further {
+        std::string id;
+        std::optional<store::Version> if_version;
+    };
+    std::vector<Further> also_removed{};  ///< of a conditional delete of several
 };
 
 /// One try to carry a transaction out. A stale try is thrown away and made again on a newer
@@ -100,7 +106,7 @@ class Attempt {
 
     Result<void> decide() {
         const bool needs_snapshot =
-            transaction_.resolve_conditional_references || !caller_.access->sees_everything() ||
+            transaction_.resolve_conditional_references || is_limited() ||
             std::any_of(transaction_.operations.begin(), transaction_.operations.end(),
                         [this](const Operation& operation) {
                             const bool is_told = is_audited_ && operation.kind == Kind::remove;
@@ -144,7 +150,7 @@ class Attempt {
             if (!step.writes) {
                 TRY(describe_untouched(step, result));
             } else {
-                describe_written(step, receipt, receipt.written[next], result);
+                TRY(describe_written(step, receipt, receipt.written[next], result));
                 next += 1 + step.also_removed.size();
             }
             results.push_back(std::move(result));
@@ -154,6 +160,10 @@ class Attempt {
 
  private:
     const std::string& where(const Step& step) const { return step.operation->where; }
+    /// Whether the caller may see or write less than everything.
+    bool is_limited() const {
+        return !caller_.access->sees_everything() || !caller_.access->writes_everything();
+    }
 
     // --- which resource is meant, and what is to be done with it ---
 
@@ -210,10 +220,53 @@ class Attempt {
                                     step.id.substr(0, 64)));
         if (operation.kind == Kind::update) TRY(check_body_id(step));
         const bool must_look = operation.if_match || operation.if_none_match_any ||
-                               is_patch(operation.kind) || !caller_.access->sees_everything();
+                               is_patch(operation.kind) || is_limited();
         if (!must_look) return {};
         const auto current = TRY(repository_.find(*snapshot_, caller_, operation.type, step.id));
-        return settle_on_current(step, current);
+        TRY(settle_on_current(step, current));
+        return is_limited() ? settle_limited(step, current) : Result<void>();
+    }
+
+    /// What a caller with a filter does to the version that they see, if they see one.
+    Result<void> settle_limited(Step& step, const std::optional<store::Stored>& current) {
+        const Operation& operation = *step.operation;
+        if (current && !current->deleted()) {
+            TRY(check_change(operation, *current));
+            step.replaces = true;
+            step.if_version = current->version;
+            return {};
+        }
+        if (step.removes) {
+            step.writes = false;  // also where one lies that they cannot see
+            return {};
+        }
+        TRY(check_own_id(operation));
+        step.if_version = 0;
+        return {};
+    }
+
+    /// Whether the caller may change what is there. They see it, so this may be said.
+    Result<void> check_change(const Operation& operation, const store::Stored& current) {
+        const auto verb =
+            operation.kind == Kind::remove ? store::Verb::remove : store::Verb::update;
+        if (TRY(repository_.satisfies(*snapshot_, current,
+                                      caller_.access->writable(verb, current.type))))
+            return {};
+        return fail(Category::forbidden,
+                    fmt::format("you may read {}/{}, but not {} it", operation.type, current.id,
+                                operation.kind == Kind::remove ? "delete" : "change"));
+    }
+
+    /// An update that creates would tell whether the id is taken: only who may read the whole type
+    /// may know.
+    Result<void> check_own_id(const Operation& operation) const {
+        const store::Condition visible =
+            caller_.access->visible(parameters_->type_name(operation.type));
+        if (std::holds_alternative<store::Everything>(visible.as_variant())) return {};
+        return fail(Category::not_found,
+                    fmt::format("there is no such {}, and you may not choose the id of a new one: "
+                                "create it with POST",
+                                operation.type));
     }
 
     /// If-Match, If-None-Match and patches look at the current version and make it a condition of
@@ -287,17 +340,23 @@ class Attempt {
                 step.existing = std::move(found.front());
                 return {};
             case Kind::remove:
-                for (std::size_t i = 1; i < found.size(); ++i)
-                    step.also_removed.push_back(found[i].id);
+                for (std::size_t i = 1; i < found.size(); ++i) {
+                    if (is_limited()) TRY(check_change(operation, found[i]));
+                    step.also_removed.push_back({found[i].id, is_limited()
+                                                                  ? std::optional(found[i].version)
+                                                                  : std::nullopt});
+                }
                 [[fallthrough]];
             case Kind::update: {
                 if (operation.kind == Kind::update && !step.resource.string_at("id").empty())
                     TRY(check_body_id(step));
-                return settle_on_current(step, found.front());
+                break;
             }
             default:
-                return settle_on_current(step, found.front());
+                break;
         }
+        TRY(settle_on_current(step, found.front()));
+        return is_limited() ? settle_limited(step, found.front()) : Result<void>();
     }
 
     search::ParseOptions conditional_options() const {
@@ -332,6 +391,7 @@ class Attempt {
                 return fail(Category::conflict,
                             fmt::format("{}/{} exists and does not match the condition",
                                         operation.type, step.id));
+            if (is_limited()) TRY(check_own_id(operation));
             step.if_version = 0;
             return {};
         }
@@ -384,7 +444,7 @@ class Attempt {
                 return id.empty() || identities.insert(step.operation->type + "/" + id).second;
             };
             bool alone = add(step.id);
-            for (const std::string& id : step.also_removed) alone = add(id) && alone;
+            for (const Step::Further& further : step.also_removed) alone = add(further.id) && alone;
             if (!alone)
                 return placed({Category::incorrect,
                                fmt::format("{}/{} is concerned by two entries of the transaction",
@@ -416,8 +476,9 @@ class Attempt {
             if (!resolved) return placed(std::move(resolved).error(), where(step));
         }
         if (repository_.options().validate) TRY(validate(step));
+        const bool creates = step.fresh || (is_limited() && !step.replaces);
         auto allowed =
-            caller_.access->allow_write(step.fresh ? store::Verb::create : store::Verb::update,
+            caller_.access->allow_write(creates ? store::Verb::create : store::Verb::update,
                                         step.operation->type, &step.resource);
         if (!allowed) return placed(std::move(allowed).error(), where(step));
         // The rows name the resource by its own id, whatever the client wrote there.
@@ -425,7 +486,24 @@ class Attempt {
             step.document->set(step.resource, "id", step.document->string(step.id));
         step.encoded = TRY(
             repository_.encode(step.resource, step.operation->type, step.id, caller_.organisation));
-        return {};
+        return is_limited() ? check_coming(step) : Result<void>();
+    }
+
+    /// Whether the version that comes lies within what the caller may write.
+    Result<void> check_coming(Step& step) {
+        const auto verb = step.replaces ? store::Verb::update : store::Verb::create;
+        store::Change& change = step.encoded.change;
+        search::Candidate candidate{change.identity, snapshot_->position() + 1,
+                                    std::move(change.rows)};
+        const auto allowed = search::holds(caller_.access->writable(verb, change.identity.type),
+                                           candidate, *snapshot_);
+        change.rows = std::move(candidate.rows);
+        if (TRY(Result<bool>(allowed))) return {};
+        return placed({Category::forbidden,
+                       fmt::format("you may not {} such a {}", step.replaces ? "make it" : "create",
+                                   step.operation->type),
+                       {}},
+                      where(step));
     }
 
     Result<std::string> resolve(std::string_view reference) {
@@ -483,8 +561,8 @@ class Attempt {
                 caller_.access->allow_write(store::Verb::remove, step.operation->type, nullptr);
             if (!allowed) return placed(std::move(allowed).error(), where(step));
             TRY(gather_removal(step, step.id, step.if_version));
-            for (const std::string& id : step.also_removed)
-                TRY(gather_removal(step, id, std::nullopt));
+            for (const Step::Further& further : step.also_removed)
+                TRY(gather_removal(step, further.id, further.if_version));
         }
         // Nothing rests on them then.
         if (commit_.changes.empty()) commit_.expectations.clear();
@@ -537,12 +615,13 @@ class Attempt {
         result.resource.id = step.id;
         if (!step.existing) return {};
         result.resource = repository_.describe(*step.existing);
-        if (transaction_.want_json) result.resource = TRY(repository_.decode(*step.existing));
+        if (transaction_.want_json)
+            result.resource = TRY(repository_.show(caller_, *step.existing));
         return {};
     }
 
-    void describe_written(const Step& step, const store::Receipt& receipt,
-                          const store::Written& written, OperationResult& result) const {
+    Result<void> describe_written(const Step& step, const store::Receipt& receipt,
+                                  const store::Written& written, OperationResult& result) const {
         Resource& resource = result.resource;
         resource.type = step.operation->type;
         resource.id = step.id;
@@ -552,12 +631,15 @@ class Attempt {
         if (step.removes) {
             result.effect = written.existed ? Effect::removed : Effect::nothing;
             resource.deleted = true;
-            return;
+            return {};
         }
         result.effect = written.created ? Effect::created : Effect::updated;
-        if (transaction_.want_json)
-            store::compose(step.encoded.json, step.encoded.stamp_at, written.version, receipt.at,
-                           resource.json);
+        if (!transaction_.want_json) return {};
+        store::compose(step.encoded.json, step.encoded.stamp_at, written.version, receipt.at,
+                       resource.json);
+        if (caller_.access->masks(resource.type))
+            resource.json = TRY(caller_.access->masked(std::move(resource.json)));
+        return {};
     }
 
     StoreRepository& repository_;
@@ -615,6 +697,10 @@ Result<std::vector<OperationResult>> StoreRepository::try_commit(const Caller& c
 Result<store::Change> StoreRepository::prepare(const Caller& caller, std::string_view type,
                                                std::string_view id, const Json& resource) {
     TRY(refuse_audit_events(options_, type));
+    // A bulk load looks at nothing that is there, so there is nothing to be kept from.
+    if (!caller.access->sees_everything() || !caller.access->writes_everything())
+        return fail(Category::forbidden,
+                    "a bulk load is for those who may read and write everything");
     if (!is_fhir_id(id))
         return fail(
             Category::incorrect,

@@ -74,17 +74,23 @@ class StoreRepository final : public Repository {
     /// `organisation`: the writer's.
     Result<Encoded> encode(const Json& resource, std::string_view type, std::string_view id,
                            std::string_view organisation);
-    /// Errors: `not_found` when the caller's filter hides the resource.
-    Result<void> check_visible(store::Snapshot& snapshot, const Caller& caller,
-                               const store::Stored& stored);
-    /// The newest version that the caller may see; nothing when there is none. A deletion is
-    /// returned too.
-    /// `record` hears when there is one that the caller may not see.
+    /// Whether `stored`, a version of any age or a deletion, exists for the caller. An older
+    /// version must satisfy the filter itself, and so must the newest; a deletion what it deleted.
+    Result<bool> sees(store::Snapshot& snapshot, const Caller& caller, const store::Stored& stored);
+    /// Whether `stored`, the newest version, satisfies `condition`.
+    Result<bool> satisfies(store::Snapshot& snapshot, const store::Stored& stored,
+                           store::Condition condition);
+    /// As decode, without what the caller's policy withholds.
+    Result<Resource> show(const Caller& caller, const store::Stored& stored) override;
+    Result<std::vector<store::Stored>> admitted(const Caller& caller, store::Snapshot& snapshot,
+                                                std::vector<store::Stored> stored) override;
+    /// The newest version that the caller may see; nothing when there is none, and nothing alike
+    /// when it is hidden, which `record` hears. A deletion is returned too.
     Result<std::optional<store::Stored>> find(store::Snapshot& snapshot, const Caller& caller,
                                               std::string_view type, std::string_view id,
                                               AuditRecord* record = nullptr);
     /// The answer to a read whose search found `stored`.
-    Result<Resource> answer_read(std::string_view type, std::string_view id,
+    Result<Resource> answer_read(const Caller& caller, std::string_view type, std::string_view id,
                                  const std::optional<store::Stored>& stored);
     Resource describe(const store::Stored& stored) const;
     /// A full reindex is over: searches may rely on the rows of search/pairs.hpp.
@@ -146,7 +152,10 @@ class StoreRepository final : public Repository {
  private:
     Result<void> look_for_derived_rows();
     Result<std::vector<OperationResult>> try_commit(const Caller& caller, Transaction& transaction);
-    Result<Page> page_of(search::Answer answer);
+    /// Whether a version that is no longer current satisfied `condition`.
+    Result<bool> satisfied(store::Snapshot& snapshot, const store::Stored& stored,
+                           const store::Condition& condition);
+    Result<Page> page_of(const Caller& caller, search::Answer answer);
     Result<Page> search_on(store::Snapshot& snapshot, AuditRecord& record, const Caller& caller,
                            std::string_view type, const QueryParameters& parameters,
                            const SearchOptions& options);

@@ -35,6 +35,7 @@ class MetaUnion {
           parameters_(repository.parameters()) {}
 
     Result<void> add_type(std::string_view type) {
+        if (!caller_.access->allow(fhir::Right::operation, type)) return {};
         for (const char* code : {"_tag", "_security"}) {
             const auto* parameter = parameters_->find(type, code);
             if (parameter == nullptr) continue;
@@ -73,10 +74,6 @@ class MetaUnion {
  private:
     /// Everything that one visible resource with that value carries.
     Result<void> add_one(std::string_view type, store::Condition condition) {
-        if (++looked_up_ > limits::includes_max)
-            return fail(Category::too_large,
-                        fmt::format("more than {} tags, labels and profiles are in use",
-                                    limits::includes_max));
         store::Plan plan;
         plan.type = parameters_->type_name(type);
         plan.limit = 1;
@@ -86,8 +83,13 @@ class MetaUnion {
             both.parts.push_back(caller_.access->visible(plan.type));
         plan.where = std::move(both);
         const store::Matches matches = TRY(snapshot_.search(plan));
+        // What only hidden resources carry must not bring the bound nearer.
+        if (!matches.rids.empty() && ++looked_up_ > limits::includes_max)
+            return fail(Category::too_large,
+                        fmt::format("more than {} tags, labels and profiles are in use",
+                                    limits::includes_max));
         for (const store::Stored& stored : TRY(snapshot_.fetch(matches.rids))) {
-            const fhir::Resource resource = TRY(repository_.decode(stored));
+            const fhir::Resource resource = TRY(repository_.show(caller_, stored));
             const JsonDocument document = TRY(JsonDocument::parse(resource.json));
             for (const char* member : {"profile", "security", "tag"}) {
                 for (const Json& item : document.root()["meta"][member].items())

@@ -52,6 +52,7 @@ Result<std::size_t> read_max(const std::string& value) {
 }  // namespace
 
 Result<Answer> last_n(Service& service, const Exchange& exchange) {
+    TRY(exchange.caller.access->allow(fhir::Right::operation, "Observation"));
     std::size_t max = 1;
     bool has_subject = false;
     fhir::QueryParameters query;

@@ -64,7 +64,7 @@ Condition names_canonical(const Parameter& parameter, const std::vector<Canonica
 Condition Criteria::visible(std::string_view type, Condition where) const {
     if (options_.access->sees_everything()) return where;
     Conditions parts;
-    parts.push_back(options_.access->visible(parameters_.type_name(type)));
+    parts.push_back(options_.access->searchable(parameters_.type_name(type)));
     parts.push_back(std::move(where));
     return all_of(std::move(parts));
 }
@@ -482,7 +482,7 @@ Result<Conditions> Criteria::contained_targets(const Parameter& reference, std::
                                                const Condition& where) const {
     // The container is visible where it is a match; a hidden type stays hidden inside it as well.
     if (!options_.access->sees_everything()) {
-        const Condition visible = options_.access->visible(parameters_.type_name(target));
+        const Condition visible = options_.access->searchable(parameters_.type_name(target));
         if (std::holds_alternative<store::Nothing>(visible.as_variant())) return Conditions{};
     }
     return refers_to_contained(parameters_, names_, reference.name, target, where);

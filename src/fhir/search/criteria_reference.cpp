@@ -60,6 +60,12 @@ Result<Condition> Criteria::reference(const Asked& asked, const Values& values) 
     const std::string_view modifier = asked.modifier;
     if (modifier == "identifier") {
         if (parameter.identifier_name == 0) return no_modifier(asked);
+        // What stands beside a reference repeats the identifier of its target.
+        for (const Type* target : definitions().resources()) {
+            if (parameter.can_lead_to(target->name) &&
+                parameters_.find(target->name, "identifier") != nullptr)
+                TRY(allow(target->name, "identifier"));
+        }
         Parameter identifier;
         identifier.code = parameter.code;
         identifier.element_types = {"Identifier"};

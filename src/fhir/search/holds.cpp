@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "rest/subscriptions/matcher.hpp"
+#include "fhir/search/holds.hpp"
 
 #include "fhir/search/run.hpp"
 
-namespace meridian::rest::subscriptions {
+namespace meridian::fhir::search {
 
 namespace {
 
@@ -182,7 +182,7 @@ struct Evaluation {
         plan.limit = 1;
         store::AllOf both;
         both.parts.push_back(std::move(first));
-        both.parts.push_back(fhir::search::clone(second));
+        both.parts.push_back(clone(second));
         plan.where = std::move(both);
         return !TRY(snapshot.search(plan)).rids.empty();
     }
@@ -195,4 +195,4 @@ Result<bool> holds(const store::Condition& condition, const Candidate& candidate
     return Evaluation{candidate, snapshot}.holds(condition);
 }
 
-}  // namespace meridian::rest::subscriptions
+}  // namespace meridian::fhir::search

@@ -5,7 +5,7 @@
 #include "store/plan.hpp"
 #include "store/store.hpp"
 
-namespace meridian::rest::subscriptions {
+namespace meridian::fhir::search {
 
 /// One version of a resource with the index rows that it has, or had before it was replaced or
 /// deleted.
@@ -23,4 +23,4 @@ struct Candidate {
 Result<bool> holds(const store::Condition& condition, const Candidate& candidate,
                    store::Snapshot& snapshot);
 
-}  // namespace meridian::rest::subscriptions
+}  // namespace meridian::fhir::search

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/limits.hpp"
 #include "fhir/search/extract.hpp"
+#include "fhir/search/holds.hpp"
 #include "fhir/search/run.hpp"
 
 /// _include and _revinclude: https://hl7.org/fhir/R4/search.html#include
@@ -13,7 +14,10 @@ using store::Rid;
 class Includer {
  public:
     Includer(const RunContext& context, const Query& query, const AccessFilter& access)
-        : context_(context), query_(query), access_(access) {}
+        : context_(context),
+          query_(query),
+          access_(access),
+          is_limited_(!access.sees_everything()) {}
 
     Result<std::vector<store::Stored>> all(std::span<const store::Stored> matches,
                                            std::vector<Issue>& warnings) {
@@ -63,13 +67,58 @@ class Includer {
                 TRY(forward(include, type, of_type, *in_full, fresh));
             }
         }
+        if (is_limited_) return visible_of(fresh);
         std::vector<store::Stored> found;
         if (!fresh.rids.empty()) found = TRY(context_.snapshot.fetch(fresh.rids));
         std::move(fresh.versions.begin(), fresh.versions.end(), std::back_inserter(found));
-        return admitted(context_.snapshot, std::move(found), access_);
+        return found;
+    }
+
+    /// What the caller may see of a round. Only that counts against the bound: what is hidden must
+    /// not take the place of anything.
+    Result<std::vector<store::Stored>> visible_of(Fresh& fresh) {
+        std::vector<store::Stored> found;
+        const auto take = [&](std::vector<store::Stored> visible) {
+            for (store::Stored& one : visible) {
+                is_full_ = is_full_ || count_ >= limits::includes_max;
+                if (is_full_) return;
+                found.push_back(std::move(one));
+                ++count_;
+            }
+        };
+        const std::span<const Rid> rids(fresh.rids);
+        for (std::size_t from = 0; from < rids.size() && !is_full_; from += limits::includes_max) {
+            const std::size_t size = std::min(limits::includes_max, rids.size() - from);
+            take(TRY(admitted(context_.snapshot,
+                              TRY(context_.snapshot.fetch(rids.subspan(from, size))), access_)));
+        }
+        for (store::Stored& version : fresh.versions) {
+            if (!is_full_ && TRY(sees_version(version))) take({std::move(version)});
+        }
+        return found;
+    }
+
+    /// An older version must satisfy the filter itself, and so must the newest.
+    Result<bool> sees_version(const store::Stored& version) {
+        const auto newest = TRY(context_.snapshot.find({version.type, version.id}));
+        if (!newest || newest->deleted() ||
+            TRY(admitted(context_.snapshot, {*newest}, access_)).empty())
+            return false;
+        const JsonDocument document = TRY(JsonDocument::parse(TRY(context_.read(version))));
+        Candidate candidate{{version.type, version.id}, version.position, {}};
+        candidate.rows = extract(context_.parameters, context_.parameters.type_text(version.type),
+                                 document.root(), *context_.names, {.base_url = context_.base_url});
+        return holds(access_.visible(version.type), candidate, context_.snapshot);
+    }
+
+    /// Whether a wildcard may follow this parameter; one that is named was checked when it was
+    /// read.
+    bool may_follow(const Parameter& parameter) const {
+        return !is_limited_ || access_.allow_parameter(parameter.type, parameter.code).has_value();
     }
 
     bool has_room() {
+        if (is_limited_) return true;
         is_full_ = is_full_ || count_ >= limits::includes_max;
         return !is_full_;
     }
@@ -78,13 +127,13 @@ class Includer {
             if (!has_room()) return;
             if (!seen_.insert(rid).second) continue;
             fresh.rids.push_back(rid);
-            ++count_;
+            if (!is_limited_) ++count_;
         }
     }
     void add_version(store::Stored version, Fresh& fresh) {
         if (!has_room() || !seen_versions_.emplace(version.rid, version.version).second) return;
         fresh.versions.push_back(std::move(version));
-        ++count_;
+        if (!is_limited_) ++count_;
     }
 
     /// The sources whose rows do not tell all: those with a reference to a certain version, and
@@ -133,7 +182,15 @@ class Includer {
                 by_rows.push_back(source->rid);
             }
         }
-        if (!by_rows.empty()) add(TRY(context_.snapshot.targets(by_rows, param, target)), fresh);
+        if (by_rows.empty()) return {};
+        if (include.code != "*" || !is_limited_) {
+            add(TRY(context_.snapshot.targets(by_rows, param, target)), fresh);
+            return {};
+        }
+        for (const Parameter* parameter : context_.parameters.list(source_type)) {
+            if (parameter->kind == SearchType::reference && may_follow(*parameter))
+                add(TRY(context_.snapshot.targets(by_rows, parameter->name, target)), fresh);
+        }
         return {};
     }
 
@@ -147,7 +204,8 @@ class Includer {
                 {.base_url = context_.base_url, .references = &references});
         for (const FoundReference& found : references) {
             const Parameter& parameter = *found.parameter;
-            if (parameter.type != type || (include.code != "*" && include.code != parameter.code))
+            if (parameter.type != type ||
+                (include.code == "*" ? !may_follow(parameter) : include.code != parameter.code))
                 continue;
             const auto identity =
                 reference_identity(context_.parameters, found.text, context_.base_url);
@@ -191,6 +249,7 @@ class Includer {
                                          std::string(text.substr(0, bar))});
             if (bar != std::string_view::npos)
                 both.push_back(TRY(version_is(target, text.substr(bar + 1))));
+            if (is_limited_) both.push_back(access_.visible(plan.type));
             plan.where = store::AllOf{std::move(both)};
             add(TRY(context_.snapshot.search(plan)).rids, fresh);
         }
@@ -237,16 +296,43 @@ class Includer {
             for (const Parameter* parameter : context_.parameters.list(source)) {
                 if (parameter->kind != SearchType::reference || !parameter->can_lead_to(target))
                     continue;
-                if (include.code != "*" && include.code != parameter->code) continue;
+                if (include.code == "*" ? !may_follow(*parameter) : include.code != parameter->code)
+                    continue;
                 if (is_full_) return {};
-                add(TRY(context_.snapshot.sources(rids, parameter->name,
-                                                  limits::includes_max - count_ + 1)),
+                add(TRY(is_limited_ ? visible_sources(*parameter, matches)
+                                    : context_.snapshot.sources(rids, parameter->name,
+                                                                limits::includes_max - count_ + 1)),
                     fresh);
                 if (include.code != "*" && parameter->may_be_canonical() && context_.read)
                     TRY(backward_by_canonical(*parameter, matches, fresh));
             }
         }
         return {};
+    }
+
+    /// The resources that refer to one of `matches` by the parameter and that the caller may see;
+    /// so many that the bound is met by them alone.
+    Result<std::vector<Rid>> visible_sources(const Parameter& parameter, const Sources& matches) {
+        store::Plan plan;
+        plan.type = context_.parameters.type_name(parameter.type);
+        plan.limit = limits::includes_max - count_ + 1;
+        store::HasReference refers{parameter.name, {}};
+        for (const store::Stored* match : matches)
+            refers.targets.push_back({match->type, match->id});
+        store::Conditions both;
+        both.push_back(std::move(refers));
+        both.push_back(access_.visible(plan.type));
+        plan.where = store::AllOf{std::move(both)};
+        std::vector<Rid> found;
+        // What was met before is found again, and is none of those that are still wanted.
+        while (true) {
+            const store::Matches some = TRY(context_.snapshot.search(plan));
+            for (const Rid rid : some.rids) {
+                if (!seen_.contains(rid)) found.push_back(rid);
+            }
+            if (!some.more || found.size() >= plan.limit) return found;
+            plan.after = some.rids.back();
+        }
     }
 
     /// The resources that name one of `matches` by its canonical URL.
@@ -265,6 +351,12 @@ class Includer {
         plan.type = context_.parameters.type_name(parameter.type);
         plan.limit = limits::includes_max - count_ + 1;
         plan.where = names_canonical(parameter, canonicals);
+        if (is_limited_) {
+            store::Conditions both;
+            both.push_back(std::move(plan.where));
+            both.push_back(access_.visible(plan.type));
+            plan.where = store::AllOf{std::move(both)};
+        }
         add(TRY(context_.snapshot.search(plan)).rids, fresh);
         return {};
     }
@@ -272,6 +364,7 @@ class Includer {
     const RunContext& context_;
     const Query& query_;
     const AccessFilter& access_;
+    const bool is_limited_;
     std::unordered_set<Rid> seen_;
     std::set<std::pair<Rid, store::Version>> seen_versions_;
     std::size_t count_ = 0;

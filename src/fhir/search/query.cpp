@@ -481,6 +481,11 @@ Result<Condition> QueryBuilder::compartment(const std::string& type) {
         return fail(Category::incorrect,
                     fmt::format("{} is not part of the {} compartment", type, owner));
     }
+    if (member != nullptr) {
+        for (const auto code : member->params) {
+            if (parameters_.find(type, code) != nullptr) TRY(criteria_.allow(type, code));
+        }
+    }
     if (owner == "Patient") return store::InCompartment{identity, parameters_.type_name(type)};
     Conditions any;
     if (is_owner) any.push_back(store::HasId{identity.type, {identity.id}});
@@ -617,11 +622,12 @@ Condition QueryBuilder::container_visible(std::string_view type) const {
         return std::holds_alternative<store::Nothing>(condition.as_variant());
     };
     Conditions any;
-    if (is_nothing(options_.access->visible(parameters_.type_name(type)))) return store::Nothing{};
+    if (is_nothing(options_.access->searchable(parameters_.type_name(type))))
+        return store::Nothing{};
     const store::Name presence = contained_presence(names_, type, 0);
     for (const Type* container : definitions().resources()) {
         const store::Name name = parameters_.type_name(container->name);
-        Condition visible = options_.access->visible(name);
+        Condition visible = options_.access->searchable(name);
         if (is_nothing(visible)) continue;
         Conditions both;
         both.push_back(store::HasToken{presence, {name}});

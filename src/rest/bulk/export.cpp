@@ -113,7 +113,10 @@ class Export {
             }
             result_.transaction_time = now();
             TRY(choose_patients(*snapshot));
-            for (const store::TypeCount& count : TRY(snapshot->counts())) {
+            // The size of the whole is for those who may see the whole.
+            for (const store::TypeCount& count : caller_.access->sees_everything()
+                                                     ? TRY(snapshot->counts())
+                                                     : std::vector<store::TypeCount>{}) {
                 if (std::find(types.begin(), types.end(), parameters_->type_text(count.type)) !=
                     types.end())
                     progress_.total += count.resources;
@@ -215,25 +218,32 @@ class Export {
         store::Rid after = 0;
         while (true) {
             auto snapshot = TRY(repository_.store().scan());
-            const auto batch = TRY(
+            auto batch = TRY(
                 snapshot->walk(type_name, result_.position, after, limits::export_batch_resources));
             snapshot.reset();
             if (batch.empty()) break;
-            for (const store::Stored& stored : batch) {
-                after = stored.rid;
+            after = batch.back().rid;
+            // Consent may have been withdrawn since the last batch.
+            TRY(caller_.renew());
+            TRY(caller_.access->allow(fhir::Right::bulk_export, type));
+            auto current = TRY(repository_.store().snapshot());
+            const std::size_t walked = batch.size();
+            for (const store::Stored& stored :
+                 TRY(repository_.admitted(caller_, *current, std::move(batch)))) {
                 if ((request_.since && stored.updated < *request_.since) ||
                     (allowed && !allowed->contains(stored.rid)))
                     continue;
-                fhir::Resource resource = TRY(repository_.decode(stored));
-                if (needs_compartments() && !TRY(concerns_chosen_patients(type, resource.json)))
+                const fhir::Resource whole = TRY(repository_.decode(stored));
+                if (needs_compartments() && !TRY(concerns_chosen_patients(type, whole.json)))
                     continue;
+                fhir::Resource resource = TRY(repository_.show(caller_, stored));
                 if (!elements.empty())
                     resource.json =
                         TRY(fhir::subset(resource.json, fhir::Page::Summary::off, elements));
                 TRY(writer.write(resource.json));
                 ++result_.resources;
             }
-            progress_.done += static_cast<std::int64_t>(batch.size());
+            progress_.done += static_cast<std::int64_t>(walked);
             if (!go_on_(progress_)) return fail(Category::unavailable, "the export was stopped");
         }
         return writer.finish();
@@ -250,7 +260,9 @@ class Export {
         while (true) {
             auto snapshot = TRY(repository_.store().snapshot());
             const auto batch = TRY(snapshot->history(scope));
-            for (const store::Stored& stored : batch) {
+            TRY(caller_.renew());
+            for (const store::Stored& stored :
+                 TRY(repository_.admitted(caller_, *snapshot, batch))) {
                 if (!stored.deleted()) continue;
                 const std::string_view type = parameters_->type_text(stored.type);
                 if (std::find(types.begin(), types.end(), type) == types.end()) continue;
@@ -270,7 +282,7 @@ class Export {
     }
 
     fhir::Repository& repository_;
-    const fhir::Caller& caller_;
+    fhir::Caller caller_;  ///< its rights are those of now: see renew()
     const ExportRequest& request_;
     const std::string& folder_;
     const std::function<bool(const ExportProgress&)>& go_on_;
@@ -300,13 +312,17 @@ Result<std::vector<std::string>> export_types(fhir::Repository& repository,
                             fmt::format("\"{}\" is no FHIR R4 resource type", type.substr(0, 60)),
                             "_type");
             const bool is_new = std::find(types.begin(), types.end(), type) == types.end();
+            TRY(caller.access->allow(fhir::Right::bulk_export, type));
             if (is_new && fits_scope(type)) types.push_back(type);
         }
     }
     if (request.types.empty()) {
         for (const fhir::Type* type : fhir::definitions().resources()) {
-            if (fits_scope(type->name)) types.emplace_back(type->name);
+            if (fits_scope(type->name) &&
+                caller.access->allow(fhir::Right::bulk_export, type->name))
+                types.emplace_back(type->name);
         }
+        if (types.empty()) TRY(caller.access->allow(fhir::Right::bulk_export, "Patient"));
     }
     fhir::search::ParseOptions options;
     options.access = caller.access;

@@ -6,6 +6,7 @@
 #include <fstream>
 
 #include "base/file.hpp"
+#include "base/hash.hpp"
 #include "base/ids.hpp"
 #include "base/limits.hpp"
 #include "base/log.hpp"
@@ -24,6 +25,7 @@ struct Job {
     std::string request_url;
     ExportRequest request;
     fhir::Caller caller;
+    std::string owner{};  ///< whose export it is, and nobody else's: kept beside the files
     std::atomic<bool> cancelled{false};
     std::atomic<std::int64_t> done{0}, total{0};
     std::mutex mutex;  ///< guards the three below
@@ -32,6 +34,13 @@ struct Job {
     std::optional<Instant> finished_at{};  ///< also of one that failed
     std::thread thread{};
 };
+
+constexpr const char* owner_file = "owner";
+
+/// As which caller an export is known: nothing of the record stands in it.
+std::string owner_of(const fhir::Caller& caller) {
+    return to_hex(sha256(caller.cursor_key()));
+}
 
 std::string manifest_json(const Job& job, const ExportResult& result) {
     const auto write_files = [&](std::string_view member, const std::vector<ExportFile>& files,
@@ -93,6 +102,9 @@ struct ExportJobs::State {
             auto job = std::make_shared<Job>();
             job->id = entry.path().filename().string();
             job->manifest = std::move(manifest);
+            std::ifstream owner(entry.path() / owner_file);
+            job->owner.assign(std::istreambuf_iterator<char>(owner),
+                              std::istreambuf_iterator<char>());
             const auto written = fs::last_write_time(entry.path() / "manifest.json", error);
             job->finished_at =
                 Instant{std::chrono::duration_cast<std::chrono::milliseconds>(
@@ -115,8 +127,10 @@ struct ExportJobs::State {
         std::string manifest;
         if (result) {
             manifest = manifest_json(*job, *result);
-            const auto kept =
-                write_file_atomically((folder_of(*job) / "manifest.json").string(), manifest);
+            auto kept = write_file_atomically((folder_of(*job) / owner_file).string(), job->owner);
+            if (kept)
+                kept =
+                    write_file_atomically((folder_of(*job) / "manifest.json").string(), manifest);
             if (!kept) result = std::unexpected(kept.error());
         }
         {
@@ -331,6 +345,7 @@ Result<Answer> kick_off(const std::shared_ptr<ExportJobs::State>& state, const E
     auto job = std::make_shared<Job>();
     job->request = TRY(read_request(exchange));
     job->caller = exchange.caller;
+    job->owner = owner_of(exchange.caller);
     TRY(export_types(state->repository, job->caller, job->request));
     job->id = new_uuid();
     job->request_url = exchange.base_url;
@@ -360,6 +375,8 @@ Result<Answer> kick_off(const std::shared_ptr<ExportJobs::State>& state, const E
 Result<std::shared_ptr<Job>> job_of(ExportJobs::State& state, const Exchange& exchange) {
     const std::string* id = exchange.parameter("job");
     auto job = id == nullptr ? nullptr : state.find(*id);
+    // Somebody else's is as one that is not there.
+    if (job && job->owner != owner_of(exchange.caller)) job = nullptr;
     if (!job)
         return fail(
             Category::not_found,
@@ -387,10 +404,12 @@ Result<Answer> status(ExportJobs::State& state, const Exchange& exchange) {
     if (job->manifest.empty()) {
         const std::int64_t total = std::max<std::int64_t>(1, job->total);
         answer.status = 202;
-        answer.headers.emplace_back(
-            "X-Progress",
-            fmt::format("{} of {} resources ({} %)", job->done.load(), job->total.load(),
-                        std::min<std::int64_t>(100, job->done * 100 / total)));
+        // How many there are that the caller may not see is nothing to tell.
+        if (exchange.caller.access->sees_everything())
+            answer.headers.emplace_back(
+                "X-Progress",
+                fmt::format("{} of {} resources ({} %)", job->done.load(), job->total.load(),
+                            std::min<std::int64_t>(100, job->done * 100 / total)));
         answer.headers.emplace_back("Retry-After", "1");
         return answer;
     }

@@ -292,9 +292,13 @@ Result<void> Engine::set_status(const Work& work, std::string_view status,
     return std::unexpected(committed.error());
 }
 
-Result<std::vector<Event>> Engine::events(const fhir::Caller& caller, const EventNumbers& numbers,
+Result<std::vector<Event>> Engine::events(const fhir::Caller& as_made, const EventNumbers& numbers,
                                           std::int64_t first, std::int64_t last, Content content) {
     std::vector<Event> events;
+    fhir::Caller caller = as_made;
+    const auto renewed = caller.renew();
+    if (!renewed && renewed.error().category != Category::forbidden)
+        return std::unexpected(renewed.error());
     const auto positions = TRY(numbers.positions(repository_.store(), first, last));
     auto snapshot = TRY(repository_.store().snapshot());
     for (const store::Position position : positions) {
@@ -311,7 +315,9 @@ Result<std::vector<Event>> Engine::events(const fhir::Caller& caller, const Even
         event.verb = entry.verb;
         // Rights may have changed since the subscription was made: they are asked for each time.
         const bool sees_everything = caller.access->sees_everything();
-        if (entry.verb == store::Verb::remove) {
+        if (!renewed) {
+            event.is_visible = false;
+        } else if (entry.verb == store::Verb::remove) {
             event.is_visible = sees_everything;
         } else if (content == Content::full_resource ||
                    (content == Content::id_only && !sees_everything)) {

@@ -115,6 +115,7 @@ Result<fhir::Caller> Engine::owner_of(store::Snapshot& snapshot, const store::St
         owner.actor = std::move(actor);
         break;
     }
+    if (options_.caller_of && owner.actor != own_actor) return options_.caller_of(owner.actor);
     return owner;
 }
 
@@ -152,7 +153,16 @@ Result<void> Engine::apply(store::Snapshot& snapshot, const store::Stored& store
     made->phase = !made->definition    ? Phase::refused
                   : status == "active" ? Phase::active
                                        : Phase::requested;
-    made->owner = TRY(owner_of(snapshot, stored));
+    auto owner = owner_of(snapshot, stored);
+    if (owner) {
+        made->owner = *std::move(owner);
+    } else if (owner.error().category == Category::forbidden) {
+        made->definition = nullptr;
+        made->phase = Phase::refused;
+        made->refusal = "whoever wrote it may not see what it asks for";
+    } else {
+        return std::unexpected(std::move(owner).error());
+    }
     made->numbers = TRY(EventNumbers::load(repository_.store(), stored.id));
     if (made->definition && made->definition->channel == Channel::websocket)
         made->delivered = made->numbers.last_number();

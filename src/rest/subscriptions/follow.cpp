@@ -3,19 +3,23 @@
 #include "base/log.hpp"
 #include "base/metrics.hpp"
 #include "fhir/search/extract.hpp"
+#include "fhir/search/holds.hpp"
 #include "rest/subscriptions/engine.hpp"
-#include "rest/subscriptions/matcher.hpp"
 
 namespace meridian::rest::subscriptions {
 
 namespace {
+
+using fhir::search::Candidate;
+using fhir::search::holds;
 
 /// What one subscription looks for, taken out of the engine so that matching holds no lock.
 struct Watcher {
     SubscriptionPointer subscription;
     std::shared_ptr<const Definition> definition;
     fhir::Caller owner;
-    store::Position after;  ///< entries up to this one have their numbers already
+    store::Position after;   ///< entries up to this one have their numbers already
+    bool is_allowed = true;  ///< the owner still has rights
 };
 using Watchers = std::map<std::string, std::vector<Watcher>, std::less<>>;
 
@@ -92,6 +96,7 @@ class Matching {
     /// Equal filters of owners with equal rights are evaluated once for each entry, and parsed once
     /// for each run.
     Result<bool> matches(const Watcher& watcher, const Candidate& candidate) {
+        if (!watcher.is_allowed) return false;
         const std::pair<std::string_view, const void*> key{watcher.definition->filter_key,
                                                            watcher.owner.access.get()};
         if (const auto known = verdicts_.find(key); known != verdicts_.end()) return known->second;
@@ -152,6 +157,16 @@ Result<void> Engine::follow(store::Snapshot& snapshot, std::span<const store::Lo
                 for (const auto& subscription : list->second)
                     of_type.push_back({subscription, subscription->definition, subscription->owner,
                                        subscription->numbers.last_position()});
+            }
+        }
+        // Rights may have changed since the subscription was made. Asking reads the record, so the
+        // lock is not held meanwhile.
+        for (auto& [type, of_type] : watchers) {
+            for (Watcher& watcher : of_type) {
+                const auto renewed = watcher.owner.renew();
+                if (!renewed && renewed.error().category != Category::forbidden)
+                    return std::unexpected(renewed.error());
+                watcher.is_allowed = renewed.has_value();
             }
         }
         Events events;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "rest/subscriptions/matcher.hpp"
+#include "fhir/search/holds.hpp"
 
 #include <gtest/gtest.h>
 
@@ -16,6 +16,8 @@
 namespace meridian::rest::subscriptions {
 namespace {
 
+using fhir::search::Candidate;
+using fhir::search::holds;
 using testing::must;
 
 /// Resources that differ in what the queries below ask for.

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -24,6 +25,10 @@ class Subscriptions {
         std::chrono::milliseconds first_pause = std::chrono::seconds(1);
         /// What :in, :below and the like need inside filters; null: such filters are refused.
         std::shared_ptr<const fhir::search::ConceptSource> concepts{};
+        /// What the person or system that wrote a subscription may see: `actor` as the log names
+        /// it. Errors: `forbidden` for nobody who may see anything: the subscription is refused;
+        /// `unavailable`: it is asked again. Null: everybody may see everything.
+        std::function<Result<fhir::Caller>(std::string_view actor)> caller_of{};
     };
 
     Subscriptions(fhir::Repository& repository, Options options);
