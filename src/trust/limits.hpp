@@ -89,6 +89,20 @@ inline constexpr unsigned passkey_challenge_minutes = 5;
 inline constexpr std::size_t return_to_bytes_max = 2000;
 
 // --- trust: policy and consent ---
+inline constexpr std::size_t policy_files_max = 64;
+inline constexpr std::size_t policy_bytes_max = 1u << 20;
+/// Patients of one caller by care team, assignment, guardianship; beyond it the decision fails.
+inline constexpr std::size_t policy_patients_max = 20'000;
+/// Resources that are read for one caller's context (care teams, tasks, appointments, encounters).
+inline constexpr std::size_t policy_context_resources_max = 20'000;
+/// Callers whose context is kept.
+inline constexpr std::size_t policy_contexts_max = 4'096;
+/// Log entries that one request looks through for changes; beyond it everything is read anew.
+inline constexpr std::size_t policy_log_entries_max = 50'000;
+inline constexpr std::size_t policy_scopes_max = 200;
+inline constexpr std::size_t consents_max = 1'000'000;
+inline constexpr unsigned consent_provision_depth_max = 16;
+inline constexpr std::size_t break_glass_reason_bytes_max = 2'000;
 
 // --- trust: audit and its tree ---
 inline constexpr std::size_t tree_batch_entries = 4'096;  ///< log entries read at a time
