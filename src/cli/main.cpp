@@ -43,8 +43,8 @@ int main(int argc, char** argv) {
     cli::Action action;
     for (const auto add :
          {cli::add_serve, cli::add_import, cli::add_export, cli::add_generate, cli::add_fhirpath,
-          cli::add_validate, cli::add_check, cli::add_audit, cli::add_backup, cli::add_restore, cli::add_reindex,
-          cli::add_migrate, cli::add_store, cli::add_bench, cli::add_version}) {
+          cli::add_validate, cli::add_check, cli::add_audit, cli::add_backup, cli::add_restore,
+          cli::add_reindex, cli::add_migrate, cli::add_store, cli::add_bench, cli::add_version}) {
         add(app, action);
     }
     if (argc == 1) std::fputs(app.help().c_str(), stderr);

@@ -25,9 +25,14 @@ class PermitNothing final : public AccessFilter {
  public:
     store::Condition visible(store::Name) const override { return store::Nothing{}; }
     bool sees_everything() const override { return false; }
+    Result<void> allow(Right, std::string_view) const override {
+        return fail(Category::forbidden, "nobody may do this without signing in");
+    }
     Result<void> allow_write(store::Verb, std::string_view, const Json*) const override {
         return fail(Category::forbidden, "nobody may write without signing in");
     }
+    store::Condition writable(store::Verb, store::Name) const override { return store::Nothing{}; }
+    bool writes_everything() const override { return false; }
     Result<void> allow_parameter(std::string_view, std::string_view) const override { return {}; }
 };
 

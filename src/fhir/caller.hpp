@@ -123,8 +123,6 @@ struct Caller {
     /// for each resource. What it writes is recorded like anybody's.
     bool is_background = false;
     std::shared_ptr<const AccessFilter> access = permit_all();
-    std::string policy{};  ///< which policy decided: name, version and hash; for audit
-    std::string clause{};  ///< which of its clauses apply to the caller, as a short text; for audit
     std::shared_ptr<const Renewal> renewal{};  ///< null: the rights do not change
     /// What is read may lack what was written in these last seconds.
     std::optional<std::chrono::seconds> max_stale{};

@@ -459,7 +459,7 @@ TEST(NonInterference, WhatIsHiddenChangesNoAnswer) {
         const int share = requests * (is_wide ? 2 : 1) / (static_cast<int>(callers.size()) + 4) + 1;
         for (int n = 0; n < share && differences < 5; ++n)
             differences += run.request(next.next()) ? 0 : 1;
-        if (records.a().caller(subject).access->allow(fhir::Interaction::bulk_export, "Patient")) {
+        if (records.a().caller(subject).access->allow(fhir::Right::bulk_export, "Patient")) {
             const std::string a = records.a().export_all(subject, own + "/export-a");
             const std::string b = records.b().export_all(subject, own + "/export-b");
             EXPECT_EQ(a, b) << subject.account << " exports\n" << parting(a, b);

@@ -156,8 +156,8 @@ Result<OpenRecord> open_record(const RecordOptions& options) {
     fhir::Repository::Options repository;
     repository.validate = options.validate;
     repository.base_url = options.base_url;
-    TRY(protect(*record.store, options.data_folder, options.is_protected, record.guard,
-                repository, [url = options.base_url] { return url; }));
+    TRY(protect(*record.store, options.data_folder, options.is_protected, record.guard, repository,
+                [url = options.base_url] { return url; }));
     record.repository = TRY(fhir::Repository::open(*record.store, repository));
     return record;
 }
@@ -319,8 +319,7 @@ Result<void> Application::Parts::open_rooms(const ApplicationOptions& options) {
     rest::add_validate_operation(*service, terminology);
     exports = std::make_unique<rest::ExportJobs>(*repository, options.data_folder + "/exports");
     exports->add_operations(*service);
-    imports = TRY(
-        rest::BulkImport::make(*repository, options.data_folder, options.import_sources));
+    imports = TRY(rest::BulkImport::make(*repository, options.data_folder, options.import_sources));
     imports->add_operations(*service);
     subscriptions = std::make_unique<rest::Subscriptions>(
         *repository, rest::Subscriptions::Options{.concepts = terminology});

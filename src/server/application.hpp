@@ -78,7 +78,7 @@ class Application {
 /// Opens store and Repository of a data folder for commands that work without HTTP.
 struct OpenRecord {
     std::unique_ptr<store::Store> store;
-    std::unique_ptr<Guard> guard;  ///< null without protection
+    std::unique_ptr<Guard> guard;                  ///< null without protection
     std::unique_ptr<fhir::Repository> repository;  ///< after the store: it goes first
 };
 struct RecordOptions {

@@ -26,12 +26,11 @@ bool changes_something(net::Method method) {
 /// What an audit entry says of something that happened at the doors.
 fhir::AuditRecord record_of(std::string_view what, bool is_success) {
     fhir::AuditRecord record;
-    record.interaction = what.find("token") != std::string_view::npos ? fhir::Interaction::token
-                         : what.find("sign-out") != std::string_view::npos
-                             ? fhir::Interaction::sign_out
-                         : what.find("sign-in") != std::string_view::npos
-                             ? fhir::Interaction::sign_in
-                             : fhir::Interaction::security;
+    record.interaction =
+        what.find("token") != std::string_view::npos      ? fhir::Interaction::token
+        : what.find("sign-out") != std::string_view::npos ? fhir::Interaction::sign_out
+        : what.find("sign-in") != std::string_view::npos  ? fhir::Interaction::sign_in
+                                                          : fhir::Interaction::security;
     record.query = what;
     record.outcome = is_success ? fhir::AuditOutcome::success : fhir::AuditOutcome::refused;
     return record;
@@ -48,15 +47,14 @@ fhir::Caller nameless(std::string_view account, std::string_view address) {
 
 Result<std::shared_ptr<const trust::policy::Policy>> read_policy(const std::string& folder) {
     return trust::policy::parse(
-        TRY(trust::policy::files_of(std::string(shipped_policy()), folder)));
+        TRY(trust::policy::files_of({"default.toml", std::string(shipped_policy())}, folder)));
 }
 
 /// The patients that somebody may choose from for an app, by the search that they may make anyway.
 Result<std::vector<trust::oauth::PatientChoice>> choices(fhir::Repository& repository,
                                                          const fhir::Caller& caller,
                                                          std::string_view search) {
-    fhir::QueryParameters query{
-        {"_count", std::to_string(limits::oauth_patients_shown_max)}};
+    fhir::QueryParameters query{{"_count", std::to_string(limits::oauth_patients_shown_max)}};
     if (!search.empty()) query.emplace_back("name", search);
     const fhir::Page page = TRY(repository.search(caller, "Patient", query, {}));
     std::vector<trust::oauth::PatientChoice> found;
@@ -88,8 +86,8 @@ Result<std::unique_ptr<Doors>> Doors::open(Guard& guard, fhir::Repository& repos
     TRY(doors->open_sign_in());
     TRY(doors->open_oauth());
     TRY(doors->open_gate());
-    doors->keeper_ = TRY(trust::merkle::Keeper::open(
-        repository.store(), {.data_folder = doors->options_.folder}));
+    doors->keeper_ = TRY(
+        trust::merkle::Keeper::open(repository.store(), {.data_folder = doors->options_.folder}));
     doors->keeper_->start();
     doors->tree_ = std::make_unique<trust::merkle::Pages>(*doors->keeper_);
     return doors;
@@ -109,8 +107,7 @@ Result<void> Doors::open_sign_in() {
     };
     pages.audit = [this](std::string_view what, std::string_view account, bool ok,
                          const net::Request& request) {
-        const auto noted =
-            repository_.note(nameless(account, request.peer), {record_of(what, ok)});
+        const auto noted = repository_.note(nameless(account, request.peer), {record_of(what, ok)});
         if (!noted) log::error("a sign-in was not audited", {{"reason", noted.error().message}});
     };
     sign_in_ = std::make_unique<trust::SignIn>(guard_.vault(), guard_.accounts(), *sessions_,

@@ -162,8 +162,14 @@ Result<fhir::Caller> Decisions::caller(const Subject& subject) {
         caller.on_behalf_of = subject.on_behalf_of;
         caller.organisation = subject.organisation;
         caller.purpose = subject.purpose;
-        caller.policy = std::move(decision.policy);
-        caller.clause = std::move(decision.clause);
+        auto origin = std::make_shared<fhir::Origin>();
+        origin->account = subject.account;
+        origin->role = name_of(subject.role);
+        origin->client = subject.client;
+        origin->session = subject.session;
+        origin->policy_version = std::move(decision.policy);
+        origin->clause = std::move(decision.clause);
+        caller.origin = std::move(origin);
         caller.access = std::move(decision.access);
         caller.renewal = std::make_shared<const Renewed<State>>(state_, subject);
         return caller;

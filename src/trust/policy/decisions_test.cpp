@@ -230,8 +230,9 @@ TEST_F(Decided, BreakGlassOpensOnePatientAndLeavesAReviewAndANotice) {
     const auto access = must(decisions_->break_glass(doctor_, "p1", "unconscious, no contact"));
     EXPECT_EQ(found(doctor_), "o1");
     const auto caller = must(decisions_->caller(doctor_));
-    EXPECT_NE(caller.clause.find("break-glass"), std::string::npos) << caller.clause;
-    EXPECT_EQ(caller.policy, decisions_->policy()->version());
+    EXPECT_NE(caller.origin->clause.find("break-glass"), std::string::npos)
+        << caller.origin->clause;
+    EXPECT_EQ(caller.origin->policy_version, decisions_->policy()->version());
     const auto task =
         must(repository_->read(fhir::Caller::system("t"), "Task", access.task.substr(5)));
     EXPECT_NE(task.json.find("unconscious"), std::string::npos);

@@ -11,7 +11,7 @@ namespace meridian::trust::policy {
 
 namespace {
 
-using fhir::Interaction;
+using fhir::Right;
 using store::Condition;
 using store::Conditions;
 
@@ -21,14 +21,14 @@ bool fits_purpose(const Rule& rule, std::string_view purpose) {
     });
 }
 
-Interaction interaction_of(store::Verb verb) {
+Right right_of(store::Verb verb) {
     switch (verb) {
         case store::Verb::create:
-            return Interaction::create;
+            return Right::create;
         case store::Verb::remove:
-            return Interaction::remove;
+            return Right::remove;
         default:
-            return Interaction::update;
+            return Right::update;
     }
 }
 
@@ -159,43 +159,43 @@ class PolicyFilter final : public fhir::AccessFilter {
                            fmt::join(subject_.scopes, " "));
     }
 
-    Condition visible(store::Name type) const override { return allowed(Interaction::read, type); }
+    Condition visible(store::Name type) const override { return allowed(Right::read, type); }
 
     Condition searchable(store::Name type) const override {
         if (is_unlimited_) return store::Everything{};
         const auto parameters = repository_.parameters();
-        if (!allow(Interaction::search, parameters->type_text(type))) return store::Nothing{};
+        if (!allow(Right::search, parameters->type_text(type))) return store::Nothing{};
         if (!is_scoped_) return visible(type);
         Conditions both;
         both.push_back(visible(type));
-        both.push_back(in_scopes(Interaction::search, *parameters, parameters->type_text(type)));
+        both.push_back(in_scopes(Right::search, *parameters, parameters->type_text(type)));
         return all_of(std::move(both));
     }
 
     bool sees_everything() const override { return is_unlimited_; }
     bool writes_everything() const override { return is_unlimited_; }
 
-    Result<void> allow(Interaction interaction, std::string_view type) const override {
+    Result<void> allow(Right right, std::string_view type) const override {
         if (is_unlimited_) return {};
         const bool by_rule = std::any_of(rules_.begin(), rules_.end(),
                                          [&](const Rule* rule) {
-                                             return rule->covers(type) && rule->allows(interaction);
+                                             return rule->covers(type) && rule->allows(right);
                                          }) ||
                              (has_emergency() && role_.break_glass->rule.covers(type) &&
-                              role_.break_glass->rule.allows(interaction));
-        if (by_rule && scope_allows(interaction, type)) return {};
-        return fail(Category::forbidden, fmt::format("your role may not do this with {}: {}", type,
-                                                     name_of(interaction)));
+                              role_.break_glass->rule.allows(right));
+        if (by_rule && scope_allows(right, type)) return {};
+        return fail(Category::forbidden,
+                    fmt::format("your role may not do this with {}: {}", type, name_of(right)));
     }
 
     Result<void> allow_write(store::Verb verb, std::string_view type, const Json*) const override {
-        return allow(interaction_of(verb), type);
+        return allow(right_of(verb), type);
     }
 
     Condition writable(store::Verb verb, store::Name type) const override {
         if (is_unlimited_) return store::Everything{};
         Conditions all;
-        all.push_back(allowed(interaction_of(verb), type));
+        all.push_back(allowed(right_of(verb), type));
         all.push_back(not_reserved(type));
         return all_of(std::move(all));
     }
@@ -251,22 +251,22 @@ class PolicyFilter final : public fhir::AccessFilter {
         }
     }
 
-    /// Resources of `type` for which some rule allows the interaction, and the scopes do.
-    Condition allowed(Interaction interaction, store::Name type_name) const {
+    /// Resources of `type` for which some rule allows the right, and the scopes do.
+    Condition allowed(Right right, store::Name type_name) const {
         if (is_unlimited_) return store::Everything{};
         const auto parameters = repository_.parameters();
         const std::string_view type = parameters->type_text(type_name);
         Conditions any;
         for (const Rule* rule : rules_) {
-            if (rule->covers(type) && rule->allows(interaction))
+            if (rule->covers(type) && rule->allows(right))
                 any.push_back(by_rule(*rule, *parameters, type));
         }
         if (has_emergency() && role_.break_glass->rule.covers(type) &&
-            role_.break_glass->rule.allows(interaction))
+            role_.break_glass->rule.allows(right))
             any.push_back(of_patients(*parameters, type, context_->emergency));
         Conditions both;
         both.push_back(any_of(std::move(any)));
-        if (is_scoped_) both.push_back(in_scopes(interaction, *parameters, type));
+        if (is_scoped_) both.push_back(in_scopes(right, *parameters, type));
         return all_of(std::move(both));
     }
 
@@ -386,37 +386,36 @@ class PolicyFilter final : public fhir::AccessFilter {
 
     // --- SMART scopes ---
 
-    static bool permits(const Scope& scope, Interaction interaction) {
-        switch (interaction) {
-            case Interaction::read:
-            case Interaction::history:
-            case Interaction::operation:
+    static bool permits(const Scope& scope, Right right) {
+        switch (right) {
+            case Right::read:
+            case Right::history:
+            case Right::operation:
                 return scope.read;
-            case Interaction::search:
+            case Right::search:
                 return scope.search;
-            case Interaction::create:
+            case Right::create:
                 return scope.create;
-            case Interaction::update:
+            case Right::update:
                 return scope.update;
-            case Interaction::remove:
+            case Right::remove:
                 return scope.remove;
-            case Interaction::bulk_export:
+            case Right::bulk_export:
                 return scope.read && scope.search;
         }
         return false;
     }
 
-    bool scope_allows(Interaction interaction, std::string_view type) const {
+    bool scope_allows(Right right, std::string_view type) const {
         return !is_scoped_ || std::any_of(scopes_.begin(), scopes_.end(), [&](const Scope& scope) {
-            return scope.covers(type) && permits(scope, interaction);
+            return scope.covers(type) && permits(scope, right);
         });
     }
 
-    Condition in_scopes(Interaction interaction, const Parameters& parameters,
-                        std::string_view type) const {
+    Condition in_scopes(Right right, const Parameters& parameters, std::string_view type) const {
         Conditions any;
         for (const Scope& scope : scopes_) {
-            if (!scope.covers(type) || !permits(scope, interaction)) continue;
+            if (!scope.covers(type) || !permits(scope, right)) continue;
             Conditions all;
             if (scope.level == Scope::Level::patient) all.push_back(in_launch(parameters, type));
             all.push_back(matching(scope, parameters, type));

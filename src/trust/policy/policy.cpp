@@ -29,15 +29,15 @@ constexpr Word<ConsentRule> consent_rules[] = {
     {"opt-out", ConsentRule::opt_out},
     {"opt-in", ConsentRule::opt_in},
 };
-constexpr Word<fhir::Interaction> interaction_words[] = {
-    {"read", fhir::Interaction::read},
-    {"search", fhir::Interaction::search},
-    {"history", fhir::Interaction::history},
-    {"create", fhir::Interaction::create},
-    {"update", fhir::Interaction::update},
-    {"delete", fhir::Interaction::remove},
-    {"operations", fhir::Interaction::operation},
-    {"export", fhir::Interaction::bulk_export},
+constexpr Word<fhir::Right> interaction_words[] = {
+    {"read", fhir::Right::read},
+    {"search", fhir::Right::search},
+    {"history", fhir::Right::history},
+    {"create", fhir::Right::create},
+    {"update", fhir::Right::update},
+    {"delete", fhir::Right::remove},
+    {"operations", fhir::Right::operation},
+    {"export", fhir::Right::bulk_export},
 };
 static_assert(std::size(interaction_words) == interactions);
 
@@ -249,10 +249,10 @@ class Reader {
             const auto interaction = TRY(word(list, text, interaction_words, "interaction"));
             rule.may[static_cast<std::size_t>(interaction)] = true;
         }
-        for (const auto needs_read : {fhir::Interaction::search, fhir::Interaction::history,
-                                      fhir::Interaction::operation, fhir::Interaction::bulk_export,
-                                      fhir::Interaction::update, fhir::Interaction::remove}) {
-            if (rule.allows(needs_read) && !rule.allows(fhir::Interaction::read))
+        for (const auto needs_read :
+             {fhir::Right::search, fhir::Right::history, fhir::Right::operation,
+              fhir::Right::bulk_export, fhir::Right::update, fhir::Right::remove}) {
+            if (rule.allows(needs_read) && !rule.allows(fhir::Right::read))
                 return wrong(list,
                              fmt::format("\"{}\" needs \"read\" beside it", name_of(needs_read)));
         }
@@ -303,7 +303,7 @@ class Reader {
             TRY(check_type(list, type));
             TRY(check_path(list, path));
             for (const Rule& rule : role.rules) {
-                if (rule.covers(type) && rule.allows(fhir::Interaction::update))
+                if (rule.covers(type) && rule.allows(fhir::Right::update))
                     return wrong(list, fmt::format("{} is masked, and the clause \"{}\" allows "
                                                    "updates of {}: they would erase what is masked",
                                                    path, rule.clause, type));
@@ -382,7 +382,7 @@ std::string_view name_of(Relation relation) {
 std::string_view name_of(ConsentRule rule) {
     return text_of(consent_rules, rule);
 }
-std::string_view name_of(fhir::Interaction interaction) {
+std::string_view name_of(fhir::Right interaction) {
     return text_of(interaction_words, interaction);
 }
 
@@ -407,7 +407,7 @@ Result<std::shared_ptr<const Policy>> parse(const std::vector<File>& files) {
     return std::shared_ptr<const Policy>(std::move(policy));
 }
 
-Result<std::vector<File>> files_of(const std::string& shipped, const std::string& data_folder) {
+Result<std::vector<File>> files_of(File shipped, const std::string& data_folder) {
     namespace fs = std::filesystem;
     std::vector<std::string> paths;
     std::error_code error;
@@ -418,8 +418,7 @@ Result<std::vector<File>> files_of(const std::string& shipped, const std::string
     if (paths.size() > limits::policy_files_max)
         return fail(Category::too_large, fmt::format("{}/policy holds more than {} policy files",
                                                      data_folder, limits::policy_files_max));
-    paths.insert(paths.begin(), shipped);
-    std::vector<File> files;
+    std::vector<File> files{std::move(shipped)};
     for (const std::string& path : paths)
         files.push_back(
             {fs::path(path).filename().string(), TRY(read_file(path, limits::policy_bytes_max))});

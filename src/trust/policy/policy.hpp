@@ -35,12 +35,12 @@ enum class ConsentRule : unsigned char {
     opt_out,    ///< allowed unless a consent denies
     opt_in      ///< denied unless a consent permits, and none denies
 };
-inline constexpr std::size_t interactions = 8;  ///< of fhir::Interaction
+inline constexpr std::size_t interactions = 8;  ///< of fhir::Right
 using Interactions = std::array<bool, interactions>;
 
 std::string_view name_of(Relation relation);
 std::string_view name_of(ConsentRule rule);
-std::string_view name_of(fhir::Interaction interaction);
+std::string_view name_of(fhir::Right interaction);
 
 /// One allowance: what it does not name it does not allow.
 struct Rule {
@@ -56,7 +56,7 @@ struct Rule {
     std::vector<std::string> withheld{};  ///< names of sensitivity labels
 
     bool covers(std::string_view type) const { return all_types || types.contains(type); }
-    bool allows(fhir::Interaction interaction) const {
+    bool allows(fhir::Right interaction) const {
         return may[static_cast<std::size_t>(interaction)];
     }
 };
@@ -110,7 +110,7 @@ struct File {
 Result<std::shared_ptr<const Policy>> parse(const std::vector<File>& files);
 /// The files that a server with this data folder decides by: the one that is shipped, then
 /// `data_folder`/policy/*.toml in the order of their names. Errors: as parse; those of read_file.
-Result<std::vector<File>> files_of(const std::string& shipped, const std::string& data_folder);
+Result<std::vector<File>> files_of(File shipped, const std::string& data_folder);
 
 /// The roles' tables as docs/policy.md shows them.
 std::string document_of(const Policy& policy);

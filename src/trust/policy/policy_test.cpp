@@ -21,7 +21,7 @@ std::shared_ptr<const Policy> shipped_policy() {
     return must(parse({{"default.toml", shipped()}}));
 }
 
-bool may(const Policy& policy, Role role, fhir::Interaction interaction, std::string_view type) {
+bool may(const Policy& policy, Role role, fhir::Right interaction, std::string_view type) {
     const auto& rules = policy.of(role).rules;
     return std::any_of(rules.begin(), rules.end(), [&](const Rule& rule) {
         return rule.covers(type) && rule.allows(interaction);
@@ -46,21 +46,20 @@ TEST(PolicyFiles, AdministratorsResearchersAndFollowUpReachNoPatient) {
             // The audit names patients, and the directory's schedules may name a person.
             if (member.params.empty() || member.type == "AuditEvent" || member.type == "Schedule")
                 continue;
-            EXPECT_FALSE(may(*policy, role, fhir::Interaction::read, member.type))
+            EXPECT_FALSE(may(*policy, role, fhir::Right::read, member.type))
                 << trust::name_of(role) << " " << member.type;
         }
-        EXPECT_FALSE(may(*policy, role, fhir::Interaction::read, "Patient"));
+        EXPECT_FALSE(may(*policy, role, fhir::Right::read, "Patient"));
     }
 }
 
 TEST(PolicyFiles, TheRegulatorNeverWritesAndOnlySystemsDelete) {
     const auto policy = shipped_policy();
     for (const fhir::Type* type : fhir::definitions().resources()) {
-        for (const auto write :
-             {fhir::Interaction::create, fhir::Interaction::update, fhir::Interaction::remove})
+        for (const auto write : {fhir::Right::create, fhir::Right::update, fhir::Right::remove})
             EXPECT_FALSE(may(*policy, Role::regulator, write, type->name)) << type->name;
-        EXPECT_TRUE(may(*policy, Role::system_client, fhir::Interaction::remove, type->name));
-        EXPECT_FALSE(may(*policy, Role::doctor, fhir::Interaction::remove, type->name));
+        EXPECT_TRUE(may(*policy, Role::system_client, fhir::Right::remove, type->name));
+        EXPECT_FALSE(may(*policy, Role::doctor, fhir::Right::remove, type->name));
     }
 }
 
@@ -96,8 +95,8 @@ consent = "not-asked"
 )"}}));
     EXPECT_EQ(policy->name, "meridian default 1 + st-anne 4");
     EXPECT_NE(policy->hash, shipped_policy()->hash);
-    EXPECT_FALSE(may(*policy, Role::nurse, fhir::Interaction::read, "Patient"));
-    EXPECT_TRUE(may(*policy, Role::doctor, fhir::Interaction::read, "Patient"));
+    EXPECT_FALSE(may(*policy, Role::nurse, fhir::Right::read, "Patient"));
+    EXPECT_TRUE(may(*policy, Role::doctor, fhir::Right::read, "Patient"));
 }
 
 /// A file with one clause, of which one line is replaced.
