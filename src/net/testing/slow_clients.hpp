@@ -30,7 +30,6 @@ class SlowClients {
     };
 
     explicit SlowClients(Options options) : options_(std::move(options)), sockets_(options_.count) {
-        for (std::size_t i = 0; i < sockets_.size(); ++i) open(i);
         thread_ = std::thread([this] { work(); });
     }
     ~SlowClients() {
@@ -43,6 +42,12 @@ class SlowClients {
     SlowClients(const SlowClients&) = delete;
     SlowClients& operator=(const SlowClients&) = delete;
 
+    /// Waits until all were opened, or so long.
+    void wait_until_open(std::chrono::seconds patience) const {
+        const auto end = std::chrono::steady_clock::now() + patience;
+        while (opened_count_ < sockets_.size() && std::chrono::steady_clock::now() < end)
+            std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    }
     /// Connections that are open now.
     unsigned open_count() const { return open_count_; }
     /// How often the server has ended one.
@@ -51,7 +56,7 @@ class SlowClients {
  private:
     struct One {
         int descriptor = -1;
-        std::size_t said = 0;
+        bool was_opened = false;
     };
 
     std::string_view words(std::size_t index) const {
@@ -78,17 +83,14 @@ class SlowClients {
         ::fcntl(descriptor, F_SETFL, O_NONBLOCK);
         const std::string_view first = words(index);
         (void)!::send(descriptor, first.data(), first.size(), MSG_NOSIGNAL);
-        sockets_[index] = {descriptor, first.size()};
         ++open_count_;
+        if (!sockets_[index].was_opened) ++opened_count_;
+        sockets_[index] = {descriptor, true};
     }
 
     /// The next byte of one; notices when the server has had enough.
     void go_on(std::size_t index) {
         One& one = sockets_[index];
-        if (one.descriptor < 0) {
-            if (options_.reopens) open(index);
-            return;
-        }
         const bool is_reader = index % 3 == 2;
         char byte = 0;
         // What the server says to the others is its farewell; a reader takes one byte of its
@@ -103,13 +105,21 @@ class SlowClients {
         one.descriptor = -1;
         --open_count_;
         ++cut_count_;
-        if (options_.reopens) open(index);
     }
 
     void work() {
         constexpr std::size_t ticks = 100;  // a second
+        constexpr unsigned opened_in_a_tick_max = 10;
         for (std::size_t tick = 0; !is_stopping_; tick = (tick + 1) % ticks) {
-            for (std::size_t i = tick; i < sockets_.size(); i += ticks) go_on(i);
+            unsigned opened = 0;
+            for (std::size_t i = tick; i < sockets_.size(); i += ticks) {
+                const bool may_open = options_.reopens || !sockets_[i].was_opened;
+                if (sockets_[i].descriptor >= 0) {
+                    go_on(i);
+                } else if (may_open && opened++ < opened_in_a_tick_max) {
+                    open(i);
+                }
+            }
             std::this_thread::sleep_for(std::chrono::milliseconds(10));
         }
     }
@@ -117,6 +127,7 @@ class SlowClients {
     const Options options_;
     const std::string reading_ = "GET " + options_.large_target + " HTTP/1.1\r\nHost: h\r\n\r\n";
     std::vector<One> sockets_;
+    std::atomic<unsigned> opened_count_{0};
     std::atomic<unsigned> open_count_{0};
     std::atomic<unsigned> cut_count_{0};
     std::atomic<bool> is_stopping_{false};
