@@ -448,7 +448,7 @@ TEST(NonInterference, WhatIsHiddenChangesNoAnswer) {
         fs::create_directories(own);
         TwoRecords records(own, base, record, subject, seed + static_cast<unsigned>(i));
         EXPECT_GT(records.altered(), 20) << subject.account;
-        RandomRequests next(seed * 1'000 + static_cast<unsigned>(i),
+        RandomRequests next(record, seed * 1'000 + static_cast<unsigned>(i),
                             !store::postgres::tests_use_postgres());
         Session run(records, subject);
         int differences = 0;

@@ -213,8 +213,32 @@ TEST_F(RivalBugs, DeletingWhatIsHiddenIsLikeDeletingNothing) {
         hidden.if_match = nothing.if_match = if_match;
         EXPECT_EQ(send(hidden).status, send(nothing).status) << if_match;
     }
-    EXPECT_EQ(get("Observation/o-mine").status, 200);
     EXPECT_EQ(send(exchange(net::Method::delete_, "Observation/o-mine")).status, 403);
+    // Likewise for those who may delete what they see.
+    decisions_.set_policy(must(
+        policy::parse({{"default.toml",
+                        must(read_file(MERIDIAN_SOURCE_DIR "/data/policy/default.toml", 1 << 20))},
+                       {"more.toml", R"(
+policy = "more"
+version = 1
+[roles.doctor]
+summary = "x"
+[[roles.doctor.allow]]
+clause = "c"
+types = ["Observation"]
+may = ["read", "search", "delete"]
+relations = ["care-team"]
+purposes = ["*"]
+consent = "opt-out"
+)"}})));
+    const Answer hidden = send(exchange(net::Method::delete_, "Observation/o-theirs"));
+    const Answer nothing = send(exchange(net::Method::delete_, "Observation/o-nobody"));
+    EXPECT_EQ(hidden.status, 204);
+    EXPECT_EQ(hidden.status, nothing.status);
+    EXPECT_EQ(hidden.version, nothing.version);
+    EXPECT_TRUE(repository_->read(fhir::Caller::system("test"), "Observation", "o-theirs"));
+    EXPECT_EQ(send(exchange(net::Method::delete_, "Observation/o-mine")).status, 204);
+    EXPECT_FALSE(repository_->read(fhir::Caller::system("test"), "Observation", "o-mine"));
 }
 
 TEST_F(RivalBugs, ADeletedResourceThatWasHiddenWasNeverThere) {

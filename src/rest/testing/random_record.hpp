@@ -67,7 +67,7 @@ class RandomRecord {
                 head, text, any(2) == 0 ? "final" : "amended", code,
                 any(2) == 0 ? "laboratory" : "vital-signs", date, any(200), any(practitioners),
                 encounter_of(patient),
-                last_observation_.empty() || any(3) != 0
+                last_observation_.empty() || any(4) == 0
                     ? ""
                     : fmt::format(R"(,"derivedFrom":[{{"reference":"Observation/{}"}}])",
                                   last_observation_));

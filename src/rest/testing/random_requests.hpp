@@ -30,8 +30,15 @@ struct Asked {
 /// Requests of every kind that the server answers, about what is there and what is not.
 class RandomRequests {
  public:
-    explicit RandomRequests(unsigned seed, bool sorts_tokens)
-        : dice_(seed), sorts_tokens_(sorts_tokens) {}
+    /// About the resources of `record` and those that a test adds (y0 … y19).
+    RandomRequests(const RandomRecord& record, unsigned seed, bool sorts_tokens)
+        : dice_(seed), sorts_tokens_(sorts_tokens) {
+        for (const auto& one : record.resources()) {
+            if (one.id.starts_with('x')) clinical_.emplace_back(one.type, one.id);
+        }
+        for (int i = 0; i < 20; ++i)
+            clinical_.emplace_back(RandomRecord::changeable[i % 7], fmt::format("y{}", i));
+    }
 
     Asked next() {
         const int kind = any(100);
@@ -55,7 +62,15 @@ class RandomRequests {
     static Asked get(std::string target) { return {.target = std::move(target)}; }
 
     std::string patient() { return fmt::format("p{}", any(RandomRecord::patients + 2)); }
-    std::string clinical_id() { return fmt::format("{}{}", any(6) == 0 ? "y" : "x", any(95)); }
+    /// One that is or was there, somewhere; now and then one that never was.
+    std::pair<std::string, std::string> some_clinical() {
+        auto found = clinical_[static_cast<std::size_t>(any(static_cast<int>(clinical_.size())))];
+        if (any(8) == 0) found.second += "0";
+        return found;
+    }
+    std::string clinical_id() {
+        return fmt::format("{}{}", any(3) == 0 ? "y" : "x", any(any(2) == 0 ? 20 : 95));
+    }
 
     /// "Type/id" of something that is there, is hidden, was removed or never was.
     std::string someone() {
@@ -70,8 +85,10 @@ class RandomRequests {
                                    fmt::format("{}{}", one({"v", "t", "n", "k"}), any(14)));
             case 4:
                 return fmt::format("List/l{}", any(7));
-            default:
-                return fmt::format("{}/{}", one(RandomRecord::changeable), clinical_id());
+            default: {
+                const auto [type, id] = some_clinical();
+                return fmt::format("{}/{}", type, id);
+            }
         }
     }
 
@@ -125,6 +142,13 @@ class RandomRequests {
     }
 
     std::string clinical_criterion(const std::string& type) {
+        if (any(3) == 0) {
+            // Over references that lead from what is seen to what is not.
+            if (type == "Observation")
+                return fmt::format("derived-from{}.{}", one({"", ":Observation"}),
+                                   linked_criterion());
+            if (type == "DiagnosticReport") return "result." + linked_criterion();
+        }
         switch (any(19)) {
             case 0:
                 return (type == "MedicationRequest" ? "code=m1" : "code=" + code());
@@ -178,6 +202,21 @@ class RandomRequests {
                 if (type == "Observation")
                     return fmt::format("code-value-quantity={}$gt{}", code(), any(200));
                 return fmt::format("patient.organization.name=Org {}", any(3));
+        }
+    }
+
+    std::string linked_criterion() {
+        switch (any(5)) {
+            case 0:
+                return fmt::format("value-quantity={}{}", one({"gt", "lt"}), any(200));
+            case 1:
+                return fmt::format("_tag=urn:tag|t{}", any(4));
+            case 2:
+                return fmt::format("status={}", one({"final", "amended"}));
+            case 3:
+                return fmt::format("derived-from.code={}", code());
+            default:
+                return "code=" + code();
         }
     }
 
@@ -359,8 +398,7 @@ class RandomRequests {
     Asked write() {
         Asked asked;
         asked.lenient = any(10) == 0;
-        const std::string type = one(RandomRecord::changeable);
-        const std::string id = clinical_id();
+        const auto [type, id] = some_clinical();
         const int whom = any(RandomRecord::patients);
         switch (any(13)) {
             case 0:
@@ -459,6 +497,7 @@ class RandomRequests {
 
     RandomRecord dice_;
     bool sorts_tokens_;
+    std::vector<std::pair<std::string, std::string>> clinical_;  ///< type and id
 };
 
 }  // namespace meridian::rest::testing
