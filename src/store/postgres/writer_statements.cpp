@@ -172,13 +172,13 @@ void Writer::send_entries() {
 
 void Writer::send_audits() {
     if (audits_.empty()) return;
-    struct Row {
+    struct AuditPlace {
         std::int64_t place;  ///< position, or ordinal of the batch
         const AuditRow* audit;
         std::string patients;
     };
     const Position base = gives_positions_ ? sequencer_.next() : 0;
-    std::vector<Row> rows;
+    std::vector<AuditPlace> rows;
     std::vector<std::pair<Rid, Position>> patients;
     for (std::size_t ordinal = 0; ordinal < entries_.size(); ++ordinal) {
         const AuditRow* audit = entries_[ordinal].audit;
@@ -188,10 +188,11 @@ void Writer::send_audits() {
         for (const Rid patient : audit->patients) patients.emplace_back(patient, place);
     }
     Parameters parameters;
-    parameters.column(rows, [](const Row& row) { return row.place; })
-        .column(rows, [](const Row& row) { return row.audit->entry->actor; })
-        .column(rows, [](const Row& row) { return std::string_view(row.patients); })
-        .column(rows, [](const Row& row) { return Parameters::Bytes{row.audit->entry->bytes}; });
+    parameters.column(rows, [](const AuditPlace& row) { return row.place; })
+        .column(rows, [](const AuditPlace& row) { return row.audit->entry->actor; })
+        .column(rows, [](const AuditPlace& row) { return std::string_view(row.patients); })
+        .column(rows,
+                [](const AuditPlace& row) { return Parameters::Bytes{row.audit->entry->bytes}; });
     if (!gives_positions_) {
         parameters.integer(batch_);
         connection_->send(
