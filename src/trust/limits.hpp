@@ -118,9 +118,9 @@ inline constexpr std::size_t checkpoint_keys_max = 1'000;         ///< old and n
 inline constexpr std::size_t tree_leaves_per_answer_max = 1'024;  ///< of /log/entries
 inline constexpr std::uint64_t tree_look_ahead_entries =
     2'048;  ///< of which one must be right for a log not to count as rewritten
-inline constexpr std::size_t tree_findings_max = 100;  ///< that a verification keeps
-inline constexpr std::size_t audit_text_bytes_max = 200;      ///< of a name, a reference, an address
-inline constexpr std::size_t audit_query_bytes_max = 2'048;   ///< of a search that are kept
+inline constexpr std::size_t tree_findings_max = 100;        ///< that a verification keeps
+inline constexpr std::size_t audit_text_bytes_max = 200;     ///< of a name, a reference, an address
+inline constexpr std::size_t audit_query_bytes_max = 2'048;  ///< of a search that are kept
 inline constexpr std::size_t audit_entry_patients_max = 150;  ///< more make another entry
 inline constexpr std::size_t audit_request_patients_max =
     1'500;  ///< of one answer; more are only told of

@@ -127,8 +127,7 @@ std::string last_of(const std::string& list) {
 Said read_x_forwarded(const Headers& headers) {
     Said said;
     const std::string clients = headers.joined(forwarded_for);
-    for (const std::string_view client : split(clients, ','))
-        said.clients.emplace_back(client);
+    for (const std::string_view client : split(clients, ',')) said.clients.emplace_back(client);
     said.scheme = lower(last_of(headers.joined(forwarded_proto)));
     said.host = last_of(headers.joined(forwarded_host));
     return said;
