@@ -362,7 +362,8 @@ Result<void> Verification::judge(const Point& point) {
     if (difference_) return close_difference(point, tiles_agree);
     if (tiles_agree) {
         good_size_ = point.checkpoint.size;
-        suspect_tile_.reset();
+        // A tile that reaches further may be wrong there.
+        if (suspect_tile_ && (*suspect_tile_ + 1) * tile_width <= good_size_) suspect_tile_.reset();
         return {};
     }
     // Once is enough: no later root can be right either.

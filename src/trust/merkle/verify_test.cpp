@@ -259,23 +259,23 @@ TEST_F(MerkleVerify, AnUpperTileIsVerifiedToo) {
 }
 
 TEST_F(MerkleVerify, LogAndTileAlteredTogetherAreFoundByTheCheckpoint) {
-    attack("UPDATE log SET at = at - 1 WHERE position = 300");
+    attack("UPDATE log SET at = at - 1 WHERE position = 200");
     // The attacker makes the tile's hash that of the altered entry.
     {
         auto store = must(
             store::open_for_test({.folder = folder_.path(), .create = false, .read_only = true}));
         LeafMaker leaves(store->names());
-        const Hash leaf = leaves.leaf(must(must(store->snapshot())->log(300, 1)).front());
-        auto hashes = must(TileReader(tree_folder(folder_.path())).read({0, 1, 256}));
-        hashes[44] = leaf;
-        must(TileWriter::rewrite(tree_folder(folder_.path()), {0, 1, 256}, hashes));
+        const Hash leaf = leaves.leaf(must(must(store->snapshot())->log(200, 1)).front());
+        auto hashes = must(TileReader(tree_folder(folder_.path())).read({0, 0, 256}));
+        hashes[200] = leaf;
+        must(TileWriter::rewrite(tree_folder(folder_.path()), {0, 0, 256}, hashes));
     }
     const VerifyReport report = verify_now();
     ASSERT_FALSE(report.clean());
     const bool names_the_range =
         std::any_of(report.findings.begin(), report.findings.end(), [](const Finding& each) {
             return each.damage == Damage::altered &&
-                   each.sentence.find("at one of the positions 300 to 449") != std::string::npos;
+                   each.sentence.find("at one of the positions 150 to 255") != std::string::npos;
         });
     EXPECT_TRUE(names_the_range) << report.findings.front().sentence;
 }
