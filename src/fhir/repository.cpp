@@ -318,7 +318,8 @@ Result<std::optional<Resource>> StoreRepository::read_at_once(const Caller& call
     return TRY(answer_read(caller, type, id, stored));
 }
 
-Result<Resource> StoreRepository::answer_read(std::string_view type, std::string_view id,
+Result<Resource> StoreRepository::answer_read(const Caller& caller, std::string_view type,
+                                              std::string_view id,
                                               const std::optional<store::Stored>& stored) {
     if (!stored) return no_such(type, id);
     if (stored->deleted()) return was_deleted(type, id);

@@ -271,6 +271,22 @@ std::string bundle_json(const fhir::Page& page, std::string_view base_url) {
     return out;
 }
 
+namespace {
+
+/// What the entries read is audited together, in one commit before the bundle is answered.
+template <class Process>
+Result<Answer> process_gathered(Service& service, const Exchange& exchange,
+                                const std::shared_ptr<JsonDocument>& document, Process process) {
+    Exchange gathering = exchange;
+    gathering.caller.gathering = std::make_shared<fhir::AuditGathering>();
+    auto answer = process(service, gathering, document);
+    auto records = gathering.caller.gathering->take();
+    if (!records.empty()) TRY(service.repository().note(gathering.caller, std::move(records)));
+    return answer;
+}
+
+}  // namespace
+
 Result<Answer> process_bundle(Service& service, const Exchange& exchange) {
     const auto document = exchange.has_resource ? exchange.document : TRY(parse_body(exchange));
     const Json& bundle = document->root();
@@ -283,8 +299,9 @@ Result<Answer> process_bundle(Service& service, const Exchange& exchange) {
             "resourceType");
     }
     const std::string_view type = bundle.string_at("type");
-    if (type == "batch") return process_batch(service, exchange, document);
-    if (type == "transaction") return process_transaction(service, exchange, document);
+    if (type == "batch") return process_gathered(service, exchange, document, process_batch);
+    if (type == "transaction")
+        return process_gathered(service, exchange, document, process_transaction);
     return fail(
         Category::incorrect,
         fmt::format("a Bundle of type \"{}\" cannot be processed: expected batch or transaction",

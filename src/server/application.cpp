@@ -10,6 +10,7 @@
 #include "base/metrics.hpp"
 #include "net/server.hpp"
 #include "rest/basic_operations.hpp"
+#include "rest/break_glass.hpp"
 #include "rest/bulk/import_operations.hpp"
 #include "rest/bulk/operations.hpp"
 #include "rest/service.hpp"
@@ -317,12 +318,21 @@ Result<void> Application::Parts::open_rooms(const ApplicationOptions& options) {
     repository->set_concepts(terminology);
     rest::add_terminology_operations(*service, terminology);
     rest::add_validate_operation(*service, terminology);
+    if (doors) {
+        const auto subject_of = [this](const rest::Exchange& exchange) -> Result<trust::Subject> {
+            if (exchange.request != nullptr) return doors->subject_of(*exchange.request);
+            return fail(Category::forbidden, "this is not done within a bundle");
+        };
+        rest::add_break_glass(*service, doors->decisions(), subject_of);
+    }
     exports = std::make_unique<rest::ExportJobs>(*repository, options.data_folder + "/exports");
     exports->add_operations(*service);
     imports = TRY(rest::BulkImport::make(*repository, options.data_folder, options.import_sources));
     imports->add_operations(*service);
-    subscriptions = std::make_unique<rest::Subscriptions>(
-        *repository, rest::Subscriptions::Options{.concepts = terminology});
+    rest::Subscriptions::Options subscribing{.concepts = terminology};
+    if (doors)
+        subscribing.caller_of = [this](std::string_view actor) { return doors->caller_of(actor); };
+    subscriptions = std::make_unique<rest::Subscriptions>(*repository, std::move(subscribing));
     subscriptions->add_operations(*service);
     pages = std::make_unique<Pages>(*repository, gate);
     return {};

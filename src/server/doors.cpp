@@ -176,6 +176,23 @@ std::optional<Subject> Doors::session_of(const net::Request& request) {
     return subject;
 }
 
+Result<fhir::Caller> Doors::caller_of(std::string_view person) {
+    std::optional<trust::Account> owner;
+    for (std::string after;;) {
+        const auto part = TRY(guard_.accounts().list(after));
+        if (part.empty()) break;
+        for (const trust::Account& account : part) {
+            if (account.person != person || account.disabled) continue;
+            // Which of their tasks it was meant for is not known.
+            if (owner) return fail(Category::forbidden, "its owner has several accounts");
+            owner = account;
+        }
+        after = part.back().name;
+    }
+    if (!owner) return fail(Category::forbidden, "its owner has no account");
+    return decisions_->caller(server::subject_of(*owner));
+}
+
 Result<Subject> Doors::subject_of(const net::Request& request) {
     return gate_->subject(request);
 }

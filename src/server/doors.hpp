@@ -37,6 +37,10 @@ class Doors {
     Result<fhir::Caller> admit(const net::Request& request);
     std::shared_ptr<trust::Gate> gate() { return gate_; }
     trust::policy::Decisions& decisions() { return *decisions_; }
+    /// What a person or system may see for whom something is done later, as a subscription:
+    /// `person` as the log names them. Errors: `forbidden` without exactly one account that is
+    /// enabled; `unavailable`. Blocking: reads all accounts.
+    Result<fhir::Caller> caller_of(std::string_view person);
     /// Who asks, for operations that need to know more than their Caller says. Errors: as the gate.
     Result<trust::Subject> subject_of(const net::Request& request);
 

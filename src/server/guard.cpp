@@ -2,7 +2,7 @@
 #include "server/guard.hpp"
 
 #include "base/ids.hpp"
-#include "trust/audit/audit.hpp"
+#include "trust/audit/trail.hpp"
 #include "trust/keys/body_cipher.hpp"
 #include "trust/keys/kek.hpp"
 #include "trust/master_key.hpp"

@@ -147,14 +147,37 @@ std::shared_ptr<const Policy> Decisions::policy() const {
     return state_->policy;
 }
 
+namespace {
+
+std::shared_ptr<const fhir::Origin> origin_of(const Subject& subject, std::string policy_version,
+                                              std::string clause) {
+    auto origin = std::make_shared<fhir::Origin>();
+    origin->account = subject.account;
+    origin->role = name_of(subject.role);
+    origin->client = subject.client;
+    origin->session = subject.session;
+    origin->policy_version = std::move(policy_version);
+    origin->clause = std::move(clause);
+    return origin;
+}
+
+/// Who states no purpose has that of their role.
+Subject with_purpose(Subject subject, const Policy& policy) {
+    if (subject.purpose.empty()) subject.purpose = policy.of(subject.role).default_purpose;
+    return subject;
+}
+
+}  // namespace
+
 Result<std::shared_ptr<const fhir::AccessFilter>> Decisions::filter(const Subject& subject) {
     return store::with_names([&]() -> Result<std::shared_ptr<const fhir::AccessFilter>> {
-        return TRY(state_->decide(subject)).access;
+        return TRY(state_->decide(with_purpose(subject, *policy()))).access;
     });
 }
 
-Result<fhir::Caller> Decisions::caller(const Subject& subject) {
+Result<fhir::Caller> Decisions::caller(const Subject& who) {
     return store::with_names([&]() -> Result<fhir::Caller> {
+        const Subject subject = with_purpose(who, *policy());
         State::Decision decision = TRY(state_->decide(subject));
         fhir::Caller caller;
         caller.actor =
@@ -162,14 +185,8 @@ Result<fhir::Caller> Decisions::caller(const Subject& subject) {
         caller.on_behalf_of = subject.on_behalf_of;
         caller.organisation = subject.organisation;
         caller.purpose = subject.purpose;
-        auto origin = std::make_shared<fhir::Origin>();
-        origin->account = subject.account;
-        origin->role = name_of(subject.role);
-        origin->client = subject.client;
-        origin->session = subject.session;
-        origin->policy_version = std::move(decision.policy);
-        origin->clause = std::move(decision.clause);
-        caller.origin = std::move(origin);
+        caller.origin =
+            origin_of(subject, std::move(decision.policy), std::move(decision.clause));
         caller.access = std::move(decision.access);
         caller.renewal = std::make_shared<const Renewed<State>>(state_, subject);
         return caller;
@@ -305,8 +322,7 @@ Result<EmergencyAccess> Decisions::break_glass(const Subject& subject, std::stri
     fhir::Caller server = fhir::Caller::system("break-glass");
     server.on_behalf_of = subject.person;
     server.purpose = "BTG";
-    server.policy = files->version();
-    server.clause = "break-glass";
+    server.origin = origin_of(subject, files->version(), "break-glass");
     fhir::Repository& repository = state_->repository;
     const store::Name type = repository.parameters()->type_name("Patient");
     {
@@ -377,8 +393,7 @@ Result<void> Decisions::review(const Subject& subject, std::string_view task_id,
                     "finding");
     fhir::Caller server = fhir::Caller::system("break-glass");
     server.on_behalf_of = subject.person;
-    server.policy = files->version();
-    server.clause = "break-glass review";
+    server.origin = origin_of(subject, files->version(), "break-glass review");
     fhir::Repository& repository = state_->repository;
     const auto task = repository.read(server, "Task", task_id);
     const auto no_task = [] { return fail(Category::not_found, "there is no such review"); };
