@@ -39,6 +39,23 @@ void append_narrative(std::string_view xhtml, std::string& out) {
     }
 }
 
+/// Narratives repeat numbers of identity and telephones. Those are indexed as keyed hashes, for
+/// whole values only, and must not lie beside them as words.
+void remove_identifying(const Json& resource, std::string& text) {
+    constexpr std::size_t telling_bytes = 5;  ///< shorter ones are words of many
+    const auto remove = [&](const Json& item) {
+        const std::string_view value = item.string_at("value");
+        if (value.size() < telling_bytes) return;
+        for (std::size_t at = 0; (at = text.find(value, at)) != std::string::npos;)
+            text.replace(at, value.size(), value.size(), ' ');
+    };
+    for (const char* member : {"identifier", "telecom"}) {
+        const Json& found = resource[member];
+        if (found.is_object()) remove(found);
+        for (const Json& item : found.items()) remove(item);
+    }
+}
+
 void append_attachment(const Json& attachment, std::string& out) {
     if (const auto title = attachment.string_at("title"); !title.empty()) (out += ' ') += title;
     if (!attachment.string_at("contentType").starts_with("text/plain")) return;
@@ -79,6 +96,7 @@ void Extraction::add_text() {
     std::string prose_text;
     const std::string_view div = resource_["text"].string_at("div");
     append_narrative(div.substr(0, limits::index_text_bytes_max), prose_text);
+    remove_identifying(resource_, prose_text);
     if (program_.text_param != 0 && !prose_text.empty()) {
         std::string words = text::words(prose_text);
         if (!words.empty()) rows_.texts.push_back({program_.text_param, std::move(words)});
@@ -90,6 +108,7 @@ void Extraction::add_text() {
         if (inner != nullptr && inner->prose != nullptr)
             prose(*inner->prose, contained, prose_text);
     }
+    remove_identifying(resource_, prose_text);
     if (prose_text.empty()) return;
     std::string words = text::words(prose_text);
     if (!words.empty()) rows_.texts.push_back({program_.content_param, std::move(words)});
