@@ -73,7 +73,10 @@ store::BodyReader body_reader(std::shared_ptr<const Cipher> cipher, std::string 
     reader.rows = [cipher, registries, base_url = std::move(base_url), zone_minutes](
                       const store::Stored& stored, store::Names& names) -> Result<store::Rows> {
         const auto parameters = registries->of(names);
-        const JsonDocument document = TRY(JsonDocument::parse(TRY(plain_json(*cipher, stored))));
+        auto json = plain_json(*cipher, stored);
+        // Its person was erased after the backup was made: nothing is to be found by it.
+        if (!json && json.error().category == Category::gone) return store::Rows();
+        const JsonDocument document = TRY(JsonDocument::parse(TRY(std::move(json))));
         return search::extract(*parameters, parameters->type_text(stored.type), document.root(),
                                names, {.base_url = base_url, .zone_minutes = zone_minutes});
     };

@@ -155,6 +155,14 @@ Result<Resource> StoreRepository::decode(const store::Stored& stored) {
     return resource;
 }
 
+Result<std::optional<Resource>> StoreRepository::show_kept(const Caller& caller,
+                                                           const store::Stored& stored) {
+    auto resource = show(caller, stored);
+    if (resource) return std::optional(*std::move(resource));
+    if (resource.error().category == Category::gone) return std::optional<Resource>();
+    return std::unexpected(std::move(resource).error());
+}
+
 Result<StoreRepository::Encoded> StoreRepository::encode(const Json& resource,
                                                          std::string_view type, std::string_view id,
                                                          std::string_view organisation) {
@@ -359,7 +367,9 @@ Result<Page> StoreRepository::page_of(const Caller& caller, search::Answer answe
     Page page;
     page.entries.reserve(answer.entries.size());
     for (const search::Answer::Entry& entry : answer.entries) {
-        Page::Entry& shown = page.entries.emplace_back(TRY(show(caller, entry.stored)), entry.mode);
+        auto resource = TRY(show_kept(caller, entry.stored));
+        if (!resource) continue;  // its person is being erased just now
+        Page::Entry& shown = page.entries.emplace_back(*std::move(resource), entry.mode);
         shown.score = entry.score;
         if (entry.contained_type.empty()) continue;
         const JsonDocument document = TRY(JsonDocument::parse(shown.resource.json));

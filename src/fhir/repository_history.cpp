@@ -287,7 +287,8 @@ Result<Page> StoreRepository::history_on(store::Snapshot& snapshot, AuditRecord&
         }
     }
     for (const store::Stored& stored : versions) {
-        page.entries.push_back({TRY(show(caller, stored)), Page::Entry::Mode::match});
+        if (auto resource = TRY(show_kept(caller, stored)))
+            page.entries.push_back({*std::move(resource), Page::Entry::Mode::match});
     }
     if (more)
         page.next =

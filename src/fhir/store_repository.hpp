@@ -93,6 +93,8 @@ class StoreRepository final : public Repository {
     Result<Resource> answer_read(const Caller& caller, std::string_view type, std::string_view id,
                                  const std::optional<store::Stored>& stored);
     Resource describe(const store::Stored& stored) const;
+    /// As show; nothing for a version whose person was erased.
+    Result<std::optional<Resource>> show_kept(const Caller& caller, const store::Stored& stored);
     /// A full reindex is over: searches may rely on the rows of search/pairs.hpp.
     Result<void> note_derived_rows();
     Result<void> set_parameters(std::shared_ptr<const search::Parameters> parameters);

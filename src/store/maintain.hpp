@@ -16,8 +16,8 @@ namespace meridian::store {
 
 /// What the store itself cannot know about bodies; given by the rooms above.
 struct BodyReader {
-    /// Plain stored JSON's SHA-256 as it stands in the log; leave empty when bodies are encrypted
-    /// and no key is at hand.
+    /// Plain stored JSON's SHA-256 as it stands in the log; `gone` for a body whose key was
+    /// destroyed. Leave empty when bodies are encrypted and no key is at hand.
     std::function<Result<Sha256>(const Stored&)> hash{};
     /// The rows that a body contributes today. `names` interns for a restore and finds only for a
     /// check.

@@ -233,7 +233,10 @@ class Export {
                 if ((request_.since && stored.updated < *request_.since) ||
                     (allowed && !allowed->contains(stored.rid)))
                     continue;
-                const fhir::Resource whole = TRY(repository_.decode(stored));
+                auto decoded = repository_.decode(stored);
+                // Its person was erased since the export began.
+                if (!decoded && decoded.error().category == Category::gone) continue;
+                const fhir::Resource whole = TRY(std::move(decoded));
                 if (needs_compartments() && !TRY(concerns_chosen_patients(type, whole.json)))
                     continue;
                 fhir::Resource resource = TRY(repository_.show(caller_, stored));

@@ -35,6 +35,8 @@ Result<std::optional<Candidate>> candidate_of(fhir::Repository& repository,
     const auto stored = TRY(snapshot.find_version({entry.type, entry.id}, version));
     if (!stored || stored->deleted()) return std::nullopt;
     const auto resource = repository.decode(*stored);
+    // Its person was erased: nobody is told what it said.
+    if (!resource && resource.error().category == Category::gone) return std::nullopt;
     const auto document = resource ? JsonDocument::parse(resource->json)
                                    : fail(resource.error().category, resource.error().message);
     if (!document) {
