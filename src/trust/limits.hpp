@@ -140,6 +140,11 @@ inline constexpr unsigned key_standing_milliseconds =
     900;  ///< what is known of keys counts for so long
 inline constexpr unsigned key_look_milliseconds = 300;
 inline constexpr std::size_t key_rows_at_once = 500;
+inline constexpr std::size_t key_backup_bytes_max = std::size_t{4} << 30;
+inline constexpr std::size_t erasure_patients_max = 100;  ///< that are one person
+inline constexpr std::size_t erasure_batch_resources = 500;
+inline constexpr std::size_t erasure_versions_max = 100'000;  ///< of one resource
+inline constexpr std::size_t erasure_mentions_max = 10'000;   ///< listed in a certificate
 inline constexpr unsigned key_attempts_max = 50;  ///< after which others change them too often
 
 }  // namespace meridian::limits

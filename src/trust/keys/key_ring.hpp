@@ -156,4 +156,10 @@ class KeyRing {
     std::thread thread_;
 };
 
+/// The keys of a record, for whoever writes it: those of its store (which must outlive them), under
+/// the key-encryption key of its data folder; made where there are none yet. Errors: as
+/// KeyRing::open; `conflict` for a record that is encrypted and was restored without its keys.
+Result<std::shared_ptr<KeyRing>> open_keys(store::Store& store, const std::string& folder,
+                                           const KeyRing::Options& options);
+
 }  // namespace meridian::trust

@@ -276,12 +276,26 @@ Result<Suite> suite_of(std::string_view name) {
                 fmt::format("\"{}\" is no suite of algorithms: aes or sm", name.substr(0, 20)));
 }
 
-MessageKey::MessageKey(Suite suite, const SecretKey& key) : algorithm_(algorithm_of(suite, key)) {}
+MessageKey::MessageKey(Suite suite, const SecretKey& key)
+    : algorithm_(algorithm_of(suite, key)), hashing_(derive_key(key, "nonces of equal messages")) {}
 
-MessageKey::~MessageKey() = default;
+MessageKey::~MessageKey() {
+    OPENSSL_cleanse(hashing_.data(), hashing_.size());
+}
 
 void MessageKey::seal(std::string_view context, std::string_view bytes, std::string& out) const {
-    const std::string_view nonce = next_nonce();
+    seal_with(next_nonce(), context, bytes, out);
+}
+
+void MessageKey::seal_equal(std::string_view context, std::string_view bytes,
+                            std::string& out) const {
+    const std::string both = to_hex(sha256(context)) + to_hex(sha256(bytes));
+    const Sha256 hash = hmac_sha256(text_of_key(hashing_), both);
+    seal_with(text_of(hash).substr(0, nonce_bytes), context, bytes, out);
+}
+
+void MessageKey::seal_with(std::string_view nonce, std::string_view context, std::string_view bytes,
+                           std::string& out) const {
     const std::size_t begin = out.size() + nonce_bytes;
     out.append(nonce);
     out.resize(begin + bytes.size() + tag_bytes);

@@ -36,8 +36,12 @@ class MessageKey {
 
     /// Appends nonce, ciphertext and tag to `out`. Readable only with the same `context`.
     void seal(std::string_view context, std::string_view bytes, std::string& out) const;
-    /// What was sealed. Errors: `fault` when it was altered or cut, or lies under another key or
-    /// context; the message does not say which.
+    /// The same, but equal bytes with an equal context have an equal sealed form: the nonce is a
+    /// hash of both under a key of its own, so that two different messages still never share one.
+    /// For what is stored once however often it is written.
+    void seal_equal(std::string_view context, std::string_view bytes, std::string& out) const;
+    /// What was sealed, in either way. Errors: `fault` when it was altered or cut, or lies under
+    /// another key or context; the message does not say which.
     Result<std::string> open(std::string_view context, std::string_view sealed) const;
     /// For test vectors: ciphertext and tag under a given nonce, which must never be used twice.
     std::string seal_under(std::string_view nonce, std::string_view context,
@@ -47,7 +51,11 @@ class MessageKey {
     class Algorithm;
 
  private:
+    void seal_with(std::string_view nonce, std::string_view context, std::string_view bytes,
+                   std::string& out) const;
+
     std::unique_ptr<const Algorithm> algorithm_;
+    SecretKey hashing_;  ///< for the nonces of seal_equal
 };
 
 }  // namespace meridian::trust

@@ -124,6 +124,24 @@ TEST_P(EachSuite, SealsTheEmptyAndTheLarge) {
     }
 }
 
+TEST_P(EachSuite, SealsEqualMessagesAlikeWhereThatIsAskedFor) {
+    const MessageKey key(GetParam(), filled(7)), other(GetParam(), filled(8));
+    const auto sealed = [](const MessageKey& with, std::string_view context,
+                           std::string_view text) {
+        std::string out;
+        with.seal_equal(context, text, out);
+        return out;
+    };
+    EXPECT_EQ(sealed(key, "c", "text"), sealed(key, "c", "text"));
+    EXPECT_EQ(must(key.open("c", sealed(key, "c", "text"))), "text");
+    const auto nonce = [](const std::string& text) {
+        return text.substr(0, MessageKey::nonce_bytes);
+    };
+    EXPECT_NE(nonce(sealed(key, "c", "text")), nonce(sealed(key, "c", "texu")));
+    EXPECT_NE(nonce(sealed(key, "c", "text")), nonce(sealed(key, "d", "text")));
+    EXPECT_NE(nonce(sealed(key, "c", "text")), nonce(sealed(other, "c", "text")));
+}
+
 TEST_P(EachSuite, NeverUsesANonceTwice) {
     constexpr int threads = 8, each = 50'000;
     const MessageKey key(GetParam(), filled(7));

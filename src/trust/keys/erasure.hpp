@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/result.hpp"
+#include "fhir/repository.hpp"
+#include "trust/keys/key_ring.hpp"
+
+/// The erasure of a person: their data keys are destroyed, so that nobody can read their bodies any
+/// more, wherever copies lie.
+namespace meridian::trust {
+
+struct ErasureRequest {
+    std::string subject;  ///< "Patient/ID" or "Person/ID" ("person/ID" too)
+    std::string reason;   ///< stands in the certificate: no patient data
+    std::string by;       ///< who asks for it, e.g. "Practitioner/7"
+    /// Erases in spite of clocks and holds; needs two different approvers.
+    bool override_retention = false;
+    std::vector<std::string> approvers{};
+};
+
+/// Erases one person everywhere: all Patients that Person.link and Patient.link join, directly or
+/// through others. Their data keys become tombstones, their resources are deleted (so that searches
+/// find nothing and views are told by the log), index rows leave the files, the ids of the shredded
+/// keys are noted in the folder (keys/erased) for restores. What was killed on the way is carried
+/// on by the same call. Resources whose home is another patient stay, and are named with the erased
+/// patient that they mention; those that were the erased person's and concern others too are gone,
+/// and are named with those others.
+///
+/// Answers a signed certificate (certificate.hpp) whose statement lists all of that. Errors:
+/// `not_found`; `incorrect` for a subject of another type, no reason, approvers that are missing or
+/// the same; `conflict` when a clock or a hold forbids it, with the date from which it is allowed;
+/// `unsupported` when something of the person lies unsealed; `too_large` for more patients than
+/// limits::erasure_patients_max; the store's. Blocking: long, at least as long as other servers may
+/// still know the keys.
+Result<std::string> erase_person(fhir::Repository& repository, KeyRing& ring,
+                                 const std::string& folder, const ErasureRequest& request);
+
+/// Forbids the erasure of a patient until it is lifted. Errors: `incorrect`, the store's.
+Result<void> hold_patient(store::Store& store, const KeyRing& ring, std::string_view patient,
+                          std::string_view by, std::string_view reason);
+/// False when there was none.
+Result<bool> release_patient(store::Store& store, std::string_view patient);
+
+/// Ids of the keys that were shredded by the servers of this folder.
+Result<std::vector<std::string>> erased_keys(const std::string& folder);
+
+/// Deletes all current resources that lie under shredded keys, as after the restore of an old
+/// backup. How many. Errors: the store's. Blocking: reads the record.
+Result<std::int64_t> sweep_erased(fhir::Repository& repository, KeyRing& ring);
+
+}  // namespace meridian::trust
