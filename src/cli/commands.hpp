@@ -28,6 +28,10 @@ void add_reindex(CLI::App& app, Action& action);
 void add_store(CLI::App& app, Action& action);
 void add_migrate(CLI::App& app, Action& action);
 void add_bench(CLI::App& app, Action& action);
+void add_keys(CLI::App& app, Action& action);
+void add_erase(CLI::App& app, Action& action);
+void add_account(CLI::App& app, Action& action);
+void add_token(CLI::App& app, Action& action);
 void add_version(CLI::App& app, Action& action);
 
 }  // namespace meridian::cli

@@ -13,6 +13,9 @@
 #include "server/application.hpp"
 #include "store/copy/restore.hpp"
 #include "store/open.hpp"
+#include "trust/keys/body_cipher.hpp"
+#include "trust/keys/erasure.hpp"
+#include "trust/keys/key_backup.hpp"
 
 namespace meridian::cli {
 
@@ -27,10 +30,10 @@ Result<std::string> kept_base_url(const std::string& folder) {
 /// A restore makes the rows of the specification's parameters. Those of the record's own ones are
 /// made when their definitions are there: by a reindex. Errors: as open_record.
 Result<void> index_own_parameters(const std::string& folder, const std::string& base_url,
-                                  Progress& progress) {
+                                  const fhir::Cipher& cipher, Progress& progress) {
     {
         const auto store = TRY(store::open({.folder = folder, .create = false, .read_only = true}));
-        const auto own = TRY(fhir::own_search_parameters(*store, *fhir::plain_cipher()));
+        const auto own = TRY(fhir::own_search_parameters(*store, cipher));
         if (own.empty()) return {};
     }
     const server::OpenRecord record =
@@ -77,8 +80,11 @@ Result<int> run_check(const CheckArguments& arguments) {
     options.database = arguments.database;
     options.progress = shown_by(progress);
     // A store that cannot be opened is for the check to describe.
-    const store::BodyReader reader =
-        reader_for(arguments.data, arguments.database).value_or(fhir::body_reader());
+    const auto reader_found = reader_for(arguments.data, arguments.database);
+    if (!reader_found)
+        std::fprintf(stderr, "meridian: bodies are not verified: %s\n",
+                     reader_found.error().message.c_str());
+    const store::BodyReader reader = reader_found.value_or(store::BodyReader());
     const auto report = TRY(store::check(arguments.data, reader, options));
     std::printf(
         "%lld resources, %lld versions, %lld log entries, %lld index rows, %lld blobs: "
@@ -92,37 +98,80 @@ Result<int> run_check(const CheckArguments& arguments) {
 }
 
 struct RestoreArguments {
-    std::string data, database, from, base_url;
+    std::string data, database, from, base_url, keys;
+};
+
+/// The keys that a restored record is read with, in the file that `meridian keys export` made.
+class RestoredKeys {
+ public:
+    static Result<RestoredKeys> open(const RestoreArguments& arguments) {
+        RestoredKeys keys;
+        if (arguments.keys.empty()) return keys;
+        keys.erased_ = TRY(trust::erased_keys(arguments.data));
+        keys.file_ = TRY(trust::read_key_backup(arguments.keys, keys.erased_));
+        const std::shared_ptr<trust::KeyRing> ring =
+            TRY(trust::ring_of(*keys.file_, TRY(trust::keks_of(arguments.data))));
+        keys.cipher_ = trust::body_cipher(ring);
+        return keys;
+    }
+
+    const std::shared_ptr<const fhir::Cipher>& cipher() const { return cipher_; }
+
+    /// Brings the keys into the restored store, and deletes what lies under those that were
+    /// shredded since the backup. `folder`: where the store is.
+    Result<void> bring_into(const std::string& folder, const RestoreArguments& arguments) const {
+        if (!file_) return {};
+        const auto store = TRY(store::open({.folder = folder, .create = false}));
+        const auto imported = TRY(trust::import_keys(*file_, TRY(trust::keks_of(arguments.data)),
+                                                     trust::key_rows_of(*store), erased_));
+        const auto ring = TRY(trust::open_keys(*store, arguments.data, {.create = false}));
+        fhir::Repository::Options options;
+        options.cipher = trust::body_cipher(ring);
+        const auto repository = TRY(fhir::Repository::open(*store, options));
+        const std::int64_t swept = TRY(trust::sweep_erased(*repository, *ring));
+        std::printf("%lld keys, %lld of people who were erased; %lld of their resources deleted\n",
+                    static_cast<long long>(imported.keys),
+                    static_cast<long long>(imported.tombstones), static_cast<long long>(swept));
+        return {};
+    }
+
+ private:
+    std::vector<std::string> erased_;
+    std::optional<trust::KeyFile> file_;
+    std::shared_ptr<const fhir::Cipher> cipher_ = trust::locked_cipher();
 };
 
 /// What a restore leaves to the rooms above the store, in the folder where the record is again. The
 /// base that the record was served under.
 Result<std::string> complete_restore(const std::string& folder, const RestoreArguments& arguments,
-                                     Progress& progress) {
+                                     const RestoredKeys& keys, Progress& progress) {
     std::string served = TRY(kept_base_url(folder));
-    TRY(index_own_parameters(folder, arguments.base_url, progress));
+    TRY(keys.bring_into(folder, arguments));
+    TRY(index_own_parameters(folder, arguments.base_url, *keys.cipher(), progress));
     return served;
 }
 
 /// The base that the record was served under.
 Result<std::string> restore_into_folder(const RestoreArguments& arguments,
-                                        const store::BodyReader& reader, Progress& progress) {
+                                        const store::BodyReader& reader, const RestoredKeys& keys,
+                                        Progress& progress) {
     const store::Position position = TRY(store::restore(
         arguments.from, arguments.data, reader,
         [&](std::int64_t now, std::int64_t total) { progress.show(now, total, now); }));
     std::printf("restored into %s up to position %lld\n", arguments.data.c_str(),
                 static_cast<long long>(position));
-    return complete_restore(arguments.data, arguments, progress);
+    return complete_restore(arguments.data, arguments, keys, progress);
 }
 
 /// The same.
 Result<std::string> restore_into_database(const RestoreArguments& arguments,
-                                          const store::BodyReader& reader, Progress& progress) {
+                                          const store::BodyReader& reader, const RestoredKeys& keys,
+                                          Progress& progress) {
     std::string served;
     store::copy::RestoreOptions options;
     options.progress = shown_by(progress);
     options.complete = [&](const std::string& folder) -> Result<void> {
-        served = TRY(complete_restore(folder, arguments, progress));
+        served = TRY(complete_restore(folder, arguments, keys, progress));
         return {};
     };
     const auto sum = TRY(store::copy::restore(
@@ -136,10 +185,11 @@ Result<std::string> restore_into_database(const RestoreArguments& arguments,
 
 Result<int> run_restore(const RestoreArguments& arguments) {
     Progress progress("resources");
-    const auto reader = fhir::body_reader(fhir::plain_cipher(), arguments.base_url);
+    const RestoredKeys keys = TRY(RestoredKeys::open(arguments));
+    const auto reader = fhir::body_reader(keys.cipher(), arguments.base_url);
     const std::string served =
-        TRY(arguments.database.empty() ? restore_into_folder(arguments, reader, progress)
-                                       : restore_into_database(arguments, reader, progress));
+        TRY(arguments.database.empty() ? restore_into_folder(arguments, reader, keys, progress)
+                                       : restore_into_database(arguments, reader, keys, progress));
     if (served != arguments.base_url) {
         std::printf(
             "the record was served under %s: restore with --base-url, or run "
@@ -203,6 +253,9 @@ void add_restore(CLI::App& app, Action& action) {
         ->required();
     command->add_option("--base-url", arguments->base_url,
                         "public FHIR base that the record was served under");
+    command->add_option("--keys", arguments->keys,
+                        "file of `meridian keys export`: a backup of an encrypted record holds no "
+                        "keys (the key-encryption key has to be in keys/ of --data)");
     command->add_option("DIR", arguments->from, "folder of the backup")->required();
     command->callback([arguments, &action] {
         action = [arguments]() -> Result<int> { return run_restore(*arguments); };

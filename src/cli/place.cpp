@@ -7,6 +7,7 @@
 #include "fhir/body_reader.hpp"
 #include "fhir/repository.hpp"
 #include "store/open.hpp"
+#include "trust/keys/key_backup.hpp"
 
 namespace meridian::cli {
 
@@ -22,10 +23,11 @@ CLI::Option* add_place(CLI::App& command, std::string& folder, std::string& data
 }
 
 Result<store::BodyReader> reader_for(const std::string& folder, const std::string& database) {
-    const auto store = TRY(
+    // The cipher keeps the store: it looks keys up as bodies need them.
+    const std::shared_ptr<store::Store> store = TRY(
         store::open({.folder = folder, .database = database, .create = false, .read_only = true}));
     auto base_url = TRY(store->setting(fhir::base_url_setting)).value_or("");
-    const auto cipher = fhir::plain_cipher();
+    const auto cipher = TRY(trust::cipher_of(store, folder));
     return fhir::body_reader(cipher, std::move(base_url), 0,
                              TRY(fhir::own_search_parameters(*store, *cipher)));
 }
