@@ -20,13 +20,14 @@ std::string_view mark_of(std::string_view sealed) {
 /// The type's number is the store's own and stays with it through backups and moves.
 std::string context_of(std::string_view head, std::string_view owner,
                        const store::Identity& resource) {
-    std::string context(head);
-    context += owner;
-    context += '\n';
-    context += std::to_string(resource.type);
-    context += '/';
-    context += resource.id;
-    return context;
+    std::array<char, 16> digits;
+    const auto number =
+        std::to_chars(digits.data(), digits.data() + digits.size(), resource.type).ptr;
+    std::string context;
+    context.reserve(head.size() + owner.size() + digits.size() + resource.id.size() + 2);
+    context.append(head).append(owner) += '\n';
+    context.append(digits.data(), number) += '/';
+    return context.append(resource.id);
 }
 
 std::string seal_with(const DataKey& key, const store::Identity& resource, std::string_view bytes) {

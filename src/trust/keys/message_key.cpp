@@ -310,11 +310,15 @@ Result<std::string> MessageKey::open(std::string_view context, std::string_view 
     };
     if (sealed.size() < nonce_bytes + tag_bytes) return refused();
     const std::size_t length = sealed.size() - nonce_bytes - tag_bytes;
-    std::string bytes(length, '\0');
-    if (!algorithm_->open(sealed.substr(0, nonce_bytes), context,
-                          sealed.substr(nonce_bytes, length), sealed.substr(nonce_bytes + length),
-                          bytes_of(bytes)))
-        return refused();
+    std::string bytes;
+    bool fits = false;
+    bytes.resize_and_overwrite(length, [&](char* out, std::size_t) {
+        fits = algorithm_->open(
+            sealed.substr(0, nonce_bytes), context, sealed.substr(nonce_bytes, length),
+            sealed.substr(nonce_bytes + length), reinterpret_cast<unsigned char*>(out));
+        return fits ? length : 0;
+    });
+    if (!fits) return refused();
     return bytes;
 }
 
