@@ -150,7 +150,7 @@ TEST(Moving, AStoreMovesToTheOtherEngineAndBackUnderLoad) {
     const Words third{"--data", folder / "third"};
     for (const char* name : {"first", "second", "third"})
         std::filesystem::create_directories(folder / name);
-    run_well({"generate", "--patients", "12", "--data", folder / "first"});
+    run_well({"generate", "--unprotected", "--patients", "12", "--data", folder / "first"});
     {
         ServerProcess server(folder / "first");
         move_under_load(server,
@@ -229,7 +229,7 @@ TEST(Moving, ABackupUnderLoadRestoresToTheSameLogOnEitherEngine) {
     for (const Words& source : sources) {
         const std::string& served = source[1];
         std::filesystem::create_directories(served);
-        run_well(with({"generate", "--patients", "12"}, source));
+        run_well(with({"generate", "--unprotected", "--patients", "12"}, source));
         ServerProcess server(served, Words(source.begin() + 2, source.end()));
         ASSERT_TRUE(server.is_running()) << server.output();
         for (const std::string round : {"1", "2"}) {
@@ -245,7 +245,7 @@ TEST(Moving, ABackupUnderLoadRestoresToTheSameLogOnEitherEngine) {
 TEST(Moving, ARestoreIntoADatabaseThatHoldsSomethingIsRefused) {
     const Folder folder;
     const Words source = in_database(folder / "source");
-    run_well(with({"generate", "--patients", "1"}, source));
+    run_well(with({"generate", "--unprotected", "--patients", "1"}, source));
     run_well(with({"backup", folder / "backup"}, source));
     const std::string before = log_hash(source);
     std::string output;

@@ -120,13 +120,14 @@ TEST_F(TlsOfAServer, NothingReadableGoesOverANetwork) {
 }
 
 TEST(BehindAProxy, TheRecordCallsItselfAsTheWorldKnowsIt) {
-    ServerProcess server({}, {"--behind-proxy", "127.0.0.1,10.1.0.0/16"});
+    ServerProcess server({}, {"--behind-proxy", "127.0.0.1,10.1.0.0/16"}, Trust::on);
     ASSERT_TRUE(server.is_running()) << server.output();
     net::Client client;
     const auto answer = client.send({.url = server.base_url() + "/fhir/Patient?_count=1",
                                      .headers = {{"X-Forwarded-For", "203.0.113.9"},
                                                  {"X-Forwarded-Proto", "https"},
-                                                 {"X-Forwarded-Host", "record.example"}}});
+                                                 {"X-Forwarded-Host", "record.example"},
+                                                 {"Authorization", "Bearer " + server.token()}}});
     ASSERT_TRUE(answer.has_value()) << answer.error().message;
     EXPECT_NE(answer->body.find("https://record.example/fhir/Patient?"), std::string::npos)
         << answer->body;

@@ -87,6 +87,7 @@ Result<Stage::Load> Stage::store(std::uint64_t patients) {
     rusage before{}, after{};
     getrusage(RUSAGE_CHILDREN, &before);
     std::vector<std::string> arguments{"import", files};
+    if (settings_.trust == tests::Trust::off) arguments.emplace_back("--unprotected");
     const auto place = tests::place_of(load.folder);
     arguments.insert(arguments.end(), place.begin(), place.end());
     const int code = tests::run_program(arguments, &output);

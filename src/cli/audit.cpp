@@ -71,6 +71,7 @@ Result<int> run_verify(const VerifyArguments& arguments) {
     const auto store = TRY(open_to_read(arguments.place));
     options.contents[0] =
         merkle::version_content(TRY(reader_for(arguments.place.data, arguments.place.database)));
+    options.contents[1] = merkle::audit_content();
     Progress progress("entries");
     options.progress = [&progress](std::string_view part, std::int64_t now, std::int64_t total) {
         progress.show(now, total, now, std::string(part));

@@ -45,11 +45,9 @@ class RecordSink final : public generate::Sink {
     std::int64_t number_ = 0;
 };
 
-Result<int> generate_into_record(const generate::RegionOptions& options, const std::string& folder,
-                                 const std::string& database) {
-    server::RecordOptions record_options;
-    record_options.data_folder = folder;
-    record_options.database = database;
+Result<int> generate_into_record(const generate::RegionOptions& options,
+                                 server::RecordOptions record_options) {
+    const std::string& folder = record_options.data_folder;
     record_options.bulk = true;
     const server::OpenRecord record = TRY(server::open_record(record_options));
     std::ofstream truth(std::filesystem::path(folder) / "truth.ndjson");
@@ -74,7 +72,8 @@ Result<int> generate_into_record(const generate::RegionOptions& options, const s
 void add_generate(CLI::App& app, Action& action) {
     struct Arguments {
         generate::RegionOptions options;
-        std::string out, data, database;
+        std::string out;
+        server::RecordOptions record;
     };
     auto arguments = std::make_shared<Arguments>();
     CLI::App* command = app.add_subcommand(
@@ -86,14 +85,17 @@ void add_generate(CLI::App& app, Action& action) {
     command->add_option("--seed", arguments->options.seed, "seed")->capture_default_str();
     auto* out = command->add_option("--out", arguments->out,
                                     "folder for NDJSON files, one per type, and truth.ndjson");
-    auto* data = add_place(*command, arguments->data, arguments->database,
+    auto* data = add_place(*command, arguments->record.data_folder, arguments->record.database,
                            "folder of a store to load the region into");
+    command
+        ->add_flag("!--unprotected", arguments->record.is_protected,
+                   "neither encrypted nor audited: for tests and measurements")
+        ->needs(data);
     out->excludes(data);
     command->callback([arguments, &action] {
         action = [arguments]() -> Result<int> {
-            if (!arguments->data.empty())
-                return generate_into_record(arguments->options, arguments->data,
-                                            arguments->database);
+            if (!arguments->record.data_folder.empty())
+                return generate_into_record(arguments->options, arguments->record);
             if (arguments->out.empty())
                 return fail(Category::incorrect,
                             "tell where to: --out FOLDER for files or --data FOLDER for a store");

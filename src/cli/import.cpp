@@ -32,6 +32,8 @@ void add_import(CLI::App& app, Action& action) {
                         "it was last served under)");
     command->add_option("--threads", arguments->import.threads,
                         "threads that parse; 0 = one per core");
+    command->add_flag("!--unprotected", arguments->record.is_protected,
+                      "neither encrypted nor audited: for tests and measurements");
     command->add_flag("--from-start", arguments->import.fresh_start,
                       "do not go on where an interrupted import stood");
     command->add_option("PATH", arguments->import.paths, "files or folders")->required();

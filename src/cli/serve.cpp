@@ -121,6 +121,7 @@ void add_serve(CLI::App& app, Action& action) {
         server::ApplicationOptions options;
         std::string listen = "127.0.0.1:8080";
         std::string config;
+        bool demo = false;
     };
     auto arguments = std::make_shared<Arguments>();
     CLI::App* command = app.add_subcommand("serve", "serve the record over HTTP");
@@ -137,6 +138,9 @@ void add_serve(CLI::App& app, Action& action) {
         ->capture_default_str();
     command->add_option("--base-url", arguments->options.base_url,
                         "public FHIR base, when a proxy stands in front");
+    command->add_flag("--demo", arguments->demo,
+                      "make an account for each role with a password that everybody knows: for "
+                      "synthetic regions only");
     command->add_flag("!--unprotected", arguments->options.is_protected,
                       "no sign-in, policy, audit and encryption: loopback only, for tests and "
                       "measurements");
@@ -175,6 +179,10 @@ void add_serve(CLI::App& app, Action& action) {
                         arguments->options.tls_certificate.empty() ? "http" : "https",
                         is_v6 ? "[" : "", arguments->options.address.c_str(), is_v6 ? "]" : "",
                         application->port());
+            if (arguments->demo) {
+                for (const trust::DemoAccount& account : TRY(application->seed_demo()))
+                    std::printf("  %-22s %s\n", account.name.c_str(), account.password.c_str());
+            }
             if (const std::string setup = application->setup_url(); !setup.empty())
                 std::printf("The first administrator is made, within a day, at %s\n",
                             setup.c_str());

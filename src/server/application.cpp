@@ -18,11 +18,11 @@
 #include "rest/terminology_operations.hpp"
 #include "rest/validate_operation.hpp"
 #include "server/control.hpp"
+#include "server/demo.hpp"
 #include "server/doors.hpp"
 #include "server/pages.hpp"
 #include "server/vitals.hpp"
 #include "store/open.hpp"
-#include "trust/accounts/setup.hpp"
 
 namespace meridian::server {
 
@@ -371,6 +371,13 @@ Result<void> Application::offer_setup(const ApplicationOptions& options) {
                       : options.base_url.substr(0, options.base_url.find('/', host + 3))) +
                  path;
     return {};
+}
+
+Result<std::vector<trust::DemoAccount>> Application::seed_demo() {
+    if (!parts_->guard) return fail(Category::forbidden, "without sign-in there are no accounts");
+    return trust::seed_demo(parts_->guard->accounts(), [this](trust::Role role) {
+        return demo_person(*parts_->repository, role);
+    });
 }
 
 std::string Application::setup_url() const {

@@ -10,6 +10,7 @@
 #include "base/result.hpp"
 #include "fhir/repository.hpp"
 #include "server/guard.hpp"
+#include "trust/accounts/setup.hpp"
 
 namespace meridian::server {
 
@@ -61,6 +62,10 @@ class Application {
     /// The address at which the first administrator is made; empty when there is one. It is a
     /// secret: to be shown to who started the server, and to nobody's log.
     std::string setup_url() const;
+    /// Makes one account for each role with passwords that are no secret, for synthetic regions:
+    /// all of them. Errors: `forbidden` without protection; of accounts and Repository. Blocking:
+    /// some seconds the first time.
+    Result<std::vector<trust::DemoAccount>> seed_demo();
     fhir::Repository& repository();
     /// As net::Server::reload_tls has it.
     Result<void> reload_tls();

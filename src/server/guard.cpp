@@ -19,12 +19,25 @@ std::unexpected<Error> no_longer_valid() {
     return fail(Category::unauthenticated, "the access token is not valid, or no longer");
 }
 
+/// Whose entries somebody may see: those who may see everything and the audit's administrators all,
+/// a patient who has seen their record, everybody else what they did themselves.
+trust::audit::AuditScope audit_scope(const fhir::Caller& caller) {
+    using Kind = trust::audit::AuditScope::Kind;
+    const auto role = caller.origin ? trust::role_named(caller.origin->role) : std::nullopt;
+    if (caller.access->sees_everything() || role == trust::Role::audit_admin)
+        return {.kind = Kind::everything};
+    if (!role) return {.kind = Kind::nothing};
+    constexpr std::string_view patient = "Patient/";
+    if (role == trust::Role::patient && caller.actor.starts_with(patient))
+        return {.kind = Kind::patients, .patients = {caller.actor.substr(patient.size())}};
+    return {.kind = Kind::actor};
+}
+
 }  // namespace
 
 Result<std::unique_ptr<Guard>> Guard::open(store::Store& store, const std::string& folder) {
     std::unique_ptr<Guard> guard(new Guard(store, TRY(trust::open_master_key(store, folder))));
-    guard->cipher_ = trust::body_cipher(TRY(trust::KeyRing::open(
-        trust::key_rows_of(store), TRY(trust::keks_of(folder)), {.background = true})));
+    guard->cipher_ = trust::body_cipher(TRY(trust::open_keys(store, folder, {.background = true})));
     guard->audit_ = std::make_shared<trust::audit::LogAudit>(store);
     guard->vault_ = trust::store_vault(store, guard->master_);
     guard->accounts_ =
@@ -45,7 +58,7 @@ void Guard::protect(fhir::Repository::Options& options,
                     std::function<std::string()> base_url) const {
     options.cipher = cipher_;
     options.audit = audit_;
-    options.trail = trust::audit::trail(store_, std::move(base_url));
+    options.trail = trust::audit::trail(store_, std::move(base_url), audit_scope);
 }
 
 trust::Subject subject_of(const trust::Account& account) {

@@ -105,7 +105,7 @@ std::string to_text(const ImportJob& job) {
     set("organisation", job.caller.organisation);
     set("purpose", job.caller.purpose);
     // A filter cannot be kept in a file: only who may do everything goes on after a restart.
-    document.set(made, "unrestricted", document.boolean(job.caller.access == fhir::permit_all()));
+    document.set(made, "unrestricted", document.boolean(job.caller.access->sees_everything()));
     for (const ImportManifest& manifest : job.manifests)
         document.append(manifests, to_json(document, manifest));
     for (const ImportInput& input : job.inputs) document.append(inputs, to_json(document, input));

@@ -178,7 +178,7 @@ std::string manifest_json(const ImportJob& job) {
     }
     document.set(made, "transactionTime", document.string(to_text(*job.finished)));
     document.set(made, "request", document.string(job.request_url));
-    document.set(made, "requiresAccessToken", document.boolean(false));
+    document.set(made, "requiresAccessToken", document.boolean(job.caller.origin != nullptr));
     document.set(made, "output", output);
     document.set(made, "error", error);
     return to_text(made);

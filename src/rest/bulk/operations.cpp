@@ -58,7 +58,8 @@ std::string manifest_json(const Job& job, const ExportResult& result) {
     std::string out =
         fmt::format(R"({{"transactionTime":"{}","request":)", to_text(result.transaction_time));
     write_string(job.request_url, out);
-    out += R"(,"requiresAccessToken":false,)";
+    // The files are asked for as anything else: by somebody, where anybody is asked.
+    out += fmt::format(R"(,"requiresAccessToken":{},)", job.caller.origin != nullptr);
     write_files("output", result.output, out);
     write_files("deleted", result.deleted, out);
     out += R"("error":[]})";

@@ -64,7 +64,7 @@ std::string to_text(const Submission& submission) {
     set("actor", submission.caller.actor);
     // As with a job: what a limited caller may do cannot be kept in a file.
     document.set(made, "unrestricted",
-                 document.boolean(submission.caller.access == fhir::permit_all()));
+                 document.boolean(submission.caller.access->sees_everything()));
     for (const ImportManifest& manifest : submission.manifests) {
         Json item = document.object(), headers = document.array();
         for (const auto& [name, value] : manifest.headers) {
@@ -298,7 +298,8 @@ std::string status_manifest(const Submission& submission, const ImportJob* job) 
     set("transactionTime",
         to_text(job != nullptr && job->finished ? *job->finished : submission.changed));
     set("request", submission.request_url);
-    document.set(made, "requiresAccessToken", document.boolean(false));
+    document.set(made, "requiresAccessToken",
+                 document.boolean(submission.caller.origin != nullptr));
     set("outputFormat", "application/fhir+ndjson");
     document.set(made, "output", document.array());
     document.set(made, "outcome", outcome);

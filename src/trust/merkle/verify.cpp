@@ -21,6 +21,7 @@ std::string_view name_of(Damage damage) {
 namespace {
 
 std::string version_name(store::Names& names, const store::LogEntry& entry) {
+    if (entry.is_audit()) return "an audit entry";
     return fmt::format("{}/{} version {}", names.text(store::NameKind::type, entry.type), entry.id,
                        entry.version);
 }
@@ -571,6 +572,19 @@ ContentCheck version_content(store::BodyReader reader) {
         if (content.body_hash && *content.body_hash != entry.body_hash)
             return damaged(content,
                            "its body is not the one that was written: it has another hash");
+        return content;
+    };
+}
+
+ContentCheck audit_content() {
+    return [](store::Snapshot& snapshot, const store::LogEntry& entry) -> Result<Content> {
+        Content content;
+        const auto kept =
+            TRY(snapshot.audit({.from = entry.position, .before = entry.position + 1, .limit = 1}));
+        if (kept.empty()) return damaged(content, "what it told of is no longer there");
+        content.body_hash = sha256(kept.front().bytes);
+        if (*content.body_hash != entry.body_hash)
+            return damaged(content, "what it tells of has another hash than it had");
         return content;
     };
 }

@@ -56,6 +56,8 @@ using ContentCheck =
 /// For kind 0: the version is there, in resource or history, at this position with this time and
 /// verb, and its body has the entry's hash. A body whose reader answers `gone` counts as erased.
 ContentCheck version_content(store::BodyReader reader);
+/// For kind 1: what the audit entry says is there and has the entry's hash.
+ContentCheck audit_content();
 
 struct VerifyOptions {
     std::string data_folder;

@@ -185,8 +185,7 @@ Result<fhir::Caller> Decisions::caller(const Subject& who) {
         caller.on_behalf_of = subject.on_behalf_of;
         caller.organisation = subject.organisation;
         caller.purpose = subject.purpose;
-        caller.origin =
-            origin_of(subject, std::move(decision.policy), std::move(decision.clause));
+        caller.origin = origin_of(subject, std::move(decision.policy), std::move(decision.clause));
         caller.access = std::move(decision.access);
         caller.renewal = std::make_shared<const Renewed<State>>(state_, subject);
         return caller;
