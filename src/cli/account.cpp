@@ -3,8 +3,11 @@
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <filesystem>
+#include <iostream>
 
+#include "base/file.hpp"
 #include "base/json.hpp"
+#include "base/query_string.hpp"
 #include "cli/commands.hpp"
 #include "cli/exit_code.hpp"
 #include "cli/place.hpp"
@@ -65,6 +68,19 @@ Result<JsonDocument> ask(const Place& place, net::Method method, const std::stri
                 std::string(root.string_at("where")));
 }
 
+/// As a JSON array. Several may stand in one word, as in OAuth's own parameter `scope`.
+Json words(JsonDocument& document, const std::vector<std::string>& given) {
+    Json all = document.array();
+    for (const std::string& each : given) {
+        for (std::size_t begin = 0; begin < each.size();) {
+            const std::size_t end = std::min(each.find(' ', begin), each.size());
+            if (end > begin) document.append(all, document.string(each.substr(begin, end - begin)));
+            begin = end + 1;
+        }
+    }
+    return all;
+}
+
 void print_account(const Json& account) {
     std::printf(
         "%-24.*s %-16.*s %-44.*s %s\n", static_cast<int>(account.string_at("name").size()),
@@ -76,7 +92,8 @@ void print_account(const Json& account) {
 void add_add(CLI::App& account, Action& action) {
     struct Arguments {
         Place place;
-        std::string name, role, organisation, practitioner, patient, display;
+        std::string name, role, organisation, practitioner, patient, display, password;
+        bool reads_password = false;
     };
     auto arguments = std::make_shared<Arguments>();
     CLI::App* command = account.add_subcommand("add", "make an account");
@@ -89,9 +106,15 @@ void add_add(CLI::App& account, Action& action) {
     command->add_option("--patient", arguments->patient,
                         "Patient/ID that the account stands for, or whose guardian it is");
     command->add_option("--display", arguments->display, "the person's name as others see it");
+    command->add_flag("--password-stdin", arguments->reads_password,
+                      "read the password from the first line of standard input; without it the "
+                      "account has none, and only tokens speak for it");
     add_place(*command, arguments->place.folder, arguments->place.database)->required();
     command->callback([arguments, &action] {
         action = [arguments]() -> Result<int> {
+            if (arguments->reads_password && !std::getline(std::cin, arguments->password))
+                return fail(Category::incorrect, "standard input holds no password",
+                            "--password-stdin");
             JsonDocument document;
             Json wanted = document.object();
             for (const auto& [name, value] :
@@ -99,7 +122,8 @@ void add_add(CLI::App& account, Action& action) {
                   std::pair("organisation", &arguments->organisation),
                   std::pair("practitioner", &arguments->practitioner),
                   std::pair("patient", &arguments->patient),
-                  std::pair("display", &arguments->display)}) {
+                  std::pair("display", &arguments->display),
+                  std::pair("password", &arguments->password)}) {
                 if (!value->empty()) document.set(wanted, name, document.string(*value));
             }
             const JsonDocument made = TRY(
@@ -147,7 +171,105 @@ void add_disable(CLI::App& account, Action& action) {
     });
 }
 
+void add_client_add(CLI::App& client, Action& action) {
+    struct Arguments {
+        Place place;
+        std::string name, id, jwks_file, jwks_uri, account;
+        std::vector<std::string> redirects, scopes;
+        bool has_secret = false, is_first_party = false;
+    };
+    auto arguments = std::make_shared<Arguments>();
+    CLI::App* command = client.add_subcommand("add", "register an app that may use OAuth");
+    command->add_option("NAME", arguments->name, "shown to people who are asked")->required();
+    command->add_option("--id", arguments->id, "client_id; made when not given");
+    command->add_option("--redirect", arguments->redirects,
+                        "address that people are sent back to; may be given several times");
+    command->add_option("--scope", arguments->scopes,
+                        "all that it may ever get, e.g. \"launch/patient patient/*.rs openid\"");
+    command->add_option("--account", arguments->account,
+                        "account that it acts as by itself (client_credentials)");
+    CLI::Option* secret = command->add_flag("--secret", arguments->has_secret,
+                                            "it keeps a secret, which is printed once");
+    CLI::Option* jwks = command->add_option("--jwks", arguments->jwks_file,
+                                            "file with its public keys (private_key_jwt)");
+    command->add_option("--jwks-uri", arguments->jwks_uri, "or where they lie")
+        ->excludes(jwks)
+        ->excludes(secret);
+    jwks->excludes(secret);
+    command->add_flag("--first-party", arguments->is_first_party,
+                      "it is the region's own: people are not asked");
+    add_place(*command, arguments->place.folder, arguments->place.database)->required();
+    command->callback([arguments, &action] {
+        action = [arguments]() -> Result<int> {
+            JsonDocument document;
+            Json wanted = document.object();
+            document.set(wanted, "name", document.string(arguments->name));
+            document.set(wanted, "id", document.string(arguments->id));
+            document.set(wanted, "account", document.string(arguments->account));
+            document.set(wanted, "redirects", words(document, arguments->redirects));
+            document.set(wanted, "scopes", words(document, arguments->scopes));
+            document.set(wanted, "firstParty", document.boolean(arguments->is_first_party));
+            if (!arguments->jwks_file.empty())
+                document.set(wanted, "jwks", document.string(TRY(read_file(arguments->jwks_file))));
+            document.set(wanted, "jwksUri", document.string(arguments->jwks_uri));
+            const bool has_key = !arguments->jwks_file.empty() || !arguments->jwks_uri.empty();
+            document.set(wanted, "authentication",
+                         document.string(has_key                 ? "private-key"
+                                         : arguments->has_secret ? "secret"
+                                                                 : "none"));
+            const JsonDocument added = TRY(
+                ask(arguments->place, net::Method::post, "/clients", meridian::to_text(wanted)));
+            std::printf("client_id      %s\n", std::string(added.root().string_at("id")).c_str());
+            if (const auto made = added.root().string_at("secret"); !made.empty())
+                std::printf("client_secret  %s\n", std::string(made).c_str());
+            return done;
+        };
+    });
+}
+
+void add_client_list(CLI::App& client, Action& action) {
+    auto place = std::make_shared<Place>();
+    CLI::App* command = client.add_subcommand("list", "show all registered apps");
+    add_place(*command, place->folder, place->database)->required();
+    command->callback([place, &action] {
+        action = [place]() -> Result<int> {
+            const JsonDocument all = TRY(ask(*place, net::Method::get, "/clients"));
+            for (const Json& each : all.root()["clients"].items())
+                std::printf("%-40s %s%s\n", std::string(each.string_at("id")).c_str(),
+                            std::string(each.string_at("name")).c_str(),
+                            each["disabled"].boolean() ? "  disabled" : "");
+            return done;
+        };
+    });
+}
+
+void add_client_remove(CLI::App& client, Action& action) {
+    struct Arguments {
+        Place place;
+        std::string id;
+    };
+    auto arguments = std::make_shared<Arguments>();
+    CLI::App* command = client.add_subcommand("remove", "an app may use OAuth no more");
+    command->add_option("ID", arguments->id, "its client_id")->required();
+    add_place(*command, arguments->place.folder, arguments->place.database)->required();
+    command->callback([arguments, &action] {
+        action = [arguments]() -> Result<int> {
+            TRY(ask(arguments->place, net::Method::post,
+                    fmt::format("/clients/{}/removed", percent_encode(arguments->id)), "{}"));
+            return done;
+        };
+    });
+}
+
 }  // namespace
+
+void add_client(CLI::App& app, Action& action) {
+    CLI::App* command = app.add_subcommand("client", "apps that use OAuth");
+    command->require_subcommand(1);
+    add_client_add(*command, action);
+    add_client_list(*command, action);
+    add_client_remove(*command, action);
+}
 
 void add_account(CLI::App& app, Action& action) {
     CLI::App* command = app.add_subcommand("account", "accounts of people and systems");
@@ -178,16 +300,7 @@ void add_token(CLI::App& app, Action& action) {
             JsonDocument document;
             Json wanted = document.object();
             document.set(wanted, "account", document.string(arguments->account));
-            Json scopes = document.array();
-            for (const std::string& given : arguments->scopes) {
-                // Several may stand in one word, as in OAuth's own parameter.
-                for (std::size_t begin = 0; begin < given.size();) {
-                    const std::size_t end = std::min(given.find(' ', begin), given.size());
-                    if (end > begin)
-                        document.append(scopes, document.string(given.substr(begin, end - begin)));
-                    begin = end + 1;
-                }
-            }
+            const Json scopes = words(document, arguments->scopes);
             document.set(wanted, "scopes", scopes);
             if (arguments->seconds != 0)
                 document.set(wanted, "seconds", document.number(arguments->seconds));

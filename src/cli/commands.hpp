@@ -31,6 +31,7 @@ void add_bench(CLI::App& app, Action& action);
 void add_keys(CLI::App& app, Action& action);
 void add_erase(CLI::App& app, Action& action);
 void add_account(CLI::App& app, Action& action);
+void add_client(CLI::App& app, Action& action);
 void add_token(CLI::App& app, Action& action);
 void add_version(CLI::App& app, Action& action);
 

@@ -42,10 +42,11 @@ int main(int argc, char** argv) {
     app.failure_message(usage_sentence);
     cli::Action action;
     for (const auto add :
-         {cli::add_serve, cli::add_import, cli::add_export, cli::add_generate, cli::add_fhirpath,
-          cli::add_validate, cli::add_check, cli::add_audit, cli::add_backup, cli::add_restore,
-          cli::add_reindex, cli::add_migrate, cli::add_store, cli::add_account, cli::add_token,
-          cli::add_keys, cli::add_erase, cli::add_bench, cli::add_version}) {
+         {cli::add_serve,    cli::add_import,   cli::add_export,  cli::add_generate,
+          cli::add_fhirpath, cli::add_validate, cli::add_check,   cli::add_audit,
+          cli::add_backup,   cli::add_restore,  cli::add_reindex, cli::add_migrate,
+          cli::add_store,    cli::add_account,  cli::add_token,   cli::add_client,
+          cli::add_keys,     cli::add_erase,    cli::add_bench,   cli::add_version}) {
         add(app, action);
     }
     if (argc == 1) std::fputs(app.help().c_str(), stderr);

@@ -184,6 +184,11 @@ struct Application::Parts {
         if (!is_started.load(std::memory_order_acquire)) return starting();
         const std::string_view path = request.path();
         const std::string& base = service->options().base_path;
+        // SMART App Launch 2.2: below the FHIR base, for anybody.
+        if (doors && path.starts_with(base) &&
+            path.substr(base.size()).starts_with("/.well-known/")) {
+            if (auto response = doors->handle(request)) return *std::move(response);
+        }
         if (path == base || path.starts_with(base + "/")) return service->handle(request);
         if (path == "/readyz") return ready();
         if (doors) {
@@ -335,6 +340,7 @@ Result<void> Application::Parts::open_rooms(const ApplicationOptions& options) {
     subscriptions = std::make_unique<rest::Subscriptions>(*repository, std::move(subscribing));
     subscriptions->add_operations(*service);
     pages = std::make_unique<Pages>(*repository, gate);
+    if (doors) service->set_capability("security", doors->capability());
     return {};
 }
 

@@ -5,6 +5,7 @@
 #include "rest/answer.hpp"
 #include "server/persons.hpp"
 #include "trust/limits.hpp"
+#include "trust/oauth/client.hpp"
 
 namespace meridian::server {
 
@@ -36,6 +37,12 @@ net::Response response_of(const Error& error) {
     return response_of(rest::status_of(error.category), out);
 }
 
+std::vector<std::string> words_of(const Json& array) {
+    std::vector<std::string> words;
+    for (const Json& word : array.items()) words.emplace_back(word.text());
+    return words;
+}
+
 Result<trust::Role> wanted_role(const Json& wanted) {
     const auto role = trust::role_named(wanted.string_at("role"));
     if (role) return *role;
@@ -62,6 +69,8 @@ Result<net::Response> Control::answer(const net::Request& request) {
     const auto path = TRY(request.segments());
     if (request.method == net::Method::get && path == std::vector<std::string>{"accounts"})
         return list_accounts();
+    if (request.method == net::Method::get && path == std::vector<std::string>{"clients"})
+        return list_clients();
     if (request.method != net::Method::post)
         return fail(Category::not_found, "there is no such question");
     const JsonDocument body = TRY(JsonDocument::parse(request.body));
@@ -69,6 +78,9 @@ Result<net::Response> Control::answer(const net::Request& request) {
     if (path == std::vector<std::string>{"tokens"}) return issue_token(body.root());
     if (path.size() == 3 && path[0] == "accounts" && path[2] == "disabled")
         return set_disabled(path[1], body.root());
+    if (path == std::vector<std::string>{"clients"}) return add_client(body.root());
+    if (path.size() == 3 && path[0] == "clients" && path[2] == "removed")
+        return remove_client(path[1]);
     return fail(Category::not_found, "there is no such question");
 }
 
@@ -81,6 +93,7 @@ Result<net::Response> Control::add_account(const Json& wanted) {
     trust::NewAccount account{.name = name, .role = role};
     account.organisation = wanted.string_at("organisation");
     account.display_name = wanted.string_at("display");
+    account.password = wanted.string_at("password");
     account.person = TRY(person_for(repository_, fhir::Caller::system("accounts"),
                                     {.role = role,
                                      .account = name,
@@ -116,9 +129,55 @@ Result<net::Response> Control::set_disabled(std::string_view name, const Json& w
     return response_of(200, described(document, *account));
 }
 
+Result<net::Response> Control::add_client(const Json& wanted) {
+    using trust::oauth::ClientAuthentication;
+    trust::oauth::Client client;
+    client.id = wanted.string_at("id");
+    client.name = wanted.string_at("name");
+    client.jwks = wanted.string_at("jwks");
+    client.jwks_uri = wanted.string_at("jwksUri");
+    client.account = wanted.string_at("account");
+    client.first_party = wanted["firstParty"].boolean();
+    client.redirect_uris = words_of(wanted["redirects"]);
+    client.scopes = words_of(wanted["scopes"]);
+    const std::string_view authentication = wanted.string_at("authentication", "none");
+    if (authentication == "secret") client.authentication = ClientAuthentication::secret;
+    if (authentication == "private-key") client.authentication = ClientAuthentication::private_key;
+    if (!client.account.empty() && !TRY(guard_.accounts().find(client.account)))
+        return fail(Category::not_found, "there is no such account", "--account");
+    const auto added = TRY(trust::oauth::Clients(guard_.vault()).add(std::move(client)));
+    JsonDocument document;
+    Json out = document.object();
+    document.set(out, "id", document.string(added.client.id));
+    if (!added.secret.empty()) document.set(out, "secret", document.string(added.secret));
+    return response_of(201, out);
+}
+
+Result<net::Response> Control::list_clients() {
+    JsonDocument document;
+    Json all = document.array();
+    for (const auto& client : TRY(trust::oauth::Clients(guard_.vault()).list())) {
+        Json each = document.object();
+        document.set(each, "id", document.string(client.id));
+        document.set(each, "name", document.string(client.name));
+        document.set(each, "disabled", document.boolean(client.disabled));
+        document.append(all, each);
+    }
+    Json out = document.object();
+    document.set(out, "clients", all);
+    return response_of(200, out);
+}
+
+Result<net::Response> Control::remove_client(std::string_view id) {
+    TRY(trust::oauth::Clients(guard_.vault()).remove(id));
+    JsonDocument document;
+    Json out = document.object();
+    document.set(out, "id", document.string(id));
+    return response_of(200, out);
+}
+
 Result<net::Response> Control::issue_token(const Json& wanted) {
-    std::vector<std::string> scopes;
-    for (const Json& scope : wanted["scopes"].items()) scopes.emplace_back(scope.text());
+    std::vector<std::string> scopes = words_of(wanted["scopes"]);
     std::chrono::seconds lifetime = usual_lifetime;
     if (const std::string_view seconds = wanted["seconds"].text(); !seconds.empty()) {
         std::int64_t count = 0;

@@ -14,11 +14,14 @@ std::string control_socket_path(const std::string& folder);
 /// socket in the folder that only its owner can open; without a server the command answers itself,
 /// by the same functions. Requests and answers are JSON:
 ///
-/// - `POST /accounts` {name, role, organisation?, practitioner?, patient?, display?} → 201, the
-///   account. The person's resource is made when none is named.
+/// - `POST /accounts` {name, role, organisation?, practitioner?, patient?, display?, password?} →
+///   201, the account. The person's resource is made when none is named.
 /// - `GET /accounts` → {accounts: […]}
 /// - `POST /accounts/NAME/disabled` {disabled: true|false} → the account
 /// - `POST /tokens` {account, scopes?, seconds?} → {token}
+/// - `POST /clients` {name, id?, redirects?, scopes?, authentication: none|secret|private-key,
+///   jwks?, jwksUri?, account?, firstParty?} → 201 {id, secret?}: an app that may use OAuth
+/// - `GET /clients` → {clients: […]}; `POST /clients/ID/removed` {} → {id}
 ///
 /// Errors: {error: sentence, category} with the status of their category.
 class Control {
@@ -32,6 +35,9 @@ class Control {
     Result<net::Response> list_accounts();
     Result<net::Response> set_disabled(std::string_view name, const Json& wanted);
     Result<net::Response> issue_token(const Json& wanted);
+    Result<net::Response> add_client(const Json& wanted);
+    Result<net::Response> list_clients();
+    Result<net::Response> remove_client(std::string_view id);
 
     Guard& guard_;
     fhir::Repository& repository_;

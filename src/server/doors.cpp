@@ -197,6 +197,21 @@ Result<Subject> Doors::subject_of(const net::Request& request) {
     return gate_->subject(request);
 }
 
+std::string Doors::capability() const {
+    // SMART App Launch 2.2 §"Conformance": the extension stays for clients of version 1.
+    const std::string origin = origin_of(options_.fhir_base);
+    std::string uris;
+    for (const auto& [name, path] :
+         {std::pair("authorize", "/oauth/authorize"), std::pair("token", "/oauth/token"),
+          std::pair("introspect", "/oauth/introspect"), std::pair("revoke", "/oauth/revoke")})
+        uris += fmt::format(R"({}{{"url":"{}","valueUri":"{}{}"}})", uris.empty() ? "" : ",", name,
+                            origin, path);
+    return fmt::format(
+        R"({{"extension":[{{"url":"http://fhir-registry.smarthealthit.org/StructureDefinition/oauth-uris","extension":[{}]}}],)"
+        R"("cors":true,"service":[{{"coding":[{{"system":"http://terminology.hl7.org/CodeSystem/restful-security-service","code":"SMART-on-FHIR"}}]}}]}})",
+        uris);
+}
+
 std::optional<net::Response> Doors::handle(const net::Request& request) {
     if (auto response = sign_in_->handle(request)) return response;
     if (auto response = oauth_->handle(request)) return response;

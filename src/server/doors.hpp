@@ -35,6 +35,8 @@ class Doors {
     std::optional<net::Response> handle(const net::Request& request);
     /// As trust::Gate, of people and apps that come by HTTP.
     Result<fhir::Caller> admit(const net::Request& request);
+    /// CapabilityStatement.rest.security: how clients sign in.
+    std::string capability() const;
     std::shared_ptr<trust::Gate> gate() { return gate_; }
     trust::policy::Decisions& decisions() { return *decisions_; }
     /// What a person or system may see for whom something is done later, as a subscription:

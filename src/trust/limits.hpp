@@ -86,7 +86,7 @@ inline constexpr std::size_t cbor_items_max = 1024;
 inline constexpr std::size_t credential_id_bytes_max = 1023;  ///< WebAuthn level 2 §6.5.1
 inline constexpr std::size_t client_data_bytes_max = 4u << 10;
 inline constexpr unsigned passkey_challenge_minutes = 5;
-inline constexpr std::size_t return_to_bytes_max = 2000;
+inline constexpr std::size_t return_to_bytes_max = 4'000;
 
 // --- trust: policy and consent ---
 inline constexpr std::size_t policy_files_max = 64;

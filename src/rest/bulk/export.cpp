@@ -249,7 +249,38 @@ class Export {
             progress_.done += static_cast<std::int64_t>(walked);
             if (!go_on_(progress_)) return fail(Category::unavailable, "the export was stopped");
         }
+        if (type == "AuditEvent" && wants_audit()) TRY(export_audit(writer, elements));
         return writer.finish();
+    }
+
+    /// The audit is more than the record itself: only who names it gets it, of the whole store.
+    bool wants_audit() const {
+        return !needs_compartments() &&
+               std::any_of(request_.types.begin(), request_.types.end(),
+                           [](const std::string& list) {
+                               return list.find("AuditEvent") != std::string::npos;
+                           });
+    }
+
+    Result<void> export_audit(Writer& writer, const std::vector<std::string>& elements) {
+        for (store::Position from = 0; from <= result_.position;) {
+            TRY(caller_.renew());
+            auto snapshot = TRY(repository_.store().snapshot());
+            const store::Position before = from;
+            auto events = TRY(repository_.audit_events(*snapshot, caller_, from, result_.position,
+                                                       limits::export_batch_resources));
+            snapshot.reset();
+            for (fhir::Resource& event : events) {
+                if (request_.since && event.updated < *request_.since) continue;
+                if (!elements.empty())
+                    event.json = TRY(fhir::subset(event.json, fhir::Page::Summary::off, elements));
+                TRY(writer.write(event.json));
+                ++result_.resources;
+            }
+            if (from == before) break;
+            if (!go_on_(progress_)) return fail(Category::unavailable, "the export was stopped");
+        }
+        return {};
     }
 
     /// Bulk Data §"deleted": a transaction bundle with a DELETE entry for each resource that is

@@ -115,6 +115,14 @@ struct ExportJobs::State {
         }
     }
 
+    /// That all this was given out is told before anybody can fetch it.
+    Result<void> tell(const Job& job, const ExportResult& result) {
+        fhir::AuditRecord record{.interaction = fhir::Interaction::bulk_export,
+                                 .query = job.request_url,
+                                 .resources = result.resources};
+        return repository.note(job.caller, {std::move(record)});
+    }
+
     void run(const std::shared_ptr<Job>& job) {
         auto result =
             export_to_folder(repository, job->caller, job->request, folder_of(*job).string(),
@@ -126,6 +134,9 @@ struct ExportJobs::State {
         // The manifest makes an export a finished one, also for the next start: it is there whole
         // or not at all.
         std::string manifest;
+        if (result) {
+            if (auto told = tell(*job, *result); !told) result = std::unexpected(told.error());
+        }
         if (result) {
             manifest = manifest_json(*job, *result);
             auto kept = write_file_atomically((folder_of(*job) / owner_file).string(), job->owner);

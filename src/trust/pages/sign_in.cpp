@@ -5,6 +5,7 @@
 
 #include "base/hash.hpp"
 #include "base/log.hpp"
+#include "base/query_string.hpp"
 #include "trust/accounts/setup.hpp"
 #include "trust/pages/visit.hpp"
 #include "trust/sessions/cookie.hpp"
@@ -224,6 +225,10 @@ net::Response SignIn::sign_in_page(Visit& visit, int status, std::string_view na
 }
 
 net::Response SignIn::show_sign_in(Visit& visit) {
+    // An app wants a fresh proof (OpenID Connect Core §3.1.2.1, prompt=login and max_age).
+    if (visit.session && !visit.session->must_enrol && Visit::value(visit.query, "again") == "1")
+        return redirect(fmt::format("/step-up?return_to={}", percent_encode(own_path(Visit::value(
+                                                                 visit.query, "return_to")))));
     if (visit.session)
         return redirect(visit.session->must_enrol
                             ? "/account"

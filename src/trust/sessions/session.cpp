@@ -252,7 +252,19 @@ Result<std::vector<Vault::Entry>> Sessions::indexes(std::string_view account) {
     return own;
 }
 
+/// What an app holds of the session ends with it: its grants look here (trust/oauth). Nothing that
+/// comes of a session outlives a day.
+Result<void> Sessions::tell_grants(std::string_view id) {
+    constexpr std::int64_t day = 86'400'000;
+    const Instant expires{options_.clock().milliseconds + day};
+    // False when it is there already.
+    TRY(vault_.put(
+        {{.space = "revoked", .key = std::string(id), .value = "1", .expires = expires}}));
+    return {};
+}
+
 Result<void> Sessions::remove(const Vault::Entry& index) {
+    TRY(tell_grants(std::string_view(index.key).substr(index.key.rfind('/') + 1)));
     std::vector<Vault::Entry> entries;
     const std::string hash = index.value;
     entries.push_back(removal(index_space, index.key, index.version));

@@ -119,6 +119,7 @@ class Sessions {
     Result<std::optional<Opened>> open(const net::Request& request);
     Result<void> touch(Opened& opened);
     Result<void> remove(const Vault::Entry& index);
+    Result<void> tell_grants(std::string_view id);
     /// The oldest sessions end, so that an account's sessions are bounded.
     Result<void> make_room(std::string_view account);
     Result<std::vector<Vault::Entry>> indexes(std::string_view account);
