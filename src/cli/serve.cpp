@@ -183,7 +183,8 @@ void add_serve(CLI::App& app, Action& action) {
                 for (const trust::DemoAccount& account : TRY(application->seed_demo()))
                     std::printf("  %-22s %s\n", account.name.c_str(), account.password.c_str());
             }
-            if (const std::string setup = application->setup_url(); !setup.empty())
+            if (const std::string setup = application->setup_url();
+                !setup.empty() && !arguments->demo)
                 std::printf("The first administrator is made, within a day, at %s\n",
                             setup.c_str());
             std::fflush(stdout);

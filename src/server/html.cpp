@@ -61,10 +61,10 @@ std::string page(Language language, std::string_view title, std::string_view bod
         R"(<!doctype html><html lang="{}"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1"><title>{}</title><style>{}</style></head><body>)",
         chinese ? "zh-CN" : "en", escaped_markup(title), style);
     out += fmt::format(
-        R"(<header><a class="brand" href="/">{}<span>{}</span></a><form class="search" action="/search" role="search"><input type="search" name="q" aria-label="{}" placeholder="{}" value="{}"><button>{}</button></form><a href="{}" hreflang="{}">{}</a></header><main>)",
+        R"(<header><a class="brand" href="/">{}<span>{}</span></a><form class="search" action="/search" role="search"><input type="search" name="q" aria-label="{}" placeholder="{}" value="{}"><button>{}</button></form><a href="/account">{}</a><a href="{}" hreflang="{}">{}</a></header><main>)",
         emblem, say(language, "子午 Meridian", "Meridian"), say(language, "查找", "Search"),
         say(language, "姓名、证件号、病历号、诊断…", "Name, identifier, diagnosis…"),
-        escaped_markup(query), say(language, "查找", "Search"),
+        escaped_markup(query), say(language, "查找", "Search"), say(language, "账户", "Account"),
         escaped_markup(with_language(address, chinese ? "en" : "zh")), chinese ? "en" : "zh",
         chinese ? "English" : "中文");
     out += body;

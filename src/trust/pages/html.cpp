@@ -70,7 +70,7 @@ net::Response html_page(int status, const Frame& frame, std::string_view body) {
         chinese ? "zh-CN" : "en", escaped_markup(frame.csrf), escaped_markup(frame.title),
         style_path, script_path);
     out += fmt::format(R"(<header><a class="brand" href="/">{}<span>{}</span></a><nav>)", emblem,
-                       say(frame.language, "经络 Meridian", "Meridian"));
+                       say(frame.language, "子午 Meridian", "Meridian"));
     if (frame.signed_in)
         out += fmt::format(
             R"(<form method="post" action="/sign-out"><input type="hidden" name="csrf" value="{}"><button class="plain">{}</button></form>)",
