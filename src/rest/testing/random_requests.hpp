@@ -30,9 +30,11 @@ struct Asked {
 /// Requests of every kind that the server answers, about what is there and what is not.
 class RandomRequests {
  public:
-    /// About the resources of `record` and those that a test adds (y0 … y19).
-    RandomRequests(const RandomRecord& record, unsigned seed, bool sorts_tokens)
-        : dice_(seed), sorts_tokens_(sorts_tokens) {
+    /// About the resources of `record` and those that a test adds (y0 … y19). `are_copies`: both
+    /// stores have the same times and the same numbers for systems, so that an order by them says
+    /// nothing of its own.
+    RandomRequests(const RandomRecord& record, unsigned seed, bool are_copies)
+        : dice_(seed), are_copies_(are_copies) {
         for (const auto& one : record.resources()) {
             if (one.id.starts_with('x')) clinical_.emplace_back(one.type, one.id);
         }
@@ -262,7 +264,7 @@ class RandomRequests {
                          "RelatedPerson:patient", "Coverage:beneficiary", "Provenance:target",
                          "Group:member", "Condition:encounter"}));
             case 9:
-                return fmt::format("_count={}&_sort={}_lastUpdated", 1 + any(3), one({"", "-"}));
+                return fmt::format("_count={}&_sort={}{}", 1 + any(3), one({"", "-"}), time_key());
             case 10:
                 return fmt::format("_count={}&_sort={}_id&_total=accurate", 1 + any(4),
                                    one({"", "-"}));
@@ -271,12 +273,15 @@ class RandomRequests {
         }
     }
 
+    /// Records that were written one after the other have times of their own.
+    const char* time_key() const { return are_copies_ ? "_lastUpdated" : "_id"; }
+
     std::string sort_key(const std::string& type) {
         if (type == "Patient")
-            return one({"family", "birthdate", "_id", "_lastUpdated", "address-city"});
+            return one({"family", "birthdate", "_id", time_key(), "address-city"});
         if (type == "Observation" && any(3) == 0) return "value-quantity";
-        if (sorts_tokens_ && any(3) == 0) return "code";
-        return one({"date", "_id", "_lastUpdated", "patient"});
+        if (are_copies_ && any(3) == 0) return "code";
+        return one({"date", "_id", time_key(), "patient"});
     }
 
     std::string search() {
@@ -496,7 +501,7 @@ class RandomRequests {
     }
 
     RandomRecord dice_;
-    bool sorts_tokens_;
+    bool are_copies_;
     std::vector<std::pair<std::string, std::string>> clinical_;  ///< type and id
 };
 
