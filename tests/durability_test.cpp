@@ -149,7 +149,20 @@ TEST(Command, ImportsExportsBacksUpAndRestores) {
     EXPECT_NE(output.find(" 0 rejected"), std::string::npos) << output;
     ASSERT_EQ(run_program({"backup", "--data", folder + "/a", folder + "/backup"}, &output), 0)
         << output;
-    ASSERT_EQ(run_program({"restore", "--data", folder + "/b", folder + "/backup"}, &output), 0)
+    // The backup holds no keys: without them nothing of it can be read.
+    EXPECT_EQ(run_program({"restore", "--data", folder + "/none", folder + "/backup"}, &output), 1);
+    EXPECT_NE(output.find("its keys are not here"), std::string::npos) << output;
+    ASSERT_EQ(run_program({"keys", "export", "--data", folder + "/a", folder + "/keys"}, &output),
+              0)
+        << output;
+    for (const char* key : {"kek-1.key", "master.key"}) {
+        std::filesystem::create_directories(folder + "/b/keys");
+        std::filesystem::copy(folder + "/a/keys/" + key, folder + "/b/keys/" + key);
+    }
+    ASSERT_EQ(run_program({"restore", "--keys", folder + "/keys", "--data", folder + "/b",
+                           folder + "/backup"},
+                          &output),
+              0)
         << output;
     ASSERT_EQ(run_program({"check", "--data", folder + "/b"}, &output), 0) << output;
     ASSERT_EQ(run_program({"reindex", "--data", folder + "/b", "--param", "Patient.name"}, &output),

@@ -28,21 +28,25 @@ Result<std::string> kept_base_url(const std::string& folder) {
 }
 
 /// A restore makes the rows of the specification's parameters. Those of the record's own ones are
-/// made when their definitions are there: by a reindex. Errors: as open_record.
+/// made when their definitions are there: by a reindex. It makes no keys for the record: those that
+/// it has come with it. Errors: of store and Repository.
 Result<void> index_own_parameters(const std::string& folder, const std::string& base_url,
-                                  const fhir::Cipher& cipher, Progress& progress) {
+                                  std::shared_ptr<const fhir::Cipher> cipher, Progress& progress) {
     {
         const auto store = TRY(store::open({.folder = folder, .create = false, .read_only = true}));
-        const auto own = TRY(fhir::own_search_parameters(*store, cipher));
+        const auto own = TRY(fhir::own_search_parameters(*store, *cipher));
         if (own.empty()) return {};
     }
-    const server::OpenRecord record =
-        TRY(server::open_record({.data_folder = folder, .create = false, .base_url = base_url}));
-    return record.repository->reindex(
-        "", [&](std::string_view type, std::int64_t now, std::int64_t total) {
-            progress.show(now, total, now, std::string(type));
-            return true;
-        });
+    const auto store = TRY(store::open({.folder = folder, .create = false}));
+    fhir::Repository::Options options;
+    options.cipher = std::move(cipher);
+    options.base_url = base_url;
+    const auto repository = TRY(fhir::Repository::open(*store, options));
+    return repository->reindex("",
+                               [&](std::string_view type, std::int64_t now, std::int64_t total) {
+                                   progress.show(now, total, now, std::string(type));
+                                   return true;
+                               });
 }
 
 /// Shows what takes long, by its parts.
@@ -147,7 +151,7 @@ Result<std::string> complete_restore(const std::string& folder, const RestoreArg
                                      const RestoredKeys& keys, Progress& progress) {
     std::string served = TRY(kept_base_url(folder));
     TRY(keys.bring_into(folder, arguments));
-    TRY(index_own_parameters(folder, arguments.base_url, *keys.cipher(), progress));
+    TRY(index_own_parameters(folder, arguments.base_url, keys.cipher(), progress));
     return served;
 }
 
