@@ -20,7 +20,8 @@ struct Subject {
     std::string organisation{};  ///< reference of the organisation they work in; may be empty
     std::string
         on_behalf_of{};  ///< reference of the patient acted for (guardian, proxy); may be empty
-    /// Code of v3-ActReason, stated when the token was made; empty = what the policy gives the role.
+    /// Code of v3-ActReason, stated when the token was made; empty = what the policy gives the
+    /// role.
     std::string purpose{};
     /// SMART scopes (v2) that narrow what the role may do; empty = all that the role may, as the
     /// server's own pages do.
