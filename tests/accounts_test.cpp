@@ -52,6 +52,20 @@ class Accounts : public ::testing::Test {
     std::string folder_ = make_temporary_folder();
 };
 
+TEST_F(Accounts, AQuestionToAFolderWithoutARecordMakesNone) {
+    if (place_of(folder_).size() > 2) GTEST_SKIP() << "a database of the tests makes its record";
+    const std::string none = folder_ + "/none";
+    for (const Words& words : {Words{"token", "--account", "a"}, Words{"account", "list"},
+                               Words{"account", "disable", "a"}, Words{"client", "list"}}) {
+        Words asked = words;
+        asked.insert(asked.end(), {"--data", none});
+        std::string said;
+        EXPECT_NE(run_program(asked, &said), 0);
+        EXPECT_NE(said.find("there is no store"), std::string::npos) << said;
+    }
+    EXPECT_FALSE(std::filesystem::exists(none));
+}
+
 TEST_F(Accounts, AreMadeListedAndClosedBesideAServerAndWithoutOne) {
     EXPECT_EQ(run({"account", "add", "first", "--role", "system-client"}), 0);
     ServerProcess server(folder_, {}, Trust::on);

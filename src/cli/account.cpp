@@ -44,8 +44,10 @@ Result<std::optional<net::ClientAnswer>> ask_server(const Place& place, net::Met
 
 Result<net::ClientAnswer> ask_folder(const Place& place, net::Method method,
                                      const std::string& path, const std::string& body) {
+    // A record is begun with its first account; a question to a mistyped folder makes none.
+    const bool begins = method == net::Method::post && path == "/accounts";
     auto record = TRY(server::open_record(
-        {.data_folder = place.folder, .database = place.database, .create = true}));
+        {.data_folder = place.folder, .database = place.database, .create = begins}));
     const auto guard = TRY(server::Guard::open(*record.store, place.folder));
     net::Request request;
     request.method = method;

@@ -54,8 +54,4 @@ inline std::int64_t seconds_of(Instant instant) {
     return instant.milliseconds / 1000;
 }
 
-/// Who a grant is for, as it lies in the vault.
-std::string subject_to_text(const Subject& subject);
-Result<Subject> subject_from_text(std::string_view text);
-
 }  // namespace meridian::trust::oauth::detail

@@ -15,7 +15,7 @@ constexpr std::string_view access_space = "oauth-access";
 constexpr std::string_view revoked_space = "revoked";
 
 void write(Record& record, const Grant& grant) {
-    record.set("subject", subject_to_text(grant.subject))
+    record.set("subject", trust::to_json(grant.subject))
         .set("client", grant.client)
         .set("scopes", to_text(grant.scopes))
         .set("nonce", grant.nonce)
@@ -24,7 +24,8 @@ void write(Record& record, const Grant& grant) {
 
 Result<Grant> read_grant(const Record& record) {
     Grant grant;
-    grant.subject = TRY(subject_from_text(record.string("subject")));
+    const std::string subject(record.string("subject"));
+    grant.subject = TRY(subject_of(TRY(JsonDocument::parse(subject)).root()));
     grant.client = record.string("client");
     grant.scopes = TRY(parse_scopes(record.string("scopes")));
     grant.nonce = record.string("nonce");
