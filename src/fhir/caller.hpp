@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -266,6 +267,19 @@ class AuditSink {
     /// and `unavailable`: then nothing was kept, and what they tell of may not be answered.
     /// Blocking: one commit, shared with whoever else waits.
     virtual Result<void> record(const Caller& caller, std::vector<AuditRecord> records) = 0;
+    /// Whether record_later would not wait for what this caller did.
+    virtual bool records_at_once(const Caller& caller) const {
+        (void)caller;
+        return is_quiet();
+    }
+    /// As record, without waiting where records_at_once says so: `done` gets its outcome, on any
+    /// thread, perhaps before this returns.
+    virtual void record_later(const Caller& caller, AuditRecord record,
+                              std::function<void(Result<void>)> done) {
+        std::vector<AuditRecord> records;
+        records.push_back(std::move(record));
+        done(this->record(caller, std::move(records)));
+    }
     /// A record of changes as entries for their own commit. More than one where it tells of more
     /// patients than an entry may. Errors: of the store's names.
     virtual Result<std::vector<store::AuditEntry>> entries(const Caller& caller,

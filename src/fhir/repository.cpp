@@ -310,12 +310,14 @@ Result<Resource> StoreRepository::read(const Caller& caller, std::string_view ty
     return read_from(caller, std::move(about), work);
 }
 
-Result<std::optional<Resource>> StoreRepository::read_at_once(const Caller& caller,
-                                                              std::string_view type,
-                                                              std::string_view id) {
+std::optional<Repository::AtOnce> StoreRepository::read_at_once(const Caller& caller,
+                                                                std::string_view type,
+                                                                std::string_view id) {
     const store::Name type_name = parameters()->type_name(type);
-    if (type_name == 0 || !caller.access->sees_everything() || caller.max_stale ||
-        is_recorded(caller))
+    const bool is_of_trail = options_.trail && type == "AuditEvent";
+    if (type_name == 0 || !caller.access->sees_everything() || caller.max_stale || is_of_trail)
+        return std::nullopt;
+    if (is_recorded(caller) && (caller.gathering || !options_.audit->records_at_once(caller)))
         return std::nullopt;
     const auto found = store_.find({type_name, std::string(id)});
     if (!found) return std::nullopt;
@@ -323,7 +325,16 @@ Result<std::optional<Resource>> StoreRepository::read_at_once(const Caller& call
     if (stored && stored->body.size() > limits::http_body_at_once_bytes_max) return std::nullopt;
     if (stored && !stored->deleted() && !options_.cipher->opens_at_once(*stored))
         return std::nullopt;
-    return TRY(answer_read(caller, type, id, stored));
+    AtOnce answer{.outcome = answer_read(caller, type, id, stored)};
+    if (!is_recorded(caller)) return answer;
+    answer.owed = AuditRecord{
+        .interaction = Interaction::read, .type = std::string(type), .id = std::string(id)};
+    if (answer.outcome) {
+        tell_patients(caller, *answer.outcome, *answer.owed);
+    } else {
+        answer.owed->outcome = outcome_of(answer.outcome.error());
+    }
+    return answer;
 }
 
 Result<Resource> StoreRepository::answer_read(const Caller& caller, std::string_view type,
@@ -503,6 +514,19 @@ Result<void> StoreRepository::lead_to_audit(store::Snapshot& snapshot, const Cal
 
 // --- audit ---
 
+namespace {
+
+/// What became of an audit record, for whoever waits for the answer that it tells of.
+Result<void> told(Result<void> kept) {
+    if (kept) return kept;
+    Error error = std::move(kept).error();
+    if (error.category != Category::busy) error.category = Category::unavailable;
+    error.message = "the access could not be audited, so it is not answered: " + error.message;
+    return std::unexpected(std::move(error));
+}
+
+}  // namespace
+
 AuditOutcome StoreRepository::outcome_of(const Error& error) {
     const bool is_refused =
         error.category == Category::forbidden || error.category == Category::unauthenticated;
@@ -524,13 +548,15 @@ void StoreRepository::tell_patients(const Caller& caller, const Page& page,
 }
 
 Result<void> StoreRepository::note(const Caller& caller, std::vector<AuditRecord> records) {
-    auto kept =
-        store::with_names([&] { return options_.audit->record(caller, std::move(records)); });
-    if (kept) return {};
-    Error error = std::move(kept).error();
-    if (error.category != Category::busy) error.category = Category::unavailable;
-    error.message = "the access could not be audited, so it is not answered: " + error.message;
-    return std::unexpected(std::move(error));
+    return told(
+        store::with_names([&] { return options_.audit->record(caller, std::move(records)); }));
+}
+
+void StoreRepository::note_later(const Caller& caller, AuditRecord record,
+                                 std::function<void(Result<void>)> done) {
+    options_.audit->record_later(
+        caller, std::move(record),
+        [done = std::move(done)](Result<void> kept) { done(told(std::move(kept))); });
 }
 
 Result<std::vector<Resource>> StoreRepository::audit_events(store::Snapshot& snapshot,

@@ -130,6 +130,14 @@ class AuditTrail;
 
 class Repository {
  public:
+    /// What a read found without waiting.
+    struct AtOnce {
+        Result<Resource> outcome;  ///< errors as those of read
+        /// The audit is still to be told of it: nobody may hear of `outcome` before note_later has
+        /// kept this. Nothing when reads are not recorded.
+        std::optional<AuditRecord> owed{};
+    };
+
     struct Options {
         std::shared_ptr<const Cipher> cipher = plain_cipher();
         std::shared_ptr<AuditSink> audit = quiet_audit();
@@ -151,12 +159,10 @@ class Repository {
     /// The newest version. Errors: `not_found`; `gone` when it was deleted.
     virtual Result<Resource> read(const Caller& caller, std::string_view type,
                                   std::string_view id) = 0;
-    /// As read, for a thread that must not wait: nothing when the answer would be long, when the
-    /// caller's filter needs a search, or while reads are audited, which waits for the disk. Then
-    /// `read` is the way.
-    virtual Result<std::optional<Resource>> read_at_once(const Caller& caller,
-                                                         std::string_view type,
-                                                         std::string_view id) = 0;
+    /// As read, for a thread that must not wait: nothing when the answer would be long or the
+    /// caller's filter needs a search. Then `read` is the way.
+    virtual std::optional<AtOnce> read_at_once(const Caller& caller, std::string_view type,
+                                               std::string_view id) = 0;
     virtual Result<Resource> read_version(const Caller& caller, std::string_view type,
                                           std::string_view id, store::Version version) = 0;
     virtual Result<Page> history(const Caller& caller, const HistoryRequest& request) = 0;
@@ -193,6 +199,10 @@ class Repository {
     /// Audits what was done outside of this class: sign-in, a bulk job, a refused request. Errors:
     /// `busy` and `unavailable`: what it tells of may not be answered then. Blocking: one commit.
     virtual Result<void> note(const Caller& caller, std::vector<AuditRecord> records) = 0;
+    /// The same for what read_at_once owes, without waiting: `done` gets note's outcome, on a
+    /// thread of the store, and must be short.
+    virtual void note_later(const Caller& caller, AuditRecord record,
+                            std::function<void(Result<void>)> done) = 0;
     /// Entries of the audit as AuditEvents, for an export; nothing where there is no trail
     /// (Options::trail). As AuditTrail::walk.
     virtual Result<std::vector<Resource>> audit_events(store::Snapshot& snapshot,

@@ -26,8 +26,8 @@ class StoreRepository final : public Repository {
 
     Result<Resource> read(const Caller& caller, std::string_view type,
                           std::string_view id) override;
-    Result<std::optional<Resource>> read_at_once(const Caller& caller, std::string_view type,
-                                                 std::string_view id) override;
+    std::optional<AtOnce> read_at_once(const Caller& caller, std::string_view type,
+                                       std::string_view id) override;
     Result<Resource> read_version(const Caller& caller, std::string_view type, std::string_view id,
                                   store::Version version) override;
     Result<Page> history(const Caller& caller, const HistoryRequest& request) override;
@@ -40,6 +40,8 @@ class StoreRepository final : public Repository {
     Result<std::vector<OperationResult>> commit(const Caller& caller,
                                                 Transaction transaction) override;
     Result<void> note(const Caller& caller, std::vector<AuditRecord> records) override;
+    void note_later(const Caller& caller, AuditRecord record,
+                    std::function<void(Result<void>)> done) override;
     Result<std::vector<Resource>> audit_events(store::Snapshot& snapshot, const Caller& caller,
                                                store::Position& from, store::Position at,
                                                std::size_t limit) override;

@@ -120,6 +120,20 @@ struct Response {
                          std::string_view content_type = "text/plain; charset=utf-8");
 };
 
+/// Lets an answer that was held leave, or another in its place. From any thread, once.
+using Release = std::function<void(std::optional<Response> instead)>;
+
+/// What the I/O thread answers itself, and what must be over before that leaves.
+struct PromptAnswer {
+    PromptAnswer(Response its_response)
+        : response(std::move(its_response)) {}  // NOLINT(*explicit*)
+
+    Response response;
+    /// Called once, on the I/O thread, with what ends the waiting; the connection waits meanwhile,
+    /// no thread does, and the request stays as it is. Null: the answer leaves at once.
+    std::function<void(Release)> hold{};
+};
+
 /// Serves a complete request on a worker; may block. Anything thrown becomes 500 with a log line.
 using Handler = std::function<Response(const Request&)>;
 

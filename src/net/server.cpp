@@ -97,6 +97,14 @@ struct IoThread {
     void cut_connections();
     void forget(const Connection* connection);
     void forget(const detail::WebSocketSession* session);
+    /// On any thread: the answer that the connection holds leaves, or `instead` does.
+    void release(std::shared_ptr<Connection> connection, std::optional<Response> instead);
+    void send_released();
+
+    struct Released {
+        std::shared_ptr<Connection> connection;
+        std::optional<Response> instead;
+    };
 
     Core& server;
     asio::io_context context{1};
@@ -104,6 +112,9 @@ struct IoThread {
     std::unordered_map<const Connection*, std::shared_ptr<Connection>> connections{};
     std::unordered_map<const detail::WebSocketSession*, std::shared_ptr<detail::WebSocketSession>>
         websockets{};
+    std::mutex released_mutex{};
+    /// Many answers wait for one write of the disk: the thread is woken once for all of them.
+    std::vector<Released> released{};
     std::uint64_t requests = 0;  ///< for request ids
     unsigned number = 0;
     std::thread thread{};
@@ -134,9 +145,9 @@ struct Core {
     /// What `handler` makes of the request, or local_handler; 500 when it throws.
     Response answer(const Request& request, bool is_local) const;
     /// What `at_once` makes of it, likewise.
-    std::optional<Response> answer_at_once(const Request& request) const;
+    std::optional<PromptAnswer> answer_at_once(const Request& request) const;
     template <class Ask>
-    std::optional<Response> guarded(const Request& request, const Ask& ask) const;
+    std::invoke_result_t<Ask, const Request&> guarded(const Request& request, const Ask& ask) const;
     void count_down();
     bool wait_until_empty(std::chrono::milliseconds time);
     void stop();
@@ -185,6 +196,7 @@ class Connection final : public std::enable_shared_from_this<Connection>, public
     void on_stop();
     void cut();
     void close();
+    void release(std::optional<Response> instead);
 
     bool is_local() const { return arrival_.is_local; }
     std::uint64_t network() const { return arrival_.address ? arrival_.address->network() : 0; }
@@ -213,6 +225,10 @@ class Connection final : public std::enable_shared_from_this<Connection>, public
     bool handle_head();
     bool settle_origin();
     bool dispatch();
+    bool answer_promptly();
+    bool hold(PromptAnswer&& answer, std::int64_t started);
+    bool hand_over();
+    bool note_more_input();
     bool upgrade(const WebSocketHandler& handler);
     bool refuse(int status, std::string message);
 
@@ -274,6 +290,8 @@ class Connection final : public std::enable_shared_from_this<Connection>, public
     bool is_http_1_0_ = false;
     bool may_keep_alive_ = false;
     std::shared_ptr<Connection> self_{};  ///< keeps this alive while it is in the pool
+    Response held_{};                     ///< until release()
+    std::int64_t held_since_ = 0;
 };
 
 void Connection::start(bool is_too_many) {
@@ -531,21 +549,52 @@ bool Connection::dispatch() {
             return upgrade(*handler);
     }
     state_ = working;
-    if (!is_local()) {
-        if (auto preflight = server_.cors.preflight(request_)) {
-            set_answer(*std::move(preflight), steady_now());
-            return send_from_io();
-        }
+    return is_local() ? hand_over() : answer_promptly();
+}
+
+/// What need not be a worker's is answered here; the rest goes to one.
+bool Connection::answer_promptly() {
+    const std::int64_t started = steady_now();
+    if (auto preflight = server_.cors.preflight(request_)) {
+        set_answer(*std::move(preflight), started);
+        return send_from_io();
     }
-    if (server_.options.at_once && !is_local()) {
-        const std::int64_t started = steady_now();
-        if (std::optional<Response> response = server_.answer_at_once(request_)) {
-            set_answer(*std::move(response), started);
-            return send_from_io();
-        }
-    }
+    if (!server_.options.at_once) return hand_over();
+    auto prompt = server_.answer_at_once(request_);
+    if (!prompt) return hand_over();
+    if (prompt->hold) return hold(*std::move(prompt), started);
+    set_answer(std::move(prompt->response), started);
+    return send_from_io();
+}
+
+/// Keeps an answer that is made but may not leave yet. The state stays `working`, so the next
+/// request of the connection waits, and nobody closes it.
+bool Connection::hold(PromptAnswer&& answer, std::int64_t started) {
+    held_ = std::move(answer.response);
+    held_since_ = started;
+    const bool has_more_input = note_more_input();
+    answer.hold([self = shared_from_this()](std::optional<Response> instead) {
+        self->io_.release(self, std::move(instead));
+    });
+    if (!has_more_input) read();
+    return false;
+}
+
+void Connection::release(std::optional<Response> instead) {
+    set_answer(instead ? *std::move(instead) : std::move(held_), held_since_);
+    held_ = Response();
+    if (send_from_io()) process();
+}
+
+/// True, and process() will be called after this request, when the next one has begun to arrive.
+bool Connection::note_more_input() {
     const bool has_more_input = begin_ < end_ || (tls_ && tls_->has_pending());
     if (has_more_input) state_ = working_and_waiting;
+    return has_more_input;
+}
+
+bool Connection::hand_over() {
+    const bool has_more_input = note_more_input();
     self_ = shared_from_this();
     if (!server_.pool.submit(*this)) {
         self_.reset();
@@ -956,6 +1005,25 @@ void IoThread::cut_connections() {
     for (const auto& session : sessions) session->cut();
 }
 
+void IoThread::release(std::shared_ptr<Connection> connection, std::optional<Response> instead) {
+    bool is_first = false;
+    {
+        const std::lock_guard lock(released_mutex);
+        is_first = released.empty();
+        released.push_back({std::move(connection), std::move(instead)});
+    }
+    if (is_first) asio::post(context, [this] { send_released(); });
+}
+
+void IoThread::send_released() {
+    std::vector<Released> all;
+    {
+        const std::lock_guard lock(released_mutex);
+        all.swap(released);
+    }
+    for (Released& one : all) one.connection->release(std::move(one.instead));
+}
+
 void IoThread::forget(const Connection* connection) {
     if (connections.erase(connection) > 0) server.count_down();
 }
@@ -1130,15 +1198,16 @@ Response Core::error(int status, std::string message) const {
 }
 
 Response Core::answer(const Request& request, bool is_local) const {
-    return *guarded(request, is_local ? options.local_handler : options.handler);
+    return guarded(request, is_local ? options.local_handler : options.handler);
 }
 
-std::optional<Response> Core::answer_at_once(const Request& request) const {
+std::optional<PromptAnswer> Core::answer_at_once(const Request& request) const {
     return guarded(request, options.at_once);
 }
 
 template <class Ask>
-std::optional<Response> Core::guarded(const Request& request, const Ask& ask) const {
+std::invoke_result_t<Ask, const Request&> Core::guarded(const Request& request,
+                                                        const Ask& ask) const {
     try {
         return ask(request);
     } catch (const std::exception& problem) {

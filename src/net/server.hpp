@@ -120,13 +120,14 @@ struct ServerOptions {
 
     Handler handler{};  ///< every request that is no upgrade; required
     /// Asked first, on the I/O thread: an answer that takes microseconds and never waits. Nothing
-    /// sends the request to `handler` on a worker; that must be cheap.
-    std::function<std::optional<Response>(const Request&)> at_once{};
+    /// sends the request to `handler` on a worker; that must be cheap. What must happen before the
+    /// answer may leave, a write to the disk, is PromptAnswer::hold's.
+    std::function<std::optional<PromptAnswer>(const Request&)> at_once{};
     /// Renders the server's own refusals (400, 408, 413, 414, 415, 417, 431, 500, 501, 503 …). Runs
     /// on any thread. Default: plain text.
     std::function<Response(int status, std::string message)> error_response{};
-    /// Called after each answer is made, on the thread that made it, for access logs and metrics.
-    /// Must not block.
+    /// Called when an answer is about to leave, on the thread that sends it, for access logs and
+    /// metrics. Must not block.
     std::function<void(const Request&, const Response&, std::chrono::nanoseconds taken)>
         on_answer{};
     /// The handler for upgrades on `request`'s path, or nullptr: no WebSocket here. Must stay valid

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <condition_variable>
+#include <deque>
 #include <future>
 #include <latch>
 
@@ -162,6 +163,103 @@ TEST(Server, FastHandlersRunWithoutAWorker) {
     EXPECT_EQ(fast.answer().status, 200);
     release.set_value();
     EXPECT_EQ(slow.answer().status, 200);
+}
+
+/// Answers that wait for something that is no thread's: as an entry of the audit on its way to the
+/// disk.
+class HeldAnswers {
+ public:
+    std::optional<PromptAnswer> operator()(const Request& request) {
+        if (!request.path().starts_with("/held")) return std::nullopt;
+        PromptAnswer answer(echo(request));
+        answer.hold = [this](Release release) {
+            const std::lock_guard lock(mutex_);
+            waiting_.push_back(std::move(release));
+            more_.notify_all();
+        };
+        return answer;
+    }
+    /// What lets the next answer leave; waits until one is held.
+    Release next() {
+        std::unique_lock lock(mutex_);
+        more_.wait(lock, [this] { return !waiting_.empty(); });
+        Release release = std::move(waiting_.front());
+        waiting_.pop_front();
+        return release;
+    }
+
+ private:
+    std::mutex mutex_;
+    std::condition_variable more_;
+    std::deque<Release> waiting_;
+};
+
+ServerOptions holding(HeldAnswers& held) {
+    ServerOptions options;
+    options.workers = 1;
+    options.io_threads = 1;
+    options.handler = echo;
+    options.at_once = std::ref(held);
+    return options;
+}
+
+TEST(Server, AHeldAnswerKeepsItsPlaceAndNoThread) {
+    HeldAnswers held;
+    const auto server = serve(holding(held));
+    RawClient first(server->port()), second(server->port());
+    first.send(get("/held/1") + get("/2") + get("/held/3"));
+    const Release release_first = held.next();
+    second.send(get("/held/4") + get("/5"));
+    const Release release_second = held.next();
+    release_second(std::nullopt);
+    EXPECT_EQ(second.answer().body, "GET /held/4 ");
+    EXPECT_EQ(second.answer().body, "GET /5 ");
+    release_first(std::nullopt);
+    EXPECT_EQ(first.answer().body, "GET /held/1 ");
+    EXPECT_EQ(first.answer().body, "GET /2 ");
+    held.next()(Response::text(503, "instead"));
+    const auto instead = first.answer();
+    EXPECT_EQ(instead.status, 503);
+    EXPECT_EQ(instead.body, "instead");
+}
+
+TEST(Server, AHeldAnswerMayBeReleasedWhileItIsBeingHeld) {
+    ServerOptions options;
+    options.handler = echo;
+    options.at_once = [](const Request& request) -> std::optional<PromptAnswer> {
+        PromptAnswer answer(echo(request));
+        answer.hold = [](const Release& release) { release(std::nullopt); };
+        return answer;
+    };
+    const auto server = serve(std::move(options));
+    RawClient client(server->port());
+    std::string many;
+    for (int i = 0; i < 200; ++i) many += get(fmt::format("/{}", i));
+    client.send(many);
+    for (int i = 0; i < 200; ++i) EXPECT_EQ(client.answer().body, fmt::format("GET /{} ", i));
+}
+
+TEST(Server, AHeldAnswerOutlivesItsClientAndLeavesBeforeTheServerStops) {
+    HeldAnswers held;
+    auto server = serve(holding(held));
+    {
+        RawClient gone(server->port());
+        gone.send(get("/held/gone"));
+        held.next()(std::nullopt);
+        EXPECT_EQ(gone.answer().status, 200);
+        gone.send(get("/held/gone"));
+    }
+    const Release release_gone = held.next();
+    RawClient waiting(server->port());
+    waiting.send(get("/held/waiting"));
+    const Release release_waiting = held.next();
+    std::thread stopping([&] { server->stop(); });
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    release_gone(std::nullopt);
+    release_waiting(std::nullopt);
+    EXPECT_EQ(waiting.answer().body, "GET /held/waiting ");
+    stopping.join();
+    EXPECT_EQ(server->connection_count(), 0u);
 }
 
 // --- bodies and encodings ---

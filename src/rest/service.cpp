@@ -139,7 +139,7 @@ std::string Service::base_of(const net::Request& request) const {
     return base;
 }
 
-std::optional<net::Response> Service::answer_at_once(const net::Request& request) {
+std::optional<net::PromptAnswer> Service::answer_at_once(const net::Request& request) {
     if (request.method != net::Method::get || !is_plain_read(request.target, options_.base_path))
         return std::nullopt;
     const auto began = std::chrono::steady_clock::now();
@@ -151,13 +151,25 @@ std::optional<net::Response> Service::answer_at_once(const net::Request& request
         return std::nullopt;
     take_caller(*exchange, **std::move(caller));
     auto found = repository_.read_at_once(exchange->caller, exchange->path[0], exchange->path[1]);
-    if (found && !*found) return std::nullopt;
-    auto answer = found ? answer_of_resource(**std::move(found), *exchange)
-                        : Result<Answer>(std::unexpected(found.error()));
-    auto response = finished(answer ? *std::move(answer) : answer_of(answer.error()), Format::json,
-                             false, request);
-    note_interaction(Interaction::read, began);
-    return response;
+    if (!found) return std::nullopt;
+    auto answer = found->outcome ? answer_of_resource(*std::move(found->outcome), *exchange)
+                                 : Result<Answer>(std::unexpected(found->outcome.error()));
+    net::PromptAnswer prompt(finished(answer ? *std::move(answer) : answer_of(answer.error()),
+                                      Format::json, false, request));
+    if (!found->owed) {
+        note_interaction(Interaction::read, began);
+        return prompt;
+    }
+    prompt.hold = [this, &request, began, caller = std::move(exchange->caller),
+                   record = *std::move(found->owed)](net::Release release) mutable {
+        const auto done = [&request, began, release = std::move(release)](Result<void> kept) {
+            note_interaction(Interaction::read, began);
+            if (kept) return release(std::nullopt);
+            release(finished(answer_of(kept.error()), Format::json, false, request));
+        };
+        repository_.note_later(caller, std::move(record), done);
+    };
+    return prompt;
 }
 
 Result<Exchange> Service::admitted(const net::Request& request) const {

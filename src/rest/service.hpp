@@ -54,9 +54,9 @@ class Service {
     /// OperationOutcomes.
     net::Response handle(const net::Request& request);
     /// The answer to the commonest question, GET [base]/Type/id, on the thread that asks: it takes
-    /// microseconds and waits for no lock of a writer. Nothing for every other request; then
-    /// `handle` is the way.
-    std::optional<net::Response> answer_at_once(const net::Request& request);
+    /// microseconds and waits for no lock of a writer. It is held until the audit knows of it.
+    /// Nothing for every other request; then `handle` is the way.
+    std::optional<net::PromptAnswer> answer_at_once(const net::Request& request);
     /// Handles one interaction (also an entry of a batch).
     Result<Answer> dispatch(const Exchange& exchange);
     /// An error of the HTTP server itself as an OperationOutcome.

@@ -204,7 +204,7 @@ struct Application::Parts {
     }
 
     /// What the I/O thread answers itself.
-    std::optional<net::Response> answer_at_once(const net::Request& request) {
+    std::optional<net::PromptAnswer> answer_at_once(const net::Request& request) {
         if (request.path() == "/healthz") return net::Response::text(200, "ok\n");
         if (!is_started.load(std::memory_order_acquire)) return starting();
         // Not on a worker: it is wanted most when all workers wait for the database.

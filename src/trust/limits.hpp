@@ -124,6 +124,7 @@ inline constexpr std::size_t audit_query_bytes_max = 2'048;  ///< of a search th
 inline constexpr std::size_t audit_entry_patients_max = 150;  ///< more make another entry
 inline constexpr std::size_t audit_request_patients_max =
     1'500;  ///< of one answer; more are only told of
+inline constexpr std::size_t audit_actors_remembered_max = 65'536;
 inline constexpr std::size_t audit_refusals_a_second =
     20;  ///< entries of requests refused at the gate; more are counted
 inline constexpr std::size_t audit_entries_looked_at_max =

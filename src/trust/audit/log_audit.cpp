@@ -68,12 +68,11 @@ Result<std::vector<store::AuditEntry>> LogAudit::entries(const fhir::Caller& cal
         patients.resize(limits::audit_request_patients_max);
     std::sort(patients.begin(), patients.end());
 
-    store::Names& names = store_.names();
     store::AuditEntry made;
-    if (!caller.actor.empty()) made.actor = names.intern(store::NameKind::actor, caller.actor);
-    if (!caller.organisation.empty())
-        made.organisation = names.intern(store::NameKind::actor, caller.organisation);
-    const store::Name type = patients.empty() ? 0 : names.intern(store::NameKind::type, "Patient");
+    if (!caller.actor.empty()) made.actor = actor_name(caller.actor);
+    if (!caller.organisation.empty()) made.organisation = actor_name(caller.organisation);
+    const store::Name type =
+        patients.empty() ? 0 : store_.names().intern(store::NameKind::type, "Patient");
     std::vector<store::AuditEntry> all;
     for (std::size_t at = 0; at == 0 || at < patients.size();
          at += limits::audit_entry_patients_max) {
@@ -96,6 +95,34 @@ Result<void> LogAudit::record(const fhir::Caller& caller, std::vector<fhir::Audi
         std::move(some.begin(), some.end(), std::back_inserter(all));
     }
     return store_.record(std::move(all));
+}
+
+bool LogAudit::records_at_once(const fhir::Caller& caller) const {
+    const std::shared_lock lock(actors_mutex_);
+    const auto is_known = [this](const std::string& actor) {
+        return actor.empty() || actors_.contains(actor);
+    };
+    return is_known(caller.actor) && is_known(caller.organisation);
+}
+
+void LogAudit::record_later(const fhir::Caller& caller, fhir::AuditRecord record,
+                            std::function<void(Result<void>)> done) {
+    auto made = store::with_names([&] { return entries(caller, record); });
+    if (!made) return done(std::unexpected(std::move(made).error()));
+    store_.record_later(*std::move(made), std::move(done));
+}
+
+/// The store's name of an actor or an organisation.
+store::Name LogAudit::actor_name(const std::string& actor) {
+    {
+        const std::shared_lock lock(actors_mutex_);
+        if (const auto found = actors_.find(actor); found != actors_.end()) return found->second;
+    }
+    const store::Name name = store_.names().intern(store::NameKind::actor, actor);
+    const std::unique_lock lock(actors_mutex_);
+    if (actors_.size() >= limits::audit_actors_remembered_max) actors_.clear();
+    actors_.emplace(actor, name);
+    return name;
 }
 
 void LogAudit::note_refused(const net::Request& request, const Error& error) {

@@ -3,6 +3,8 @@
 
 #include <memory>
 #include <mutex>
+#include <shared_mutex>
+#include <unordered_map>
 
 #include "base/instant.hpp"
 #include "fhir/caller.hpp"
@@ -21,6 +23,9 @@ class LogAudit final : public fhir::AuditSink {
     bool is_quiet() const override { return false; }
     Result<void> record(const fhir::Caller& caller,
                         std::vector<fhir::AuditRecord> records) override;
+    bool records_at_once(const fhir::Caller& caller) const override;
+    void record_later(const fhir::Caller& caller, fhir::AuditRecord record,
+                      std::function<void(Result<void>)> done) override;
     Result<std::vector<store::AuditEntry>> entries(const fhir::Caller& caller,
                                                    const fhir::AuditRecord& record) override;
 
@@ -32,6 +37,11 @@ class LogAudit final : public fhir::AuditSink {
 
  private:
     store::Store& store_;
+    store::Name actor_name(const std::string& actor);
+
+    /// The names of those who were told of, so that nobody asks a database for them again.
+    mutable std::shared_mutex actors_mutex_;
+    std::unordered_map<std::string, store::Name> actors_;
     std::mutex mutex_;
     std::int64_t second_ = 0;  ///< in which `told_` were told
     std::size_t told_ = 0;
