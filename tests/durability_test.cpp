@@ -129,6 +129,79 @@ TEST(Durability, KilledServersLoseNothingAcknowledged) {
     std::filesystem::remove_all(folder);
 }
 
+net::ClientRequest get(const std::string& url, const std::string& token) {
+    net::ClientRequest request;
+    request.url = url;
+    request.headers.add("Authorization", "Bearer " + token);
+    return request;
+}
+
+/// Reads until the server is gone; the ids of the requests that were answered.
+std::vector<std::string> read_until_killed(const ServerProcess& server, unsigned client_number) {
+    std::vector<std::string> answered;
+    net::Client client;
+    for (std::size_t count = 0;; ++count) {
+        net::ClientRequest request = get(server.base_url() + "/fhir/Basic/read", server.token());
+        const std::string id = fmt::format("reader-{}-{}", client_number, count);
+        request.headers.add("X-Request-Id", id);
+        const auto answer = client.send(request);
+        if (!answer || answer->status != 200) return answered;
+        answered.push_back(id);
+    }
+}
+
+/// The text of all AuditEvents, a page to each.
+std::vector<std::string> audit_of(const ServerProcess& server) {
+    net::Client client;
+    std::vector<std::string> pages;
+    std::string next = server.base_url() + "/fhir/AuditEvent?_count=500";
+    while (!next.empty()) {
+        auto answer = client.send(get(next, server.token()));
+        if (!answer || answer->status != 200) {
+            ADD_FAILURE() << (answer ? answer->body : answer.error().message);
+            break;
+        }
+        next.clear();
+        const auto document = JsonDocument::parse(answer->body);
+        if (document) {
+            for (const Json& link : document->root()["link"].items())
+                if (link.string_at("relation") == "next") next = link.string_at("url");
+        }
+        pages.push_back(std::move(answer->body));
+    }
+    return pages;
+}
+
+TEST(Durability, EveryAnsweredReadIsInTheAuditOfAKilledServer) {
+    const std::string folder = make_temporary_folder();
+    constexpr unsigned clients = 8;
+    std::array<std::vector<std::string>, clients> answered;
+    {
+        ServerProcess server(folder, {}, Trust::on);
+        ASSERT_TRUE(server.is_running()) << server.output();
+        net::ClientRequest write = put(server.base_url(), "read", 1);
+        write.headers.add("Authorization", "Bearer " + server.token());
+        const auto written = net::Client().send(write);
+        ASSERT_TRUE(written && written->status == 201);
+        std::vector<std::thread> threads;
+        for (unsigned i = 0; i < clients; ++i)
+            threads.emplace_back([&, i] { answered[i] = read_until_killed(server, i); });
+        std::this_thread::sleep_for(std::chrono::milliseconds(300));
+        server.kill();
+        for (std::thread& thread : threads) thread.join();
+    }
+    ServerProcess server(folder, {}, Trust::on);
+    ASSERT_TRUE(server.is_running()) << server.output();
+    std::string audit;
+    for (const std::string& page : audit_of(server)) audit += page;
+    for (const std::vector<std::string>& ids : answered) {
+        EXPECT_FALSE(ids.empty());
+        for (const std::string& id : ids)
+            ASSERT_NE(audit.find("\"" + id + "\""), std::string::npos) << id << " was answered";
+    }
+    std::filesystem::remove_all(folder);
+}
+
 TEST(Command, RefusesAddressesThatOthersCanReach) {
     const std::string folder = make_temporary_folder();
     std::string output;
