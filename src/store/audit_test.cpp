@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <latch>
+#include <random>
 #include <thread>
 
 #include "store/copy/copy_test_support.hpp"
@@ -281,7 +282,7 @@ TEST(Check, NamesAnAlteredAuditEntry) {
     const auto damage = [&](const char* sql) {
         const TestFolder own;
         {
-            auto store = must_open(own.path());
+            auto store = must_open(own.path(), 1);
             must(store->commit(make_commit(make_change(*store, "Patient", "a", "1"))));
             record(*store, "one", "Device/d", {"a"});
             record(*store, "two", "Device/e", {"a"});
@@ -304,6 +305,86 @@ TEST(Check, NamesAnAlteredAuditEntry) {
               "audit entry 2: its number is 5, expected is 1");
     EXPECT_EQ(damage("UPDATE log SET kind = 7 WHERE position = 2"),
               "log entry 2: it is of no kind that is known");
+}
+
+/// The newest entries of patients, from all that were told.
+Texts expected_of(const std::vector<std::pair<std::string, Texts>>& told, const Texts& patients,
+                  std::size_t limit) {
+    Texts expected;
+    for (auto entry = told.rbegin(); entry != told.rend() && expected.size() < limit; ++entry) {
+        const auto concerns = [&](const std::string& patient) {
+            return std::find(patients.begin(), patients.end(), patient) != patients.end();
+        };
+        if (std::any_of(entry->second.begin(), entry->second.end(), concerns))
+            expected.push_back(entry->first);
+    }
+    return expected;
+}
+
+TEST(Store, AnEntryIsFoundByItsPatientsWhetherTheirRowsAreWrittenOrWait) {
+    const TestFolder folder;
+    std::mt19937 random(4);
+    std::vector<std::pair<std::string, Texts>> told;
+    auto store = must_open(folder.path(), 20);
+    for (const char* id : {"a", "b", "c", "d"})
+        must(store->commit(make_commit(make_change(*store, "Patient", id, "1"))));
+    for (int round = 0; round < 300; ++round) {
+        Texts patients;
+        for (const char* id : {"a", "b", "c", "d"})
+            if (random() % 3 == 0) patients.emplace_back(id);
+        told.emplace_back(std::to_string(round), patients);
+        record(*store, told.back().first, "Device/d", patients);
+        for (const Texts& asked : {Texts{"a"}, Texts{"b", "d"}}) {
+            AuditQuery scope = of_patients(*store, asked);
+            scope.limit = 1 + random() % 40;
+            ASSERT_EQ(found(*store, scope), expected_of(told, asked, scope.limit)) << round;
+        }
+        if (round % 40 != 39 || postgres::tests_use_postgres()) continue;
+        // What waits is made of the entries again.
+        store.reset();
+        EXPECT_EQ(must(check(folder.path(), test_reader())).first_problem, "");
+        store = must_open(folder.path(), 20);
+    }
+}
+
+TEST(Store, AnOldSnapshotAndAnotherProcessFindEntriesAlike) {
+    if (postgres::tests_use_postgres()) GTEST_SKIP() << "only a folder's rows wait";
+    const TestFolder folder;
+    auto store = must_open(folder.path(), 4);
+    must(store->commit(make_commit(make_change(*store, "Patient", "a", "1"))));
+    Texts expected;
+    for (int n = 0; n < 6; ++n) {
+        record(*store, std::to_string(n), "Device/d", {"a"});
+        expected.insert(expected.begin(), std::to_string(n));
+    }
+    const auto old = must(store->snapshot());
+    const auto other = must(open_for_test({.folder = folder.path(), .read_only = true}));
+    EXPECT_EQ(found(*other, of_patients(*store, {"a"})), expected);
+    for (int n = 0; n < 40; ++n) record(*store, "later", "Device/d", {"a"});
+    EXPECT_EQ(texts(must(old->audit(of_patients(*store, {"a"})))), expected);
+    AuditQuery all = of_patients(*store, {"a"});
+    all.limit = 100;
+    EXPECT_EQ(found(*other, all).size(), 46u);
+    EXPECT_EQ(found(*other, all), found(*store, all));
+}
+
+TEST(Store, RowsOfAnOlderStoreAreThereAlready) {
+    if (postgres::tests_use_postgres()) GTEST_SKIP() << "only a folder's rows wait";
+    const TestFolder folder;
+    {
+        auto store = must_open(folder.path(), 1);
+        must(store->commit(make_commit(make_change(*store, "Patient", "a", "1"))));
+        for (int n = 0; n < 4; ++n) record(*store, std::to_string(n), "Device/d", {"a"});
+    }
+    const std::string path = folder.path() + "/record.db";
+    must(must(sqlite::Database::open(path, {}))
+             ->execute("INSERT OR IGNORE INTO audit_patient SELECT patient, "
+                       "(SELECT max(position) FROM audit) FROM audit_patient;"
+                       "DELETE FROM cursor WHERE view = 'audit_patient'"));
+    EXPECT_EQ(must(check(folder.path(), test_reader())).first_problem, "");
+    auto store = must_open(folder.path());
+    record(*store, "4", "Device/d", {"a"});
+    EXPECT_EQ(found(*store, of_patients(*store, {"a"})), (Texts{"4", "3", "2", "1", "0"}));
 }
 
 TEST(Backup, HoldsTheAuditWithoutItsIndex) {

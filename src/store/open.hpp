@@ -40,6 +40,9 @@ struct OpenOptions {
     /// there, as after a failover to a standby that lacked it. From then on the store answers
     /// `unavailable`; it is to be opened anew, by a new process. Must not block.
     std::function<void()> on_history_lost{};
+    /// Rows by which a patient's audit entries are found in a folder: so many gather before they go
+    /// to their table, in the order of its key. Twelve bytes each.
+    std::size_t audit_index_batch = 32'768;
     std::shared_ptr<FileFaults> faults{};  ///< tests only
 };
 

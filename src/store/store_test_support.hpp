@@ -14,10 +14,13 @@ namespace meridian::store {
 using meridian::testing::must;
 using TestFolder = meridian::testing::Folder;
 
-inline std::unique_ptr<Store> must_open(const std::string& folder) {
+/// `audit_index_batch`: small, so that a few entries are as many as some days' are elsewhere.
+inline std::unique_ptr<Store> must_open(const std::string& folder,
+                                        std::size_t audit_index_batch = 5) {
     OpenOptions options;
     options.folder = folder;
     options.cache_bytes = 16 << 20;
+    options.audit_index_batch = audit_index_batch;
     return must(open_for_test(options));
 }
 

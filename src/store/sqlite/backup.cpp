@@ -105,32 +105,6 @@ Result<Position> copy_tables(const std::string& from, Database& copy,
     return last;
 }
 
-/// Makes the rows by which audit entries are found by patient again.
-Result<void> index_audits(Database& database) {
-    Position next = 0;
-    for (bool more = true; more;) {
-        std::vector<std::tuple<Rid, Position>> rows;
-        auto row = TRY(database.prepare(
-            "SELECT position, patients FROM audit WHERE position >= ? ORDER BY position LIMIT ?"));
-        row.bind_all(next, limits::load_batch_changes);
-        more = false;
-        while (TRY(row.step())) {
-            next = row.integer(0) + 1;
-            more = true;
-            for (const Rid patient : TRY(parse_rid_list(row.text(1))))
-                rows.emplace_back(patient, next - 1);
-        }
-        row.reset();
-        std::sort(rows.begin(), rows.end());
-        TRY(database.run("BEGIN"));
-        TRY(database.run_on_rows(
-            "INSERT OR FAIL INTO audit_patient(patient, position) SELECT c0, c1 FROM row_feed",
-            TupleSource(rows)));
-        TRY(database.run("COMMIT"));
-    }
-    return {};
-}
-
 /// Makes all index rows of the database at `path` again.
 Result<Position> rebuild(const std::string& path, const BodyReader& reader,
                          const std::function<void(std::int64_t, std::int64_t)>& progress) {
@@ -139,13 +113,14 @@ Result<Position> rebuild(const std::string& path, const BodyReader& reader,
         database->execute("PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF; PRAGMA "
                           "wal_autocheckpoint=20000; PRAGMA temp_store=MEMORY;"));
     TRY(prepare_schema(*database, schema_version, migrations()));
-    TRY(index_audits(*database));
+    // The writer finds that all of them wait.
+    TRY(AuditIndex::note_indexed(*database, 0));
     Dictionary names;
     TRY(names.load(*database));
     const std::int64_t total =
         TRY(database->integer("SELECT count(*) FROM resource WHERE verb <> 3", 0));
     auto reading = TRY(Database::open(path, {.read_only = true}));
-    auto writer = TRY(Writer::make(std::move(database), names));
+    auto writer = TRY(Writer::make(std::move(database), names, OpenOptions().audit_index_batch));
     std::int64_t done = 0;
     Rid last = 0;
     for (bool more = true; more;) {

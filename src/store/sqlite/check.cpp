@@ -5,6 +5,7 @@
 
 #include "store/engine/audit_rows.hpp"
 #include "store/engine/findings.hpp"
+#include "store/sqlite/audit_index.hpp"
 #include "store/sqlite/blobs.hpp"
 #include "store/sqlite/database.hpp"
 #include "store/sqlite/dictionary.hpp"
@@ -133,7 +134,9 @@ Result<void> Checker::check_log() {
 
 Result<void> Checker::check_audit() {
     AuditCheck audit(findings_);
+    const Position indexed_below = TRY(AuditIndex::indexed_below(database_));
     std::int64_t number = 0;
+    std::int64_t still_missing = 0;
     auto row = TRY(database_.prepare(
         "SELECT a.position, a.number, a.actor, a.patients, a.bytes, l.kind = 1, l.actor, "
         "l.body_hash FROM audit a LEFT JOIN log l ON l.position = a.position ORDER BY a.position"));
@@ -152,12 +155,14 @@ Result<void> Checker::check_audit() {
             found += TRY(
                 database_.integer("SELECT 1 FROM audit_patient WHERE patient = ? AND position = ?",
                                   0, patient, position));
+        const auto all = static_cast<std::int64_t>(patients->size());
+        if (position >= indexed_below) still_missing += all - std::exchange(found, all);
         audit.entry({position, row.integer(5) != 0, static_cast<Name>(row.integer(2)),
-                     static_cast<Name>(row.integer(6)), row.blob(4), row.blob(7), found,
-                     static_cast<std::int64_t>(patients->size())});
+                     static_cast<Name>(row.integer(6)), row.blob(4), row.blob(7), found, all});
     }
     if (!enough())
-        audit.finish(audits_, TRY(database_.integer("SELECT count(*) FROM audit_patient", 0)));
+        audit.finish(audits_, TRY(database_.integer("SELECT count(*) FROM audit_patient", 0)) +
+                                  still_missing);
     return {};
 }
 

@@ -398,10 +398,58 @@ Result<std::vector<KeptAudit>> SqliteSnapshot::audit(const AuditQuery& scope) {
         TRY(take(scope.actor ? of_actor : all, 0));
         return found;
     }
+    std::vector<Rid> patients;
     for (const Identity& patient : *scope.patients) {
-        if (const Rid rid = TRY(rid_of(patient)); rid != 0) TRY(take(of_patient, rid));
+        if (const Rid rid = TRY(rid_of(patient)); rid != 0) patients.push_back(rid);
     }
+    for (const Rid rid : patients) TRY(take(of_patient, rid));
+    TRY(add_unindexed(scope, patients, below, found));
     merge_newest(found, scope.limit);
+    return found;
+}
+
+Result<void> SqliteSnapshot::add_unindexed(const AuditQuery& scope, std::span<const Rid> patients,
+                                           Position below, std::vector<KeptAudit>& found) {
+    const Position from = std::max(scope.from, TRY(AuditIndex::indexed_below(*database_)));
+    if (from >= below) return {};
+    const UnindexedAudits* const unindexed = readers_.unindexed_audits();
+    auto known = unindexed != nullptr ? unindexed->find(patients, from) : std::nullopt;
+    std::vector<Position> positions =
+        known ? *std::move(known) : TRY(scan_audits(patients, from, below));
+    std::erase_if(positions, [below](Position position) { return position >= below; });
+    std::sort(positions.begin(), positions.end(), std::greater());
+    // An entry may concern several of them.
+    positions.erase(std::unique(positions.begin(), positions.end()), positions.end());
+    auto row = TRY(database_->prepare("SELECT " MERIDIAN_LOG_COLUMNS_OF_AUDIT
+                                      ", a.bytes FROM audit a JOIN log l ON l.position = "
+                                      "a.position WHERE a.position = ?1 AND "
+                                      "(?2 = -1 OR a.actor = ?2)"));
+    std::size_t count = 0;
+    for (const Position position : positions) {
+        if (count == scope.limit) break;
+        row.bind_all(position, scope.actor.value_or(Name{-1}));
+        if (TRY(row.step())) {
+            found.push_back({read_log_entry(row), std::string(row.blob(12))});
+            ++count;
+        }
+        row.reset();
+    }
+    return {};
+}
+
+/// Where another process writes, or this snapshot is older than what is kept in memory.
+Result<std::vector<Position>> SqliteSnapshot::scan_audits(std::span<const Rid> patients,
+                                                          Position from, Position below) {
+    const std::unordered_set<Rid> wanted(patients.begin(), patients.end());
+    std::vector<Position> found;
+    auto row = TRY(database_->prepare(
+        "SELECT position, patients FROM audit WHERE position >= ? AND position < ?"));
+    row.bind_all(from, below);
+    while (TRY(row.step())) {
+        const auto all = TRY(parse_rid_list(row.text(1)));
+        const auto is_wanted = [&](Rid patient) { return wanted.contains(patient); };
+        if (std::any_of(all.begin(), all.end(), is_wanted)) found.push_back(row.integer(0));
+    }
     return found;
 }
 

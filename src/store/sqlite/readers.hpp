@@ -9,6 +9,7 @@
 
 #include "base/result.hpp"
 #include "store/engine/count_cache.hpp"
+#include "store/sqlite/audit_index.hpp"
 #include "store/sqlite/database.hpp"
 #include "store/sqlite/dictionary.hpp"
 #include "store/store.hpp"
@@ -28,11 +29,18 @@ class Readers {
     /// The newest version as of now. One statement is a read transaction by itself, so none is
     /// begun.
     Result<std::optional<Stored>> find(const Identity& identity);
+    /// Set before the first snapshot, where this process writes the store, too.
+    void use(std::shared_ptr<const UnindexedAudits> unindexed) {
+        unindexed_audits_ = std::move(unindexed);
+    }
+    /// Null where another process may write.
+    const UnindexedAudits* unindexed_audits() const { return unindexed_audits_.get(); }
     /// What snapshots remember of counts.
     CountCache& counts() { return counts_; }
 
  private:
     CountCache counts_;
+    std::shared_ptr<const UnindexedAudits> unindexed_audits_;
     std::string path_;
     DatabaseOptions options_;
     std::mutex mutex_;
@@ -89,6 +97,11 @@ class SqliteSnapshot final : public Snapshot {
     };
     /// The newest versions of a type, or of all.
     Result<std::vector<Place>> newest_entries(const HistoryScope& scope, const Window& range);
+    /// The entries of a query [from, below) that audit_patient does not lead to yet.
+    Result<void> add_unindexed(const AuditQuery& scope, std::span<const Rid> patients,
+                               Position below, std::vector<KeptAudit>& found);
+    Result<std::vector<Position>> scan_audits(std::span<const Rid> patients, Position from,
+                                              Position below);
     /// How many audit entries lie before a position.
     Result<std::int64_t> audits_below(Position position);
     Result<std::vector<Stored>> instance_history(const HistoryScope& scope, const Window& window);

@@ -112,7 +112,7 @@ Result<void> ResourceRows::flush_audits(Database& database, Instant at) {
     for (const Audit& audit : audits_)
         rows.push_back({audit.position, audit.number, audit.row.entry->actor, audit.row.patients,
                         audit.row.entry->bytes});
-    return insert_audits(database, rows);
+    return insert_audits(database, rows, false);
 }
 
 Result<void> insert_audits(Database& database, const std::vector<AuditTableRow>& rows,

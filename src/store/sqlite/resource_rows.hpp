@@ -23,10 +23,10 @@ struct AuditTableRow {
     const std::vector<Rid>& patients;
     std::string_view bytes;
 };
-/// Writes them, one statement a table; those of `audit_patient` only when `by_patient` holds.
-/// Errors: as Database.
+/// Writes them, one statement a table; those of `audit_patient` only when `by_patient` holds
+/// (otherwise AuditIndex does). Errors: as Database.
 Result<void> insert_audits(Database& database, const std::vector<AuditTableRow>& rows,
-                           bool by_patient = true);
+                           bool by_patient);
 /// The number of the next audit entry. Errors: as Database.
 Result<std::int64_t> next_audit_number(Database& database);
 

@@ -84,7 +84,8 @@ Result<void> SqliteStore::start() {
     checkpoint_options.cache_bytes = 1 << 20;
     auto checkpointer = TRY(Database::open(path, checkpoint_options));
     TRY(checkpointer->execute("PRAGMA synchronous=FULL; PRAGMA wal_autocheckpoint=0;"));
-    auto writer = TRY(Writer::make(std::move(database), names_));
+    auto writer = TRY(Writer::make(std::move(database), names_, options_.audit_index_batch));
+    readers_->use(writer->unindexed_audits());
     committer_ =
         std::make_unique<Committer>(std::move(writer), std::move(checkpointer),
                                     options_.bulk ? limits::wal_pages_before_checkpoint_bulk

@@ -39,14 +39,15 @@ std::size_t mention_count(const Change& change) {
 
 }  // namespace
 
-Writer::Writer(std::unique_ptr<Database> database, Dictionary& names)
+Writer::Writer(std::unique_ptr<Database> database, Dictionary& names, std::size_t audit_index_batch)
     : database_(std::move(database)),
       names_(names),
-      directory_(limits::directory_cache_identities) {}
+      directory_(limits::directory_cache_identities),
+      audit_index_(audit_index_batch) {}
 
-Result<std::unique_ptr<Writer>> Writer::make(std::unique_ptr<Database> database,
-                                             Dictionary& names) {
-    std::unique_ptr<Writer> writer(new Writer(std::move(database), names));
+Result<std::unique_ptr<Writer>> Writer::make(std::unique_ptr<Database> database, Dictionary& names,
+                                             std::size_t audit_index_batch) {
+    std::unique_ptr<Writer> writer(new Writer(std::move(database), names, audit_index_batch));
     TRY(writer->load());
     return writer;
 }
@@ -55,6 +56,7 @@ Result<void> Writer::load() {
     next_position_ = TRY(database_->integer("SELECT max(position) FROM log", -1)) + 1;
     next_position_before_ = next_position_;
     next_audit_ = next_audit_before_ = TRY(next_audit_number(*database_));
+    TRY(audit_index_.load(*database_, next_position_));
     opened_at_ = last_change_of_any_ = next_position_ - 1;
     at_.milliseconds =
         TRY(database_->integer("SELECT at FROM log WHERE position = ?", 0, next_position_ - 1));
@@ -87,6 +89,7 @@ Result<void> Writer::write_all(std::span<const std::shared_ptr<Task>> group) {
         mentions += count;
     }
     TRY(flush());
+    TRY(audit_index_.write_some(*database_));
     TRY(finish_transaction());
     TRY(database_->run("COMMIT"));
     directory_.finish(true);
@@ -94,6 +97,7 @@ Result<void> Writer::write_all(std::span<const std::shared_ptr<Task>> group) {
     touched_.clear();
     next_position_before_ = next_position_;
     next_audit_before_ = next_audit_;
+    audit_index_.finish(true, next_position_);
     return {};
 }
 
@@ -144,6 +148,7 @@ void Writer::fail_group(std::span<const std::shared_ptr<Task>> group, const Erro
     count_changes_.clear();
     next_position_ = next_position_before_;
     next_audit_ = next_audit_before_;
+    audit_index_.finish(false, next_position_);
     // After a failed write or fsync nobody knows what is on the disk, and a second fsync may claim
     // success for lost pages.
     if (is_lasting(code)) stop_writing(error);
@@ -319,8 +324,9 @@ Result<void> Writer::apply_audit(const Commit& commit, const std::vector<Written
             const std::vector<Rid>& left = left_[*entry.change];
             patients.insert(patients.end(), left.begin(), left.end());
         }
-        rows_.add_audit({next_position_++, next_audit_++,
-                         TRY(audit_row(entry, std::move(patients), written)), next_salt()});
+        AuditRow row = TRY(audit_row(entry, std::move(patients), written));
+        audit_index_.add(row.patients, next_position_);
+        rows_.add_audit({next_position_++, next_audit_++, std::move(row), next_salt()});
     }
     return {};
 }

@@ -15,6 +15,7 @@
 #include "store/engine/commit_queue.hpp"
 #include "store/engine/forward.hpp"
 #include "store/engine/resolve.hpp"
+#include "store/sqlite/audit_index.hpp"
 #include "store/sqlite/database.hpp"
 #include "store/sqlite/dictionary.hpp"
 #include "store/sqlite/directory.hpp"
@@ -31,7 +32,7 @@ class Writer {
     /// Takes the writing connection of an opened store with its schema in place. Errors: as
     /// Database.
     static Result<std::unique_ptr<Writer>> make(std::unique_ptr<Database> database,
-                                                Dictionary& names);
+                                                Dictionary& names, std::size_t audit_index_batch);
 
     /// Writes all tasks of `group` in order and sets their outcomes: durable when this returns. A
     /// commit that is stale or refused writes nothing and does not hold up the others; a failure of
@@ -43,6 +44,10 @@ class Writer {
     Result<void> reindex(Rid rid, Version version, std::span<const Name> params, Rows rows);
 
     Database& database() { return *database_; }
+    /// For readers: the audit entries that are found in no table by patient yet.
+    std::shared_ptr<const UnindexedAudits> unindexed_audits() const {
+        return audit_index_.unindexed();
+    }
     Position last_position() const { return next_position_ - 1; }
     /// Why nothing can be written any more; absent while all is well.
     const std::optional<Error>& broken() const { return broken_; }
@@ -63,7 +68,7 @@ class Writer {
         std::optional<Error> refused{};
         bool passes() const { return !stale && !refused; }
     };
-    Writer(std::unique_ptr<Database> database, Dictionary& names);
+    Writer(std::unique_ptr<Database> database, Dictionary& names, std::size_t audit_index_batch);
     Result<void> load();
     Result<void> write_all(std::span<const std::shared_ptr<Task>> group);
     Result<void> write_task(Task& task, Directory::Mention* mentions);
@@ -107,6 +112,7 @@ class Writer {
     Directory directory_;
     ResourceRows rows_;
     IndexWriter index_;
+    AuditIndex audit_index_;
     std::vector<Directory::Mention> mentions_;  ///< of the group in work
     std::unordered_set<Rid> touched_;
     std::unordered_map<Name, std::int64_t> count_changes_;
