@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Makes data/trust/refused_passwords.inc out of data/trust/common_words.txt and of patterns: walks over the keyboard, doubled words,
-words joined with each other. The program adds its own rules for tails, substitutions, dates and runs (accounts/password.cpp)."""
+"""Makes data/trust/refused_passwords.inc out of data/trust/common_words.txt, of patterns (walks over the keyboard, doubled words, words
+joined with each other) and of data/trust/breached_passwords.txt. The program adds its own rules for tails, substitutions, dates and runs
+(accounts/password.cpp)."""
 import pathlib
 
 FOLDER = pathlib.Path(__file__).resolve().parent.parent / "data" / "trust"
@@ -51,10 +52,15 @@ def joined(words):
             yield base + digits + base
 
 
+def words_of(name):
+    """The words of a list, each once, without its comments."""
+    text = (FOLDER / name).read_text(encoding="utf-8")
+    return list(dict.fromkeys(word for line in text.splitlines() if not line.startswith("#") for word in line.split()))
+
+
 def main():
-    text = (FOLDER / "common_words.txt").read_text(encoding="utf-8")
-    words = list(dict.fromkeys(word for line in text.splitlines() if not line.startswith("#") for word in line.split()))
-    found = set(words) | {word for word in walks() if len(word) >= 4} | {word for word in joined(words) if len(word) >= 8}
+    words = words_of("common_words.txt")
+    found = set(words) | set(words_of("breached_passwords.txt")) | {word for word in walks() if len(word) >= 4} | {word for word in joined(words) if len(word) >= 8}
     lines = sorted(found, key=lambda word: word.encode())
     assert all(word == word.lower() and '"' not in word and "\\" not in word for word in lines)
     out = ["// SPDX-License-Identifier: Apache-2.0", "// Made by tools/refused_passwords.py."]

@@ -3,12 +3,15 @@
 
 #include <gtest/gtest.h>
 
+#include <set>
 #include <thread>
 
+#include "base/file.hpp"
 #include "base/hash.hpp"
 #include "text/letter_case.hpp"
 #include "trust/accounts/one_time_code.hpp"
 #include "trust/accounts/password.hpp"
+#include "trust/limits.hpp"
 #include "trust/testing/memory_vault.hpp"
 
 namespace meridian::trust {
@@ -242,6 +245,25 @@ TEST(Password, Rules) {
     EXPECT_TRUE(normal_password(std::string(1000, 'x')));
 }
 
+TEST(Password, TheCommonestOfThoseThatWereBreachedAreRefused) {
+    const std::string list =
+        *read_file(MERIDIAN_SOURCE_DIR "/data/trust/breached_passwords.txt", 1 << 20);
+    std::size_t seen = 0;
+    for (std::size_t begin = 0; begin < list.size();) {
+        const std::size_t end = std::min(list.find('\n', begin), list.size());
+        const std::string word = list.substr(begin, end - begin);
+        begin = end + 1;
+        if (word.starts_with('#')) continue;
+        ++seen;
+        const auto chosen = chosen_password(word, {});
+        ASSERT_FALSE(chosen) << word;
+        EXPECT_EQ(chosen.error().where, "common") << word;
+    }
+    EXPECT_EQ(seen, 10'000u);
+    EXPECT_FALSE(chosen_password("TrustNo1", {}));
+    EXPECT_FALSE(chosen_password("Liverpool77!", {}));
+}
+
 TEST(Password, AnErrorNeverHoldsThePassword) {
     for (const char* text : {"short", "password", "wang"}) {
         const auto refused = chosen_password(text, {.name = "wang"});
@@ -269,6 +291,22 @@ TEST(Password, AGateLetsABoundedNumberThrough) {
     waiting.join();
     full.leave();
     EXPECT_TRUE(full.enter());
+}
+
+TEST(RecoveryCode, AreTooManyToGuessAndNeverTheSame) {
+    std::set<std::string> seen;
+    std::set<char> letters;
+    for (int round = 0; round < 20; ++round) {
+        for (std::string code : new_recovery_codes()) {
+            std::erase(code, '-');
+            // Five bits each (base 32): a plain hash may keep them from 112 bits on.
+            EXPECT_GE(5 * code.size(), 112u);
+            letters.insert(code.begin(), code.end());
+            EXPECT_TRUE(seen.insert(code).second);
+        }
+    }
+    EXPECT_EQ(seen.size(), 20 * limits::recovery_codes);
+    EXPECT_EQ(letters.size(), 32u) << "every letter occurs among some thousands";
 }
 
 TEST(OneTimeCode, VectorsOfRfc4226) {  // appendix D

@@ -6,6 +6,8 @@
 
 #include "base/json.hpp"
 #include "base/query_string.hpp"
+#include "trust/accounts/setup.hpp"
+#include "trust/pages/html.hpp"
 #include "trust/sessions/cookie.hpp"
 #include "trust/testing/memory_vault.hpp"
 #include "trust/webauthn/testing/software_authenticator.hpp"
@@ -206,6 +208,71 @@ TEST_F(SignInTest, PasskeyOfEdDsaSignsIn) {
     EXPECT_EQ(tries([](auto& one) { one.counter = 3; }), 403);
     device.counter = 20;
     EXPECT_EQ(tries([](auto&) {}), 200);
+}
+
+TEST_F(SignInTest, APasswordIsChangedByWhoKnowsTheOldOne) {
+    constexpr std::string_view other = "die kraniche bleiben noch";
+    const auto change = [&](std::string_view current, std::string_view wanted) {
+        return post("/account/password",
+                    {{"current", std::string(current)}, {"new", std::string(wanted)}});
+    };
+    enter();
+    const auto elsewhere = jar;
+    jar.clear();
+    enter();
+    EXPECT_EQ(change("not this", other).status, 403);
+    EXPECT_EQ(change(good, "baseball").status, 400) << "one that everybody tries";
+    EXPECT_TRUE(accounts.verify_password("wang", good)) << "nothing changed so far";
+    const net::Response changed = change(good, other);
+    EXPECT_EQ(changed.headers.get("Location"), "/account?done=password") << changed.body;
+    EXPECT_TRUE(signed_in());
+    EXPECT_FALSE(accounts.verify_password("wang", good));
+    jar = elsewhere;
+    EXPECT_FALSE(signed_in()) << "whoever is signed in elsewhere is out";
+    jar.clear();
+    EXPECT_EQ(enter(good).status, 403);
+    EXPECT_EQ(enter(other).status, 303);
+    EXPECT_EQ(std::ranges::count(audit, "account.password wang true"), 1);
+}
+
+/// The tags of a page that begin like `begin`.
+std::vector<std::string> tags(std::string_view page, std::string_view begin) {
+    std::vector<std::string> found;
+    for (std::size_t at = 0; (at = page.find(begin, at)) != std::string_view::npos; ++at)
+        found.emplace_back(page.substr(at, page.find('>', at) + 1 - at));
+    return found;
+}
+
+TEST_F(SignInTest, FieldsOfPasswordsHideThemAndLetManagersFillThem) {
+    const std::string link = *make_setup_link(vault, accounts);
+    std::vector<std::string> pages{get("/sign-in").body, get(link).body};
+    enter();
+    pages.push_back(get("/account").body);
+    pages.push_back(get("/step-up").body);
+    std::size_t hidden = 0;
+    for (const std::string& page : pages) {
+        ASSERT_NE(page.find("<form"), std::string::npos) << page;
+        for (const std::string& input : tags(page, "<input")) {
+            const bool is_hidden = input.find("type=\"password\"") != std::string::npos;
+            hidden += is_hidden ? 1 : 0;
+            // What a manager is to fill in as a password is one, and the other way round.
+            const bool is_secret =
+                input.find("autocomplete=\"current-password\"") != std::string::npos ||
+                input.find("autocomplete=\"new-password\"") != std::string::npos;
+            EXPECT_EQ(is_hidden, is_secret) << input;
+            for (const char* name : {"\"password\"", "\"current\"", "\"new\""}) {
+                if (input.find(fmt::format("name={}", name)) != std::string::npos)
+                    EXPECT_TRUE(is_hidden) << input;
+            }
+            for (const char* hinders : {"onpaste", "readonly", "oncopy", "maxlength=\"64\""}) {
+                if (is_hidden) EXPECT_EQ(input.find(hinders), std::string::npos) << input;
+            }
+        }
+    }
+    EXPECT_EQ(hidden, 5u) << "sign-in, set-up, the old and the new one, step-up";
+    const std::string script = get(std::string(script_path)).body;
+    for (const char* hinders : {"'paste'", "'keydown'", "'beforeinput'", "clipboard"})
+        EXPECT_EQ(script.find(hinders), std::string::npos) << hinders;
 }
 
 TEST_F(SignInTest, OnlyOwnPaths) {
