@@ -43,6 +43,11 @@ inline constexpr int oauth_form_seconds = 15 * 60;
 inline constexpr int oauth_launch_seconds = 5 * 60;
 inline constexpr int oauth_federation_seconds = 15 * 60;
 inline constexpr int oauth_vault_attempts_max = 8;  ///< when others write the same entry
+inline constexpr std::size_t oauth_client_name_bytes_max = 200;
+inline constexpr std::size_t oauth_scope_type_bytes_max = 64;  ///< of a resource type in a scope
+inline constexpr int oauth_document_seconds = 300;  ///< how long discovery and keys may be kept
+inline constexpr std::int64_t oauth_key_margin_milliseconds =
+    120'000;  ///< that a retired key is shown longer: clocks, and tokens on their way
 
 // --- trust: accounts, sessions, passkeys ---
 inline constexpr std::size_t account_name_bytes_max = 128;
@@ -72,6 +77,7 @@ inline constexpr std::size_t recovery_code_bytes = 15;  ///< 120 bits: too many 
 /// Counters of failed sign-ins lie in so many places per kind; see accounts/throttle.hpp.
 inline constexpr std::size_t throttle_places = 1u << 16;
 inline constexpr std::size_t device_cookie_accounts_max = 8;  ///< that one browser is known to
+inline constexpr std::size_t device_cookie_bytes_max = 3'000;
 inline constexpr unsigned device_cookie_days = 365;
 inline constexpr std::size_t session_id_bytes = 32;
 inline constexpr std::size_t sessions_per_account_max = 50;
@@ -86,6 +92,9 @@ inline constexpr std::size_t cbor_items_max = 1024;
 inline constexpr std::size_t credential_id_bytes_max = 1023;  ///< WebAuthn level 2 §6.5.1
 inline constexpr std::size_t client_data_bytes_max = 4u << 10;
 inline constexpr unsigned passkey_challenge_minutes = 5;
+inline constexpr std::size_t passkey_label_bytes_max = 80;
+inline constexpr std::int64_t passkey_ceremony_milliseconds =
+    120'000;  ///< what the browser gives the person
 inline constexpr std::size_t return_to_bytes_max = 4'000;
 
 // --- trust: policy and consent ---
@@ -118,7 +127,11 @@ inline constexpr std::size_t checkpoint_keys_max = 1'000;         ///< old and n
 inline constexpr std::size_t tree_leaves_per_answer_max = 1'024;  ///< of /log/entries
 inline constexpr std::uint64_t tree_look_ahead_entries =
     2'048;  ///< of which one must be right for a log not to count as rewritten
-inline constexpr std::size_t tree_findings_max = 100;        ///< that a verification keeps
+inline constexpr std::size_t tree_findings_max = 100;   ///< that a verification keeps
+inline constexpr std::size_t tree_tiles_kept_max = 64;  ///< in memory while damage is told apart
+inline constexpr std::size_t tree_names_tried_max = 100'000;  ///< in the place of an altered one
+inline constexpr unsigned tree_kinds_tried_max = 16;
+inline constexpr std::size_t tree_repaired_singly_max = 1'000;  ///< more: all tiles are made again
 inline constexpr std::size_t audit_text_bytes_max = 200;     ///< of a name, a reference, an address
 inline constexpr std::size_t audit_query_bytes_max = 2'048;  ///< of a search that are kept
 inline constexpr std::size_t audit_entry_patients_max = 150;  ///< more make another entry
@@ -147,5 +160,8 @@ inline constexpr std::size_t erasure_batch_resources = 500;
 inline constexpr std::size_t erasure_versions_max = 100'000;  ///< of one resource
 inline constexpr std::size_t erasure_mentions_max = 10'000;   ///< listed in a certificate
 inline constexpr unsigned key_attempts_max = 50;  ///< after which others change them too often
+inline constexpr unsigned long token_objects_max = 1'000;  ///< keys looked for in a PKCS#11 token
+inline constexpr std::size_t key_backup_versions_looked_at = 20;
+inline constexpr std::int64_t retention_years_max = 1'000;
 
 }  // namespace meridian::limits

@@ -7,6 +7,7 @@
 
 #include "base/hash.hpp"
 #include "base/json.hpp"
+#include "trust/limits.hpp"
 #include "trust/sessions/cookie.hpp"
 
 namespace meridian::trust {
@@ -14,7 +15,6 @@ namespace meridian::trust {
 namespace {
 
 constexpr std::string_view key_space = "device-key";
-constexpr std::size_t cookie_bytes_max = 3000;
 constexpr std::size_t number_bytes = 9;
 
 const unsigned char* bytes_of(std::string_view text) {
@@ -37,7 +37,8 @@ std::string sealed(std::string_view text, const std::string& key) {
 
 std::optional<std::string> opened(std::string_view text, const std::string& key) {
     std::string bytes;
-    if (text.size() > cookie_bytes_max || !base64url_decode(text, bytes)) return std::nullopt;
+    if (text.size() > limits::device_cookie_bytes_max || !base64url_decode(text, bytes))
+        return std::nullopt;
     constexpr std::size_t overhead = crypto_secretbox_NONCEBYTES + crypto_secretbox_MACBYTES;
     if (bytes.size() < overhead) return std::nullopt;
     std::string out(bytes.size() - overhead, '\0');

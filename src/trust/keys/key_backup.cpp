@@ -140,9 +140,8 @@ Result<std::shared_ptr<KeyRing>> open_keys(store::Store& store, const std::strin
                                            const KeyRing::Options& options) {
     auto rows = key_rows_of(store);
     if (!TRY(rows->row(ring_row))) {
-        constexpr std::size_t versions_looked_at = 20;
         store::HistoryScope newest;
-        newest.limit = versions_looked_at;
+        newest.limit = limits::key_backup_versions_looked_at;
         for (const auto& stored : TRY(TRY(store.snapshot())->history(newest))) {
             if (is_sealed(stored.body))
                 return fail(Category::conflict,

@@ -4,25 +4,25 @@
 #include <filesystem>
 
 #include "base/config.hpp"
+#include "trust/limits.hpp"
 
 namespace meridian::trust {
 
 namespace {
 
-constexpr std::int64_t years_max = 1'000;
 constexpr Option options[] = {
     {.key = "records.years",
      .kind = Option::Kind::integer,
      .fallback = "15",
      .help = "years that a record is kept after its last entry",
      .least = 1,
-     .most = years_max},
+     .most = limits::retention_years_max},
     {.key = "media.years",
      .kind = Option::Kind::integer,
      .fallback = "3",
      .help = "years that chat, sound and pictures of consultations are kept",
      .least = 1,
-     .most = years_max},
+     .most = limits::retention_years_max},
     {.key = "media.types",
      .kind = Option::Kind::list,
      .fallback = "Media",

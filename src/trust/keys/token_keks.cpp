@@ -10,6 +10,7 @@
 #include "base/hash.hpp"
 #include "trust/key_file.hpp"
 #include "trust/keys/kek.hpp"
+#include "trust/limits.hpp"
 
 namespace meridian::trust {
 
@@ -222,12 +223,12 @@ class TokenKeks final : public KekProvider {
 
     /// Needs the lock.
     Result<std::vector<CK_OBJECT_HANDLE>> find(std::vector<CK_ATTRIBUTE> wanted) {
-        constexpr CK_ULONG objects_max = 1'000;
         TRY(done("look for keys",
                  functions_->C_FindObjectsInit(session_, wanted.data(), wanted.size())));
-        std::vector<CK_OBJECT_HANDLE> found(objects_max);
+        std::vector<CK_OBJECT_HANDLE> found(limits::token_objects_max);
         CK_ULONG count = 0;
-        const CK_RV code = functions_->C_FindObjects(session_, found.data(), objects_max, &count);
+        const CK_RV code =
+            functions_->C_FindObjects(session_, found.data(), limits::token_objects_max, &count);
         functions_->C_FindObjectsFinal(session_);
         TRY(done("look for keys", code));
         found.resize(count);

@@ -10,8 +10,7 @@ namespace meridian::trust::merkle {
 std::optional<Hash> Diagnosis::signed_leaf(std::uint64_t position) {
     if (position >= tree_size_) return std::nullopt;
     const TilePlace place = tile_of(0, position, tree_size_);
-    constexpr std::size_t tiles_kept_max = 64;
-    if (read_.size() > tiles_kept_max) read_.clear();
+    if (read_.size() > limits::tree_tiles_kept_max) read_.clear();
     auto known = read_.find(place.index);
     if (known == read_.end())
         known = read_.emplace(place.index, tiles_.read(place).value_or(std::vector<Hash>())).first;
@@ -168,18 +167,16 @@ Result<std::optional<std::string>> Diagnosis::altered_field(const store::LogEntr
         if (content.verb && is_signed([&](LogEntry& tried) { tried.verb = *content.verb; }))
             return std::optional<std::string>("its verb");
     }
-    constexpr std::size_t names_tried_max = 100'000;
     std::vector<store::Name> actors = store_.names().all(store::NameKind::actor);
     actors.push_back(0);
-    if (actors.size() > names_tried_max) actors.resize(names_tried_max);
+    if (actors.size() > limits::tree_names_tried_max) actors.resize(limits::tree_names_tried_max);
     for (const store::Name actor : actors) {
         if (is_signed([&](LogEntry& tried) { tried.actor = actor; }))
             return std::optional<std::string>("its actor");
         if (is_signed([&](LogEntry& tried) { tried.organisation = actor; }))
             return std::optional<std::string>("its organisation");
     }
-    constexpr unsigned kinds_tried = 16;
-    for (unsigned kind = 0; kind < kinds_tried; ++kind) {
+    for (unsigned kind = 0; kind < limits::tree_kinds_tried_max; ++kind) {
         if (is_signed([&](LogEntry& tried) { tried.kind = kind; }))
             return std::optional<std::string>("its kind");
     }

@@ -112,12 +112,11 @@ Result<void> Keeper::open_tiles() {
     const std::uint64_t size = newest ? newest->checkpoint.size : 0;
     const Hash root = newest ? newest->checkpoint.root : empty_root();
     const std::string folder = tree_folder(options_.data_folder);
-    constexpr std::size_t repaired_singly_max = 1'000;
-    const auto torn = TileWriter::torn(folder, size, repaired_singly_max);
+    const auto torn = TileWriter::torn(folder, size, limits::tree_repaired_singly_max);
     if (!torn.empty()) {
         log::warning("tiles of the tree are missing or torn and are made again from the log",
                      {{"first", path_of(torn.front())}, {"tiles", std::uint64_t{torn.size()}}});
-        if (torn.size() == repaired_singly_max) {
+        if (torn.size() == limits::tree_repaired_singly_max) {
             TRY(rebuild());
             return check_remembered();
         }

@@ -16,7 +16,6 @@ namespace meridian::trust::oauth {
 namespace {
 
 constexpr std::string_view space = "client";
-constexpr std::size_t name_bytes_max = 200;
 constexpr std::array<std::string_view, 3> authentication_names{"none", "client_secret_basic",
                                                                "private_key_jwt"};
 
@@ -158,9 +157,10 @@ bool has_redirect_uri(const Client& client, std::string_view uri) {
 Result<void> validate(const Client& client) {
     if (!is_client_id(client.id))
         return wrong("its id has other characters than letters, digits, - _ . or is too long");
-    if (client.name.empty() || client.name.size() > name_bytes_max ||
-        client.name_zh.size() > name_bytes_max)
-        return wrong(fmt::format("its name is missing or longer than {} bytes", name_bytes_max));
+    if (client.name.empty() || client.name.size() > limits::oauth_client_name_bytes_max ||
+        client.name_zh.size() > limits::oauth_client_name_bytes_max)
+        return wrong(fmt::format("its name is missing or longer than {} bytes",
+                                 limits::oauth_client_name_bytes_max));
     if (client.redirect_uris.size() > limits::oauth_redirect_uris_max)
         return wrong("it has too many redirect addresses");
     for (const std::string& uri : client.redirect_uris)

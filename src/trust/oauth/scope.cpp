@@ -17,7 +17,6 @@ constexpr std::array<std::string_view, 7> words{
     "launch/encounter", "offline_access", "online_access"};
 constexpr std::array<std::string_view, 4> level_names{"", "patient", "user", "system"};
 constexpr std::string_view letters = "cruds";
-constexpr std::size_t type_bytes_max = 64;
 
 std::unexpected<Error> unknown(std::string_view text) {
     return fail(Category::incorrect,
@@ -27,7 +26,8 @@ std::unexpected<Error> unknown(std::string_view text) {
 
 bool is_type(std::string_view text) {
     if (text == "*") return true;
-    if (text.empty() || text.size() > type_bytes_max || text[0] < 'A' || text[0] > 'Z')
+    if (text.empty() || text.size() > limits::oauth_scope_type_bytes_max || text[0] < 'A' ||
+        text[0] > 'Z')
         return false;
     return std::ranges::all_of(
         text, [](char c) { return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z'); });

@@ -3,6 +3,7 @@
 
 #include "base/hash.hpp"
 #include "text/utf8.hpp"
+#include "trust/limits.hpp"
 #include "trust/webauthn/credential.hpp"
 
 namespace meridian::trust {
@@ -11,8 +12,6 @@ namespace {
 
 constexpr std::string_view challenges_space = "passkey-challenge";
 constexpr std::size_t challenge_bytes = 32;
-constexpr std::size_t label_bytes_max = 80;
-constexpr std::int64_t ceremony_milliseconds = 120'000;  ///< what the browser gives the person
 
 std::string purpose_of(std::string_view ceremony, const Account* account) {
     return fmt::format("{} {}", ceremony, account == nullptr ? "" : account->name);
@@ -98,7 +97,7 @@ Result<std::string> Passkeys::begin_registration(const Site& site, const Account
     document.set(selection, "userVerification", document.string("preferred"));
     document.set(root, "authenticatorSelection", selection);
     document.set(root, "attestation", document.string("none"));
-    document.set(root, "timeout", document.number(ceremony_milliseconds));
+    document.set(root, "timeout", document.number(limits::passkey_ceremony_milliseconds));
     return to_text(root);
 }
 
@@ -115,12 +114,12 @@ Result<void> Passkeys::finish_registration(const Site& site, const Account& acco
                                                           client_data, attestation));
     const CredentialKey key = TRY(read_cose_key(data.public_key));
     return accounts_.add_passkey(
-        account.name,
-        {.id = data.credential_id,
-         .public_key = data.public_key,
-         .algorithm = key.algorithm,
-         .signature_counter = data.signature_counter,
-         .label = std::string(text::cut(answer.string_at("label"), label_bytes_max))});
+        account.name, {.id = data.credential_id,
+                       .public_key = data.public_key,
+                       .algorithm = key.algorithm,
+                       .signature_counter = data.signature_counter,
+                       .label = std::string(
+                           text::cut(answer.string_at("label"), limits::passkey_label_bytes_max))});
 }
 
 Result<std::string> Passkeys::begin_assertion(const Site& site, const Account* account) {
@@ -131,7 +130,7 @@ Result<std::string> Passkeys::begin_assertion(const Site& site, const Account* a
     document.set(root, "rpId", document.string(site.relying_party));
     document.set(root, "userVerification",
                  document.string(account == nullptr ? "required" : "preferred"));
-    document.set(root, "timeout", document.number(ceremony_milliseconds));
+    document.set(root, "timeout", document.number(limits::passkey_ceremony_milliseconds));
     if (account != nullptr) document.set(root, "allowCredentials", descriptors(document, *account));
     return to_text(root);
 }

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "trust/oauth/detail/discovery.hpp"
 
+#include "trust/limits.hpp"
 #include "trust/oauth/detail/answer.hpp"
 
 namespace meridian::trust::oauth::detail {
 
 namespace {
 
-constexpr int document_seconds = 300;
 using Words = std::vector<std::string>;
 
 const Words client_methods{"none", "client_secret_basic", "private_key_jwt"};
@@ -37,7 +37,7 @@ net::Response document_for(const net::Request& request, const Record& record) {
     if (request.method == net::Method::options) return preflight("GET");
     if (request.method != net::Method::get && request.method != net::Method::head)
         return not_allowed("GET, HEAD, OPTIONS");
-    return document(record.text(), document_seconds);
+    return document(record.text(), limits::oauth_document_seconds);
 }
 
 }  // namespace
@@ -97,7 +97,7 @@ net::Response jwks_document(Context& context, const net::Request& request) {
         return not_allowed("GET, HEAD, OPTIONS");
     const auto keys = context.signing_keys.published(context.now());
     if (!keys) return refuse({503, "temporarily_unavailable", "try again later", ""});
-    return document(keys->to_text(), document_seconds);
+    return document(keys->to_text(), limits::oauth_document_seconds);
 }
 
 }  // namespace meridian::trust::oauth::detail

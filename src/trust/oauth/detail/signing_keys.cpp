@@ -11,7 +11,6 @@ namespace {
 
 constexpr std::string_view space = "oauth-key";
 constexpr std::string_view entry_key = "id-token";
-constexpr std::int64_t margin_milliseconds = 120'000;  // clocks, and tokens on their way
 
 }  // namespace
 
@@ -37,7 +36,8 @@ Result<SigningKeys::Shelf> SigningKeys::renewed(Instant at, bool at_once) {
         if (is_young && !at_once) return shelf;
         if (!shelf.keys.empty()) shelf.keys.back().replaced = at;
         std::erase_if(shelf.keys, [&](const Kept& kept) {
-            return kept.replaced.milliseconds + token_life_.count() * 1000 + margin_milliseconds <
+            return kept.replaced.milliseconds + token_life_.count() * 1000 +
+                       limits::oauth_key_margin_milliseconds <
                    at.milliseconds;
         });
         const jose::Key key = TRY(jose::Key::generate(algorithm_));
@@ -75,10 +75,10 @@ Result<jose::Key> SigningKeys::current(Instant at) {
 Result<jose::KeySet> SigningKeys::published(Instant at) {
     std::vector<jose::Key> keys;
     for (const Kept& kept : TRY(renewed(at, false)).keys) {
-        const bool is_over =
-            kept.replaced.milliseconds != 0 &&
-            kept.replaced.milliseconds + token_life_.count() * 1000 + margin_milliseconds <
-                at.milliseconds;
+        const bool is_over = kept.replaced.milliseconds != 0 &&
+                             kept.replaced.milliseconds + token_life_.count() * 1000 +
+                                     limits::oauth_key_margin_milliseconds <
+                                 at.milliseconds;
         if (!is_over) keys.push_back(TRY(key_of(kept)));
     }
     return jose::KeySet(std::move(keys));
