@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
@@ -12,6 +14,7 @@
 #include "cli/commands.hpp"
 #include "cli/exit_code.hpp"
 #include "cli/place.hpp"
+#include "cli/serve_settings.hpp"
 #include "cli/service_manager.hpp"
 #include "server/application.hpp"
 
@@ -43,6 +46,16 @@ void raise_open_files_limit() {
     ::setrlimit(RLIMIT_NOFILE, &files);
 }
 
+/// What the server has in memory (keys, records) goes into no file that others may read, and what
+/// it writes is for its user alone.
+void keep_to_its_user() {
+    ::umask(S_IRWXG | S_IRWXO);
+    const rlimit none{0, 0};
+    ::setrlimit(RLIMIT_CORE, &none);
+    // A program that takes dumps through a pipe does not ask for the limit (core(5)).
+    ::prctl(PR_SET_DUMPABLE, 0);
+}
+
 /// What a configuration file may say: the names of the command line.
 constexpr Option settings[] = {
     {"listen", Option::Kind::text, "127.0.0.1:8080", "address and port"},
@@ -61,16 +74,24 @@ constexpr Option settings[] = {
     {"replica", Option::Kind::list, "", "read-only copies of the database of --store"},
     {"import.sources", Option::Kind::list, "",
      "URL prefixes (http, https, file) that $import may fetch from"},
+    {"subscription.endpoints", Option::Kind::list, "",
+     "URL prefixes (http, https) that notifications may be posted to"},
+    {"second-factor-for-all", Option::Kind::boolean, "false",
+     "nobody's session opens anything without a second factor"},
 };
 
 static_assert(server::default_workers == 320, "the settings above name it too");
 
-/// Takes the settings of `file` that the command line does not give. Errors: as Config::read_file.
+}  // namespace
+
 Result<void> read_settings(const CLI::App& command, const std::string& file, std::string& listen,
                            server::ApplicationOptions& options) {
     Config config(settings);
     TRY(config.read_file(file));
-    const auto wanted = [&](const char* name) { return command.count(name) == 0; };
+    const auto wanted = [&](const char* name) {
+        const CLI::Option* option = command.get_option_no_throw(name);
+        return option == nullptr || option->count() == 0;
+    };
     if (wanted("--listen")) listen = config.text("listen");
     if (wanted("--tls-certificate")) options.tls_certificate = config.text("tls-certificate");
     if (wanted("--tls-key")) options.tls_key = config.text("tls-key");
@@ -84,10 +105,13 @@ Result<void> read_settings(const CLI::App& command, const std::string& file, std
         options.conditional_delete_many = config.boolean("conditional-delete-many");
     if (wanted("--replica")) options.replicas = config.list("replica");
     if (wanted("--import.sources")) options.import_sources = config.list("import.sources");
+    if (wanted("--subscription.endpoints"))
+        options.subscription_endpoints = config.list("subscription.endpoints");
+    if (wanted("--second-factor-for-all"))
+        options.second_factor_for_all = config.boolean("second-factor-for-all");
     return {};
 }
 
-/// How clients reach the server.
 void add_reach(CLI::App& command, std::string& listen, server::ApplicationOptions& options) {
     command
         .add_option("--listen", listen,
@@ -113,8 +137,6 @@ void add_reach(CLI::App& command, std::string& listen, server::ApplicationOption
                     "none unless given; may be given several times")
         ->delimiter(',');
 }
-
-}  // namespace
 
 void add_serve(CLI::App& app, Action& action) {
     struct Arguments {
@@ -149,6 +171,12 @@ void add_serve(CLI::App& app, Action& action) {
     command->add_option("--import.sources", arguments->options.import_sources,
                         "URL prefixes (http, https, file) that $import may fetch from; none unless "
                         "given");
+    command->add_option("--subscription.endpoints", arguments->options.subscription_endpoints,
+                        "URL prefixes (http, https) that notifications may be posted to; none "
+                        "unless given");
+    command->add_flag("--second-factor-for-all", arguments->options.second_factor_for_all,
+                      "everybody sets up a second factor before their session opens anything, not "
+                      "the administrators only");
     command->add_option("--config", arguments->config,
                         "file with these settings (TOML: listen = \"127.0.0.1:8080\"); the "
                         "command line comes before it");
@@ -167,6 +195,7 @@ void add_serve(CLI::App& app, Action& action) {
             pthread_sigmask(SIG_BLOCK, &signals, nullptr);
             std::signal(SIGPIPE, SIG_IGN);
             raise_open_files_limit();
+            if (arguments->options.is_protected) keep_to_its_user();
             // A server that remembers what its database has lost stops as it does for a signal.
             std::atomic<bool> is_outdated = false;
             arguments->options.on_history_lost = [&is_outdated] {

@@ -2,6 +2,7 @@
 #include "rest/answer.hpp"
 
 #include "base/json.hpp"
+#include "base/log.hpp"
 
 namespace meridian::rest {
 
@@ -97,6 +98,12 @@ std::string outcome_json(const std::vector<Issue>& issues) {
 }
 
 std::string outcome_json(const Error& error) {
+    if (error.category == Category::fault) {
+        // What a defect or damage says of the inside (statements, paths) is for the operator alone.
+        log::error("a request failed", {{"reason", error.message}, {"place", error.where}});
+        return outcome_json(Severity::error, mapping_of(error.category).issue_code,
+                            "the server failed at this request; its log has the reason");
+    }
     if (error.issues && !error.issues->empty()) {
         if (error.where.empty()) return outcome_json(*error.issues);
         std::vector<Issue> placed = *error.issues;
@@ -105,8 +112,11 @@ std::string outcome_json(const Error& error) {
                 issue.path.empty() ? error.where : fmt::format("{}.{}", error.where, issue.path);
         return outcome_json(placed);
     }
-    return outcome_json(std::vector<Issue>{
-        {Severity::error, mapping_of(error.category).issue_code, error.message, error.where}});
+    // A place is one in what the client sent; of a store that fails it is a statement of ours.
+    const bool is_ours =
+        error.category == Category::unavailable || error.category == Category::storage_full;
+    return outcome_json(std::vector<Issue>{{Severity::error, mapping_of(error.category).issue_code,
+                                            error.message, is_ours ? std::string() : error.where}});
 }
 
 std::string outcome_json(Severity severity, std::string_view code, std::string_view message) {

@@ -9,6 +9,7 @@
 #include "base/log.hpp"
 #include "base/metrics.hpp"
 #include "net/server.hpp"
+#include "net/url_prefixes.hpp"
 #include "rest/basic_operations.hpp"
 #include "rest/break_glass.hpp"
 #include "rest/bulk/import_operations.hpp"
@@ -35,26 +36,6 @@ bool is_loopback(const std::string& address) {
     in6_addr v6{};
     if (inet_pton(AF_INET, address.c_str(), &v4) == 1) return (ntohl(v4.s_addr) >> 24) == 127;
     return inet_pton(AF_INET6, address.c_str(), &v6) == 1 && IN6_IS_ADDR_LOOPBACK(&v6);
-}
-
-/// Patient data goes over a network only where nobody can read it on the way.
-Result<void> check_reach(const ApplicationOptions& options) {
-    if (!options.is_protected && (!is_loopback(options.address) || !options.behind_proxy.empty()))
-        return fail(Category::forbidden,
-                    "without sign-in, policy and audit only this machine may be served",
-                    "--unprotected");
-    if (options.tls_certificate.empty() != options.tls_key.empty())
-        return fail(Category::incorrect, "TLS needs both --tls-certificate and --tls-key",
-                    "--tls-key");
-    const bool has_tls = !options.tls_certificate.empty();
-    if (is_loopback(options.address) || has_tls || !options.behind_proxy.empty()) return {};
-    return fail(
-        Category::forbidden,
-        fmt::format("{} is not a loopback address, and without TLS everybody on the way can "
-                    "read what goes there: give --tls-certificate and --tls-key, or name "
-                    "with --behind-proxy the proxy that speaks TLS in front",
-                    options.address),
-        "--listen");
 }
 
 /// How the server is reached, in net's words.
@@ -116,7 +97,43 @@ Result<void> protect(store::Store& store, const std::string& folder, bool is_pro
     return {};
 }
 
+/// Figures and the state of the store are for programs of this machine (ASVS 5.0 V13.4.5): a proxy
+/// that is named says whose request it is.
+bool is_of_this_machine(const net::Request& request) {
+    return is_loopback(std::string(request.peer_address()));
+}
+
+/// The prefixes that subscriptions may post to. Errors: `incorrect` at subscription.endpoints.
+Result<net::UrlPrefixes> endpoints_of(const ApplicationOptions& options) {
+    net::UrlPrefixes listed;
+    for (const std::string& prefix : options.subscription_endpoints) {
+        if (const auto added = listed.add(prefix); !added)
+            return fail(Category::incorrect, added.error().message, "subscription.endpoints");
+    }
+    return listed;
+}
+
 }  // namespace
+
+/// Patient data goes over a network only where nobody can read it on the way.
+Result<void> check_reach(const ApplicationOptions& options) {
+    if (!options.is_protected && (!is_loopback(options.address) || !options.behind_proxy.empty()))
+        return fail(Category::forbidden,
+                    "without sign-in, policy and audit only this machine may be served",
+                    "--unprotected");
+    if (options.tls_certificate.empty() != options.tls_key.empty())
+        return fail(Category::incorrect, "TLS needs both --tls-certificate and --tls-key",
+                    "--tls-key");
+    const bool has_tls = !options.tls_certificate.empty();
+    if (is_loopback(options.address) || has_tls || !options.behind_proxy.empty()) return {};
+    return fail(
+        Category::forbidden,
+        fmt::format("{} is not a loopback address, and without TLS everybody on the way can "
+                    "read what goes there: give --tls-certificate and --tls-key, or name "
+                    "with --behind-proxy the proxy that speaks TLS in front",
+                    options.address),
+        "--listen");
+}
 
 Result<void> read_listen_address(const std::string& text, ApplicationOptions& options) {
     const std::size_t colon = text.rfind(':');
@@ -190,7 +207,7 @@ struct Application::Parts {
             if (auto response = doors->handle(request)) return *std::move(response);
         }
         if (path == base || path.starts_with(base + "/")) return service->handle(request);
-        if (path == "/readyz") return ready();
+        if (path == "/readyz") return ready(is_of_this_machine(request));
         if (doors) {
             if (auto response = doors->handle(request)) return *std::move(response);
         }
@@ -208,7 +225,7 @@ struct Application::Parts {
         if (request.path() == "/healthz") return net::Response::text(200, "ok\n");
         if (!is_started.load(std::memory_order_acquire)) return starting();
         // Not on a worker: it is wanted most when all workers wait for the database.
-        if (request.path() == "/metrics") return measured();
+        if (request.path() == "/metrics" && is_of_this_machine(request)) return measured();
         if (auto answer = subscriptions->answer_at_once(request)) return answer;
         return service->answer_at_once(request);
     }
@@ -241,16 +258,18 @@ struct Application::Parts {
     }
 
     /// Ready means: a snapshot can be taken and the log grows when asked.
-    net::Response ready() {
+    net::Response ready(bool tells_why) {
         const auto snapshot = store->snapshot();
         if (!snapshot) {
-            auto response =
-                net::Response::text(503, fmt::format("not ready: {}\n", snapshot.error().message));
+            auto response = net::Response::text(
+                503, tells_why ? fmt::format("not ready: {}\n", snapshot.error().message)
+                               : "not ready\n");
             response.headers.set("Retry-After", std::to_string(limits::http_retry_after_seconds));
             return response;
         }
-        return net::Response::text(200,
-                                   fmt::format("ready at position {}\n", (*snapshot)->position()));
+        return net::Response::text(
+            200,
+            tells_why ? fmt::format("ready at position {}\n", (*snapshot)->position()) : "ready\n");
     }
 };
 
@@ -305,7 +324,8 @@ Result<void> Application::Parts::open_doors(const ApplicationOptions& options,
     doors = TRY(Doors::open(*guard, *repository,
                             {.folder = options.data_folder,
                              .fhir_base = base,
-                             .is_public = !options.base_url.empty()}));
+                             .is_public = !options.base_url.empty(),
+                             .second_factor_for_all = options.second_factor_for_all}));
     control = std::make_unique<Control>(*guard, *repository);
     return {};
 }
@@ -335,6 +355,10 @@ Result<void> Application::Parts::open_rooms(const ApplicationOptions& options) {
     imports = TRY(rest::BulkImport::make(*repository, options.data_folder, options.import_sources));
     imports->add_operations(*service);
     rest::Subscriptions::Options subscribing{.concepts = terminology};
+    const net::UrlPrefixes endpoints = TRY(endpoints_of(options));
+    subscribing.may_post_to = [endpoints](std::string_view endpoint) {
+        return endpoints.contain(endpoint).value_or(false);
+    };
     if (doors)
         subscribing.caller_of = [this](std::string_view actor) { return doors->caller_of(actor); };
     subscriptions = std::make_unique<rest::Subscriptions>(*repository, std::move(subscribing));

@@ -39,9 +39,18 @@ struct ApplicationOptions {
     bool is_protected = true;
     bool conditional_delete_many = false;  ///< DELETE Type?search removes all that match (capped)
     std::vector<std::string> import_sources{};  ///< URL prefixes that $import may fetch from
+    /// URL prefixes that notifications may be posted to (rest-hook); others are refused.
+    std::vector<std::string> subscription_endpoints{};
+    /// Nobody's session opens anything before they have set up a second factor; otherwise that is
+    /// so for the three administrators.
+    bool second_factor_for_all = false;
     /// As store::OpenOptions has it.
     std::function<void()> on_history_lost{};
 };
+
+/// Errors: `forbidden` for options by which the record would go over a network that others can read
+/// or, without protection, to anybody but this machine; `incorrect` for half of a TLS identity.
+Result<void> check_reach(const ApplicationOptions& options);
 
 /// Splits "127.0.0.1:8080" or "[::1]:8080". Errors: `incorrect`.
 Result<void> read_listen_address(const std::string& text, ApplicationOptions& options);

@@ -98,6 +98,8 @@ Result<void> Doors::open_sign_in() {
     if (options_.is_public) sessions.origins = {origin_of(options_.fhir_base)};
     sessions_ = std::make_unique<trust::Sessions>(guard_.vault(), guard_.accounts(), sessions);
     trust::SignIn::Options pages;
+    if (options_.second_factor_for_all)
+        pages.second_factor_required = [](trust::Role) { return true; };
     pages.make_person = [this](const trust::NewAccount& account) {
         return person_for(repository_, fhir::Caller::system("accounts"),
                           {.role = account.role,

@@ -25,6 +25,7 @@ class Doors {
         /// Whether that is what the operator said, and not made from the address listened at: then
         /// pages and cookies belong to its origin alone.
         bool is_public = false;
+        bool second_factor_for_all = false;  ///< as ApplicationOptions has it
     };
     /// Errors: of the keys and the audit tree in the folder; `incorrect` for policy files that
     /// cannot be understood. Everything that is given must outlive it.

@@ -8,7 +8,6 @@
 #include "base/limits.hpp"
 #include "base/query_string.hpp"
 #include "net/client.hpp"
-#include "net/url.hpp"
 
 namespace meridian::rest {
 
@@ -72,28 +71,15 @@ Result<ImportSources> ImportSources::make(const std::vector<std::string>& prefix
             made.folders_.push_back(folder.string());
             continue;
         }
-        const auto url = net::Url::parse(prefix);
-        if (!url || !url->query.empty()) {
-            return fail(Category::incorrect,
-                        fmt::format("\"{}\" is no prefix: expected an http, https or file URL "
-                                    "without a query",
-                                    prefix),
+        if (const auto added = made.web_.add(prefix); !added)
+            return fail(Category::incorrect, added.error().message + ", or file:///folder",
                         "import.sources");
-        }
-        made.web_.push_back({url->scheme, url->host, url->port, TRY(net::parse_path(url->path))});
     }
     return made;
 }
 
 Result<void> ImportSources::check_web(std::string_view url) const {
-    const net::Url parsed = TRY(net::Url::parse(url));
-    const std::vector<std::string> path = TRY(net::parse_path(parsed.path));
-    for (const Web& web : web_) {
-        if (web.scheme == parsed.scheme && web.host == parsed.host && web.port == parsed.port &&
-            web.path.size() <= path.size() &&
-            std::equal(web.path.begin(), web.path.end(), path.begin()))
-            return {};
-    }
+    if (TRY(web_.contain(url))) return {};
     return not_listed(url, web_.empty() && folders_.empty());
 }
 

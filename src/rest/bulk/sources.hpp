@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/result.hpp"
+#include "net/url_prefixes.hpp"
 
 namespace meridian::rest {
 
@@ -36,15 +37,10 @@ class ImportSources {
                        const std::function<Result<void>(std::string_view)>& on_bytes) const;
 
  private:
-    struct Web {
-        std::string scheme, host;
-        unsigned port;
-        std::vector<std::string> path;
-    };
     Result<std::string> allowed_file(std::string_view url) const;
     Result<void> check_web(std::string_view url) const;
 
-    std::vector<Web> web_;
+    net::UrlPrefixes web_;
     std::vector<std::string> folders_;
 };
 

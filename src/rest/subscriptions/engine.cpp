@@ -126,6 +126,18 @@ void Engine::end() {
     while (!subscriptions_.empty()) forget(std::string(subscriptions_.begin()->first));
 }
 
+/// Also of a subscription that was active before the operator's list changed.
+void Engine::refuse_unlisted_endpoint(Subscription& made) const {
+    if (!options_.may_post_to || !made.definition ||
+        made.definition->channel != Channel::rest_hook ||
+        options_.may_post_to(made.definition->endpoint))
+        return;
+    made.definition = nullptr;
+    made.refusal =
+        "Subscription.channel.endpoint: the server's configuration does not list it under "
+        "subscription.endpoints";
+}
+
 Result<void> Engine::apply(store::Snapshot& snapshot, const store::Stored& stored) {
     std::string status;
     auto made = std::make_shared<Subscription>();
@@ -140,6 +152,7 @@ Result<void> Engine::apply(store::Snapshot& snapshot, const store::Stored& store
         } else {
             made->refusal = fmt::format("{}: {}", read.error().where, read.error().message);
         }
+        refuse_unlisted_endpoint(*made);
     }
     const auto newest = TRY(snapshot.find({stored.type, stored.id}));
     const bool is_newest = newest && newest->version == stored.version;

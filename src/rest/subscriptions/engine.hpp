@@ -127,6 +127,7 @@ class Engine {
  private:
     /// Puts a subscription in the place of its older version, if there is one.
     void install(const SubscriptionPointer& made);
+    void refuse_unlisted_endpoint(Subscription& made) const;
     Result<fhir::Caller> owner_of(store::Snapshot& snapshot, const store::Stored& stored);
     void forget(const std::string& id);                                ///< needs the lock
     void schedule(Subscription& subscription, Clock::time_point due);  ///< needs the lock

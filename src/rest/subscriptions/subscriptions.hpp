@@ -29,6 +29,9 @@ class Subscriptions {
         /// it. Errors: `forbidden` for nobody who may see anything: the subscription is refused;
         /// `unavailable`: it is asked again. Null: everybody may see everything.
         std::function<Result<fhir::Caller>(std::string_view actor)> caller_of{};
+        /// Whether the operator lets notifications be posted to an endpoint; a subscription with
+        /// another one is refused. Null: to every one.
+        std::function<bool(std::string_view endpoint)> may_post_to{};
     };
 
     Subscriptions(fhir::Repository& repository, Options options);

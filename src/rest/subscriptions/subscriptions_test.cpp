@@ -139,7 +139,10 @@ class Receiver {
 /// A record with subscriptions, and a way to write to it.
 class Record {
  public:
-    explicit Record(std::string folder) : folder_(std::move(folder)) { open(); }
+    explicit Record(std::string folder, std::function<bool(std::string_view)> may_post_to = {})
+        : folder_(std::move(folder)), may_post_to_(std::move(may_post_to)) {
+        open();
+    }
     ~Record() { close(); }
     Record(const Record&) = delete;
     Record& operator=(const Record&) = delete;
@@ -151,6 +154,7 @@ class Record {
             std::make_unique<Service>(*repository_, ServiceOptions{.gate = trust::open_gate()});
         Subscriptions::Options subscriptions;
         subscriptions.first_pause = 1ms;
+        subscriptions.may_post_to = may_post_to_;
         subscriptions_ = std::make_unique<Subscriptions>(*repository_, subscriptions);
         subscriptions_->add_operations(*service_);
         net::ServerOptions http;
@@ -224,6 +228,7 @@ class Record {
 
  private:
     std::string folder_;
+    std::function<bool(std::string_view)> may_post_to_;
     std::unique_ptr<store::Store> store_;
     std::unique_ptr<fhir::Repository> repository_;
     std::unique_ptr<Service> service_;
@@ -404,6 +409,28 @@ TEST_F(SubscriptionsTest, WhatCannotBeServedIsToldWithItsReason) {
         many += fmt::format(R"(","X-H: {})", i);
     EXPECT_NE(refused("g", {.endpoint = receiver_.url(), .header = many}).find("20 headers"),
               std::string::npos);
+}
+
+TEST_F(SubscriptionsTest, OnlyEndpointsThatTheOperatorListedAreCalled) {
+    const Folder folder;
+    Receiver other;
+    const std::string listed = receiver_.url();
+    {
+        Record record(folder.path(), [&](std::string_view endpoint) { return endpoint == listed; });
+        record.put("Subscription/other", subscription("other", {.endpoint = other.url()}));
+        EXPECT_NE(record.wait_for_status("other", "error").find("subscription.endpoints"),
+                  std::string::npos);
+        record.put("Subscription/s", subscription("s", {.endpoint = listed}));
+        record.wait_for_status("s", "active");
+        receiver_.wait(1);
+    }
+    // What was active before the list became shorter is not called any more.
+    Record record(folder.path(), [](std::string_view) { return false; });
+    record.wait_for_status("s", "error");
+    record.observe("a", "x");
+    record.settle();
+    EXPECT_EQ(receiver_.wait(1).size(), 1u) << "the handshake of before";
+    EXPECT_TRUE(other.wait(0).empty());
 }
 
 TEST_F(SubscriptionsTest, FailingEndpointBecomesAnErrorAndLosesNothing) {

@@ -193,7 +193,10 @@ Result<std::unique_ptr<Connection>> Connection::open(const Options& options) {
     std::unique_ptr<Connection> connection(
         new Connection(PQconnectdbParams(keys, values, /*expand_dbname=*/1), options.line, line));
     if (PQstatus(connection->handle_) != CONNECTION_OK) {
-        const std::string reason = first_line(PQerrorMessage(connection->handle_));
+        std::string reason = first_line(PQerrorMessage(connection->handle_));
+        // Clients are told too: where the database is, is not for them.
+        if (const std::size_t end = reason.find(" failed: "); end != std::string::npos)
+            reason.erase(0, end + 9);
         // libpq gives no SQLSTATE for a failed connection, only the server's words.
         Category category = Category::unavailable;
         if (reason.find("authentication failed") != std::string::npos ||
