@@ -27,6 +27,7 @@ void add_restore(CLI::App& app, Action& action);
 void add_reindex(CLI::App& app, Action& action);
 void add_store(CLI::App& app, Action& action);
 void add_migrate(CLI::App& app, Action& action);
+void add_doctor(CLI::App& app, Action& action);
 void add_bench(CLI::App& app, Action& action);
 void add_keys(CLI::App& app, Action& action);
 void add_erase(CLI::App& app, Action& action);
