@@ -3,7 +3,8 @@
 """Reads docs/asvs.csv: which requirement of OWASP ASVS 5.0.0 is shown by which test.
 
 Numbers and levels are those of the standard (https://owasp.org/www-project-application-security-verification-standard/, its
-texts are not repeated here). States: test (named, and there), waiver (the component does not exist here; says why), open (not met,
+texts are not repeated here). States: test (named, and there: "Suite.Name" of GoogleTest, "tools/check_x.py:function" of `./dev check`,
+"tests/e2e/x.mjs:scene" or "tests/scenarios/x.scn:name"), waiver (the component does not exist here; says why), open (not met,
 or not shown yet). Fails for a test that does not exist, a waiver without a reason, a row that is missing or stands twice; with
 --strict also for an open row of level 1 or 2.
 """
@@ -26,6 +27,17 @@ def tests():
     return found
 
 
+def is_there(test, known):
+    """Whether a test of any of the kinds exists."""
+    if test in known:
+        return True
+    file, _, part = test.partition(":")
+    if not part or not re.fullmatch(r"(tools/check_\w+(\.py)?|tests/e2e/\w+\.mjs|tests/scenarios/\w+\.scn)", file) or not (ROOT / file).exists():
+        return False
+    text = (ROOT / file).read_text()
+    return any(mark in text for mark in (f"def {part}(", f"scene('{part}'", f"name  {part}\n"))
+
+
 def main():
     known, faults, seen, counts = tests(), [], set(), collections.Counter()
     with open(ROOT / "docs/asvs.csv", newline="") as file:
@@ -37,7 +49,7 @@ def main():
             seen.add(name)
             if state not in ("test", "waiver", "open"):
                 faults.append(f"{name}: \"{state}\" is no state")
-            if state == "test" and row["test"] not in known:
+            if state == "test" and not is_there(row["test"], known):
                 faults.append(f"{name}: there is no test {row['test']}")
             if state == "waiver" and not row["note"]:
                 faults.append(f"{name}: a waiver needs a reason")
