@@ -28,6 +28,7 @@ TEST(Log, EveryLineIsJson) {
     ASSERT_TRUE(document) << line;
     const Json& root = document->root();
     EXPECT_EQ(root.string_at("at").size(), 24u);
+    EXPECT_TRUE(root.string_at("at").ends_with('Z')) << "UTC";
     EXPECT_EQ(root.string_at("level"), "info");
     EXPECT_EQ(root.string_at("message"), "it \"works\"\n");
     EXPECT_EQ(root["count"].text(), "7");
