@@ -279,7 +279,7 @@ TEST_F(SecurityOfAServer, ItsFolderIsNotServed) {
         std::ofstream(folder_ + name) << mark;
     }
     const std::string master = content_of(folder_ + "/keys/master.key").substr(0, 64);
-    for (const std::string token : {std::string(), server.token()}) {
+    for (const std::string& token : {std::string(), server.token()}) {
         for (const char* path :
              {"/.git/HEAD", "/.git/", "/.svn/entries", "/record.db", "/keys/master.key", "/keys/",
               "/blobs/", "/exports/", "/exports/x.ndjson", "/server.log", "/docs/x.md",
@@ -304,8 +304,8 @@ TEST_F(SecurityOfAServer, ItsFolderIsNotServed) {
 TEST_F(SecurityOfAServer, NobodyIsShownTheirOwnRequest) {
     ServerProcess server(folder_, {}, Trust::on);
     ASSERT_TRUE(server.is_running()) << server.output();
-    for (const char* path :
-         {"/", "/fhir", "/fhir/Patient", "/sign-in", "/oauth/token", "/metrics"}) {
+    for (const char* path : {"/", "/fhir", "/fhir/Patient", "/sign-in", "/oauth/token", "/metrics",
+                             "/healthz", "/readyz"}) {
         for (const char* method : {"TRACE", "TRACK", "DEBUG"}) {
             net::testing::RawClient client(server.port());
             client.send(

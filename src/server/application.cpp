@@ -103,6 +103,10 @@ bool is_of_this_machine(const net::Request& request) {
     return is_loopback(std::string(request.peer_address()));
 }
 
+bool only_reads(const net::Request& request) {
+    return request.method == net::Method::get || request.method == net::Method::head;
+}
+
 /// The prefixes that subscriptions may post to. Errors: `incorrect` at subscription.endpoints.
 Result<net::UrlPrefixes> endpoints_of(const ApplicationOptions& options) {
     net::UrlPrefixes listed;
@@ -207,7 +211,7 @@ struct Application::Parts {
             if (auto response = doors->handle(request)) return *std::move(response);
         }
         if (path == base || path.starts_with(base + "/")) return service->handle(request);
-        if (path == "/readyz") return ready(is_of_this_machine(request));
+        if (path == "/readyz" && only_reads(request)) return ready(is_of_this_machine(request));
         if (doors) {
             if (auto response = doors->handle(request)) return *std::move(response);
         }
@@ -222,10 +226,12 @@ struct Application::Parts {
 
     /// What the I/O thread answers itself.
     std::optional<net::PromptAnswer> answer_at_once(const net::Request& request) {
-        if (request.path() == "/healthz") return net::Response::text(200, "ok\n");
+        if (request.path() == "/healthz" && only_reads(request))
+            return net::Response::text(200, "ok\n");
         if (!is_started.load(std::memory_order_acquire)) return starting();
         // Not on a worker: it is wanted most when all workers wait for the database.
-        if (request.path() == "/metrics" && is_of_this_machine(request)) return measured();
+        if (request.path() == "/metrics" && only_reads(request) && is_of_this_machine(request))
+            return measured();
         if (auto answer = subscriptions->answer_at_once(request)) return answer;
         return service->answer_at_once(request);
     }

@@ -6,6 +6,7 @@
 #include "base/markup.hpp"
 #include "base/query_string.hpp"
 #include "fhir/search/parameters.hpp"
+#include "rest/answer.hpp"
 #include "server/describe.hpp"
 #include "server/documents.hpp"
 #include "server/html.hpp"
@@ -345,6 +346,14 @@ class View {
     std::string address_;
 };
 
+/// What a page says of an error: of the inside (statements, paths) nothing, that is the operator's.
+std::string told(Language language, const Error& error) {
+    if (error.category != Category::fault) return error.message;
+    log::error("a page failed", {{"reason", error.message}, {"place", error.where}});
+    return std::string(say(language, "服务器未能完成这个请求，原因已记入日志。",
+                           "The server failed at this request; its log has the reason."));
+}
+
 net::Response html(int status, std::string body) {
     net::Response response =
         net::Response::text(status, std::move(body), "text/html; charset=utf-8");
@@ -389,13 +398,10 @@ net::Response Pages::handle(const net::Request& request) {
         return fail(Category::not_found,
                     std::string(say(view.language(), "没有这个页面。", "There is no such page.")));
     }();
-    const int status = body                                           ? 200
-                       : body.error().category == Category::not_found ? 404
-                       : body.error().category == Category::gone      ? 410
-                                                                      : 500;
+    const int status = body ? 200 : rest::status_of(body.error().category);
     std::string content = body ? *std::move(body)
                                : fmt::format("<h1>{}</h1><div class=empty>{}</div>", status,
-                                             escaped_markup(body.error().message));
+                                             escaped_markup(told(view.language(), body.error())));
     net::Response response =
         html(status, page(view.language(), "Meridian", content, query, view.address()));
     if (parameters && !value_of(*parameters, "lang").empty()) {
