@@ -267,8 +267,8 @@ net::Response SignIn::set_password(Visit& visit) {
     const Account& account = visit.session->account;
     const auto device = device_of(visit, account);
     if (!device) return failure(visit, device.error());
-    const Attempt attempt{Proof::password, account.name,
-                          network_of(sessions_.options().client_address(visit.request)), *device};
+    const std::string network = network_of(sessions_.options().client_address(visit.request));
+    const Attempt attempt{Proof::password, account.name, network, *device};
     const auto proved = counted(attempt, [&]() -> Result<void> {
         TRY(accounts_.verify_password(account.name, visit.field("current")));
         return {};
