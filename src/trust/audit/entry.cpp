@@ -126,10 +126,11 @@ Result<void> read_number(Decoder& in, Tag tag, Entry& entry) {
             entry.interaction = static_cast<fhir::Interaction>(value);
             return {};
         case Tag::outcome:
-            entry.outcome = static_cast<fhir::AuditOutcome>(value);
-            if (entry.outcome != fhir::AuditOutcome::minor_failure &&
-                entry.outcome != fhir::AuditOutcome::refused)
+            // Compared as it stands there: a larger number may end in the same byte.
+            if (value != static_cast<std::uint64_t>(fhir::AuditOutcome::minor_failure) &&
+                value != static_cast<std::uint64_t>(fhir::AuditOutcome::refused))
                 return damaged();
+            entry.outcome = static_cast<fhir::AuditOutcome>(value);
             return {};
         case Tag::version:
             entry.version = static_cast<store::Version>(value);

@@ -90,6 +90,7 @@ TEST(AuditEntry, RefusesWhatEncodeDoesNotMake) {
     EXPECT_TRUE(refused("\x01\x01\x01\x03\x01x\x03\x01y")) << "a tag twice";
     EXPECT_TRUE(refused("\x01\x01\x01\x17\x01x")) << "a tag that is not known";
     EXPECT_TRUE(refused("\x01\x01\x01\x02\x01")) << "no outcome that is known";
+    EXPECT_TRUE(refused("\x01\x01\x06\x02\x88\x0e")) << "1,800 ends in the byte of one";
     EXPECT_TRUE(
         refused("\x01\x01\x01\x0e\x01"
                 "b\x0e\x01"
