@@ -21,6 +21,13 @@ std::string_view host_of(std::string_view peer) {
     return colon == std::string_view::npos ? peer : peer.substr(0, colon);
 }
 
+/// Whether AuditRecord::query holds what a client asked of the record, and not the server's words.
+bool asks(fhir::Interaction interaction) {
+    using enum fhir::Interaction;
+    return interaction != request && interaction != sign_in && interaction != sign_out &&
+           interaction != token && interaction != security && interaction != job;
+}
+
 metrics::Counter& lost() {
     static metrics::Counter& counter = metrics::counter(
         "meridian_audit_refusals_lost_total",
@@ -60,6 +67,11 @@ Entry entry_of(const fhir::Caller& caller, const fhir::AuditRecord& record) {
 Result<std::vector<store::AuditEntry>> LogAudit::entries(const fhir::Caller& caller,
                                                          const fhir::AuditRecord& record) {
     Entry entry = entry_of(caller, record);
+    if (asks(record.interaction)) {
+        entry.query = covered_query(record.query, hash_);
+        entry.is_query_cut = entry.query.size() > limits::audit_query_bytes_max;
+        entry.query = bounded(entry.query, limits::audit_query_bytes_max);
+    }
     std::vector<std::string> patients = record.patients;
     // An import tells of all, in as many entries as that takes; whoever asks, of a bounded number.
     const bool is_in_parts = patients.size() > limits::audit_entry_patients_max;

@@ -10,15 +10,18 @@
 #include "fhir/caller.hpp"
 #include "net/http.hpp"
 #include "store/store.hpp"
+#include "trust/audit/covered_query.hpp"
 #include "trust/audit/entry.hpp"
 
 namespace meridian::trust::audit {
 
 /// Writes audit records into the store's log. Thread-safe. Entries are kept for ever: nothing takes
-/// one away.
+/// one away. So what searches ask for is covered where it may say who somebody is (covered_query),
+/// by `hash`.
 class LogAudit final : public fhir::AuditSink {
  public:
-    explicit LogAudit(store::Store& store) : store_(store) {}
+    explicit LogAudit(store::Store& store, TextHash hash = {})
+        : store_(store), hash_(std::move(hash)) {}
 
     bool is_quiet() const override { return false; }
     Result<void> record(const fhir::Caller& caller,
@@ -37,6 +40,7 @@ class LogAudit final : public fhir::AuditSink {
 
  private:
     store::Store& store_;
+    TextHash hash_;
     store::Name actor_name(const std::string& actor);
 
     /// The names of those who were told of, so that nobody asks a database for them again.

@@ -355,7 +355,7 @@ class Event {
     }
 
     void put_query() {
-        // As it was asked for: also what an attacker asked for must be told exactly.
+        // As it was asked for, but for values that may say who somebody is (covered_query.hpp).
         std::string query = entry_.query;
         if (entry_.interaction == Interaction::search)
             query = entry_.type + (query.empty() ? "" : "?") + query;
