@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "store/postgres/postgres_store.hpp"
 
+#include <algorithm>
 #include <filesystem>
+#include <tuple>
 
 #include "base/limits.hpp"
 #include "base/log.hpp"
@@ -284,6 +286,36 @@ Result<std::vector<PrivateRow>> PostgresStore::private_rows(std::string_view spa
     return pool_->read([&](Connection& connection) {
         return postgres::private_rows(connection, space, after, limit, now());
     });
+}
+
+Result<void> PostgresStore::exchange_bodies(std::vector<BodyExchange> bodies) {
+    TRY(writing());
+    // In one order everywhere, so that two servers never wait for one another.
+    std::sort(bodies.begin(), bodies.end(),
+              [](const BodyExchange& left, const BodyExchange& right) {
+                  return std::tie(left.rid, left.version) < std::tie(right.rid, right.version);
+              });
+    auto loan = TRY(pool_->take());
+    loan->send("BEGIN");
+    for (const BodyExchange& each : bodies) {
+        // A version that a writer moves meanwhile is found in the second table: its row was locked.
+        for (const std::string_view sql :
+             {"UPDATE meridian.resource SET body = $1 WHERE rid = $2 AND version = $3 AND body = "
+              "$4",
+              "UPDATE meridian.history SET body = $1 WHERE rid = $2 AND version = $3 AND body = "
+              "$4"}) {
+            loan->send(sql, std::move(Parameters()
+                                          .bytes(each.after)
+                                          .integer(each.rid)
+                                          .small(static_cast<std::int32_t>(each.version))
+                                          .bytes(each.before)));
+        }
+    }
+    loan->send("COMMIT");
+    const auto committed = loan->flush();
+    if (committed) return {};
+    loan->roll_back();
+    return std::unexpected(committed.error());
 }
 
 Result<bool> PostgresStore::save_private(std::vector<PrivateRow> rows) {

@@ -4,6 +4,7 @@
 #include <memory>
 #include <string>
 
+#include "store/bodies.hpp"
 #include "store/engine/count_cache.hpp"
 #include "store/open.hpp"
 #include "store/postgres/committer.hpp"
@@ -20,7 +21,7 @@ namespace meridian::store::postgres {
 
 /// The store in a PostgreSQL database, which several servers may share. A folder beside it keeps
 /// the blobs.
-class PostgresStore final : public Store {
+class PostgresStore final : public Store, public BodyKeeper {
  public:
     static Result<std::unique_ptr<Store>> open(OpenOptions options);
     ~PostgresStore() override;
@@ -45,6 +46,7 @@ class PostgresStore final : public Store {
                                                  std::size_t limit) override;
     Result<bool> save_private(std::vector<PrivateRow> rows) override;
     Result<void> scrub() override { return {}; }
+    Result<void> exchange_bodies(std::vector<BodyExchange> bodies) override;
     Result<Sha256> put_blob(std::string_view data) override { return blobs_->put(data); }
     Result<std::optional<std::string>> blob(const Sha256& hash) override {
         return blobs_->get(hash);

@@ -237,6 +237,28 @@ Result<void> SqliteStore::scrub() {
                 "again later");
 }
 
+Result<void> SqliteStore::exchange_bodies(std::vector<BodyExchange> bodies) {
+    Committer* committer = TRY(writing());
+    // Kept by the job, which may outlive the wait.
+    return committer->run_and_wait([bodies = std::make_shared<const std::vector<BodyExchange>>(
+                                        std::move(bodies))](Writer& writer) -> Result<void> {
+        Database& database = writer.database();
+        for (const BodyExchange& each : *bodies) {
+            for (const std::string_view sql :
+                 {"UPDATE resource SET body = ?1 WHERE rid = ?2 AND version = ?3 AND body = ?4",
+                  "UPDATE history SET body = ?1 WHERE rid = ?2 AND version = ?3 AND body = ?4"}) {
+                auto update = TRY(database.prepare(sql));
+                TRY(update.bind_blob(1, each.after)
+                        .bind(2, each.rid)
+                        .bind(3, std::int64_t{each.version})
+                        .bind_blob(4, each.before)
+                        .run());
+            }
+        }
+        return {};
+    });
+}
+
 Result<Sha256> SqliteStore::put_blob(std::string_view data) {
     return blobs_->put(data);
 }

@@ -4,6 +4,7 @@
 #include <memory>
 #include <string>
 
+#include "store/bodies.hpp"
 #include "store/open.hpp"
 #include "store/sqlite/blobs.hpp"
 #include "store/sqlite/committer.hpp"
@@ -16,7 +17,7 @@
 namespace meridian::store::sqlite {
 
 /// The store in one folder: record.db, blobs/, lock.
-class SqliteStore final : public Store {
+class SqliteStore final : public Store, public BodyKeeper {
  public:
     static Result<std::unique_ptr<Store>> open(OpenOptions options);
     ~SqliteStore() override;
@@ -46,6 +47,7 @@ class SqliteStore final : public Store {
                                                  std::size_t limit) override;
     Result<bool> save_private(std::vector<PrivateRow> rows) override;
     Result<void> scrub() override;
+    Result<void> exchange_bodies(std::vector<BodyExchange> bodies) override;
     Result<Sha256> put_blob(std::string_view data) override;
     Result<std::optional<std::string>> blob(const Sha256& hash) override;
 
