@@ -6,6 +6,7 @@
 #include "base/limits.hpp"
 #include "base/query_string.hpp"
 #include "fhir/audit_trail.hpp"
+#include "fhir/home.hpp"
 #include "fhir/search/contained.hpp"
 #include "fhir/search/extract.hpp"
 #include "fhir/search/holds.hpp"
@@ -187,11 +188,9 @@ Result<StoreRepository::Encoded> StoreRepository::encode(const Json& resource,
     change.body_hash = sha256(form.json);
     change.body = store::encode(type, form.json, form.stamp_at);
     if (!options_.cipher->is_plain()) {
-        std::string patient;
-        if (!change.rows.compartments.empty())
-            patient = "Patient/" + change.rows.compartments.front().id;
-        change.body = TRY(options_.cipher->seal({patient, organisation}, change.identity,
-                                                std::move(change.body)));
+        const std::string home = home_of(type, id, change.rows.compartments);
+        change.body = TRY(
+            options_.cipher->seal({home, organisation}, change.identity, std::move(change.body)));
     }
     encoded.json = std::move(form.json);
     encoded.stamp_at = form.stamp_at;
