@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <map>
 #include <set>
 #include <thread>
@@ -11,8 +12,10 @@
 #include "base/file.hpp"
 #include "base/hash.hpp"
 #include "base/log.hpp"
+#include "fhir/home.hpp"
 #include "fhir/search/extract.hpp"
 #include "trust/key_file.hpp"
+#include "trust/keys/belongings.hpp"
 #include "trust/keys/body_cipher.hpp"
 #include "trust/keys/certificate.hpp"
 #include "trust/keys/retention.hpp"
@@ -35,215 +38,6 @@ std::string with_capital(std::string_view subject) {
     if (text.starts_with("person/") || text.starts_with("patient/")) text[0] = 'P';
     return text;
 }
-
-/// "Patient/7" of a reference that names a patient of this record; empty for any other.
-std::string patient_in(std::string_view reference, std::string_view base_url) {
-    if (!base_url.empty() && reference.starts_with(base_url)) {
-        reference.remove_prefix(base_url.size());
-        while (reference.starts_with('/')) reference.remove_prefix(1);
-    }
-    if (!reference.starts_with(patient_stem)) return {};
-    const std::size_t end = reference.find('/', patient_stem.size());
-    return std::string(reference.substr(0, end));
-}
-
-// --- who the person is ---
-
-/// All Patients that are one person.
-class LinkedPatients {
- public:
-    explicit LinkedPatients(fhir::Repository& repository) : repository_(repository) {}
-
-    Result<std::set<std::string>> of(const std::string& subject) {
-        if (subject.starts_with(person_stem)) {
-            TRY(add_person(subject.substr(person_stem.size())));
-        } else {
-            add(subject);
-        }
-        while (!to_visit_.empty()) {
-            const std::string patient = *to_visit_.begin();
-            to_visit_.erase(to_visit_.begin());
-            TRY(visit(patient));
-            if (found_.size() > limits::erasure_patients_max)
-                return fail(Category::too_large,
-                            fmt::format("more than {} patients are linked to this person: look at "
-                                        "their links first",
-                                        limits::erasure_patients_max));
-        }
-        return found_;
-    }
-
- private:
-    void add(const std::string& patient) {
-        if (!patient.empty() && found_.insert(patient).second) to_visit_.insert(patient);
-    }
-
-    Result<void> add_person(const std::string& id) {
-        const auto person = TRY(repository_.read(eraser(), "Person", id));
-        const JsonDocument document = TRY(JsonDocument::parse(person.json));
-        for (const Json& link : document.root()["link"].items())
-            add(patient_in(link["target"].string_at("reference"), repository_.base_url()));
-        return {};
-    }
-
-    Result<void> visit(const std::string& patient) {
-        const auto read =
-            repository_.read(eraser(), "Patient", patient.substr(patient_stem.size()));
-        // One that was deleted or never there may still have been linked by others.
-        if (!read && read.error().category != Category::gone &&
-            read.error().category != Category::not_found)
-            return std::unexpected(read.error());
-        if (read) {
-            const JsonDocument document = TRY(JsonDocument::parse(read->json));
-            for (const Json& link : document.root()["link"].items())
-                add(patient_in(link["other"].string_at("reference"), repository_.base_url()));
-        }
-        TRY(each_that_refers("Patient", "link", patient, [this](const fhir::Resource& other) {
-            add(fmt::format("Patient/{}", other.id));
-            return Result<void>();
-        }));
-        return each_that_refers("Person", "patient", patient, [this](const fhir::Resource& person) {
-            return add_person(person.id);
-        });
-    }
-
-    template <class Visit>
-    Result<void> each_that_refers(std::string_view type, std::string_view parameter,
-                                  const std::string& patient, Visit visit) {
-        fhir::Page page = TRY(repository_.search(
-            eraser(), type, {{std::string(parameter), patient}}, fhir::SearchOptions{}));
-        for (std::size_t pages = 0; pages <= limits::erasure_patients_max; ++pages) {
-            for (const auto& entry : page.entries) TRY(visit(entry.resource));
-            if (page.next.empty()) return {};
-            page = TRY(repository_.next_page(eraser(), page.next));
-        }
-        return fail(Category::too_large, "too many resources link to this person");
-    }
-
-    fhir::Repository& repository_;
-    std::set<std::string> found_, to_visit_;
-};
-
-// --- what is theirs ---
-
-/// What lies in the patients' compartments now.
-struct Belongings {
-    std::vector<store::Identity> own;                           ///< their home is erased with them
-    std::map<std::string, std::int64_t> counts;                 ///< of `own`, by type
-    std::vector<std::pair<std::string, std::string>> mentions;  ///< others' resource, patient
-    /// Of `own`, those that concern a patient who stays, too: resource, that patient.
-    std::vector<std::pair<std::string, std::string>> shared;
-    std::string unsealed;  ///< the first resource of theirs with a version that is not sealed
-};
-
-class Gathering {
- public:
-    Gathering(fhir::Repository& repository, const KeyRing& ring,
-              const std::set<std::string>& patients, RetentionClock* clock)
-        : repository_(repository), clock_(clock), parameters_(repository.parameters()) {
-        for (const std::string& patient : patients) keys_[ring.id_of(patient)] = patient;
-    }
-
-    Result<Belongings> run() {
-        for (const auto& [key, patient] : keys_) TRY(look_through(patient));
-        return std::move(found_);
-    }
-
- private:
-    store::Identity identity_of(const std::string& patient) const {
-        return {parameters_->type_name("Patient"), patient.substr(patient_stem.size())};
-    }
-
-    Result<void> look_through(const std::string& patient) {
-        store::Plan plan;
-        plan.where = store::InCompartment{identity_of(patient)};
-        plan.limit = limits::erasure_batch_resources;
-        while (true) {
-            const auto snapshot = TRY(repository_.store().snapshot());
-            const auto matches = TRY(snapshot->search(plan));
-            for (const auto& stored : TRY(snapshot->fetch(matches.rids)))
-                TRY(sort(*snapshot, stored, patient));
-            if (!matches.more) return look_for_mentions(*snapshot, patient);
-            plan.after = matches.rids.back();
-        }
-    }
-
-    /// Resources outside of the compartment that refer to the patient.
-    Result<void> look_for_mentions(store::Snapshot& snapshot, const std::string& patient) {
-        const store::Rid rid = TRY(snapshot.rid_of(identity_of(patient)));
-        if (rid == 0) return {};
-        const auto rids = TRY(snapshot.sources(std::array{rid}, 0, limits::erasure_mentions_max));
-        for (const auto& stored : TRY(snapshot.fetch(rids))) TRY(sort(snapshot, stored, patient));
-        return {};
-    }
-
-    Result<void> sort(store::Snapshot& snapshot, const store::Stored& stored,
-                      const std::string& patient) {
-        if (!seen_.emplace(stored.rid, patient).second) return {};
-        const std::string type(parameters_->type_text(stored.type));
-        if (!TRY(is_own(stored, type))) {
-            if (found_.mentions.size() < limits::erasure_mentions_max)
-                found_.mentions.emplace_back(fmt::format("{}/{}", type, stored.id), patient);
-            return {};
-        }
-        if (!own_.insert(stored.rid).second) return {};
-        found_.own.push_back({stored.type, stored.id});
-        ++found_.counts[type];
-        return clock_ == nullptr ? Result<void>() : examine(snapshot, stored, type);
-    }
-
-    /// Whether its home is one of the patients: that is whose key its body lies under.
-    Result<bool> is_own(const store::Stored& stored, const std::string& type) {
-        if (is_sealed(stored.body)) return keys_.contains(std::string(key_id_of(stored.body)));
-        const auto resource = TRY(repository_.decode(stored));
-        const JsonDocument document = TRY(JsonDocument::parse(resource.json));
-        const auto concerned = patients_of(type, document.root());
-        return !concerned.empty() && is_erased(concerned.front());
-    }
-
-    /// Whom a resource concerns; its home comes first.
-    std::vector<std::string> patients_of(const std::string& type, const Json& resource) const {
-        const std::string base = repository_.base_url();
-        const auto rows = fhir::search::extract(*parameters_, type, resource,
-                                                repository_.store().names(), {.base_url = base});
-        std::vector<std::string> patients;
-        for (const store::Identity& patient : rows.compartments)
-            patients.push_back(fmt::format("Patient/{}", patient.id));
-        return patients;
-    }
-
-    bool is_erased(const std::string& patient) const {
-        return std::any_of(keys_.begin(), keys_.end(),
-                           [&](const auto& each) { return each.second == patient; });
-    }
-
-    /// What the retention's clock and the proof that all of it is shredded need to know.
-    Result<void> examine(store::Snapshot& snapshot, const store::Stored& stored,
-                         const std::string& type) {
-        store::HistoryScope scope{.type = stored.type, .id = stored.id};
-        scope.limit = limits::erasure_versions_max;
-        for (const auto& version : TRY(snapshot.history(scope))) {
-            if (!version.deleted() && !is_sealed(version.body) && found_.unsealed.empty())
-                found_.unsealed = fmt::format("{}/{}", type, stored.id);
-        }
-        const auto resource = TRY(repository_.decode(stored));
-        const JsonDocument document = TRY(JsonDocument::parse(resource.json));
-        clock_->see(type, stored.updated, document.root());
-        for (const std::string& patient : patients_of(type, document.root())) {
-            if (!is_erased(patient) && found_.shared.size() < limits::erasure_mentions_max)
-                found_.shared.emplace_back(fmt::format("{}/{}", type, stored.id), patient);
-        }
-        return {};
-    }
-
-    fhir::Repository& repository_;
-    RetentionClock* clock_;
-    std::shared_ptr<const fhir::search::Parameters> parameters_;
-    std::map<std::string, std::string> keys_;  ///< id of the key → patient
-    std::set<std::pair<store::Rid, std::string>> seen_;
-    std::set<store::Rid> own_;
-    Belongings found_;
-};
 
 Result<void> delete_all(fhir::Repository& repository, const std::vector<store::Identity>& own) {
     const store::Name actor =
@@ -300,6 +94,31 @@ Result<void> note_erased(const std::string& folder, const std::vector<std::strin
     return write_secret_file(erased_path(folder), text);
 }
 
+// --- what others keep ---
+
+/// The resource without the people who are erased; nothing when it names none of them.
+std::shared_ptr<JsonDocument> without(std::string_view json, const fhir::PeopleElement& people,
+                                      const std::set<std::string>& erased,
+                                      std::string_view base_url) {
+    auto parsed = JsonDocument::parse(json);
+    if (!parsed) return nullptr;
+    auto document = std::make_shared<JsonDocument>(*std::move(parsed));
+    Json kept = document->array();
+    const Json all = document->root()[people.list];
+    for (const Json& item : all.items()) {
+        const Json& reference = people.reference.empty() ? item : item[people.reference];
+        if (!erased.contains(patient_in(reference.string_at("reference"), base_url)))
+            document->append(kept, item);
+    }
+    if (kept.size() == all.size()) return nullptr;
+    if (kept.size() == 0) {
+        document->remove(document->root(), people.list);
+    } else {
+        document->set(document->root(), people.list, kept);
+    }
+    return document;
+}
+
 // --- the erasure ---
 
 class Erasure {
@@ -315,26 +134,27 @@ class Erasure {
             TRY(repository_.store().private_row(space_of_erasures, request_.subject));
         if (begun) {
             // It was killed on the way: whom it is about cannot be read any more.
-            read_patients(begun->value);
+            read_progress(begun->value);
         } else {
-            patients_ = TRY(LinkedPatients(repository_).of(request_.subject));
-            TRY(find_out());
-            TRY(repository_.store().save_private({{.space = std::string(space_of_erasures),
-                                                   .key = request_.subject,
-                                                   .value = patients_text()}}));
+            patients_ = TRY(patients_of_person(repository_, request_.subject));
+            if (const auto allowed = find_out(); !allowed) {
+                if (allowed.error().category == Category::conflict)
+                    TRY(tell(fhir::AuditOutcome::refused));
+                return std::unexpected(allowed.error());
+            }
+            TRY(save_progress());
         }
         from_ = TRY(repository_.store().snapshot())->position() + 1;
+        // What is about others too is written without the person first: when the keys are gone,
+        // nobody could.
+        TRY(part(TRY(belongings_of(repository_, ring_, patients_, nullptr))));
         TRY(shred());
         TRY(delete_until_nothing_comes());
+        if (request_.besides) TRY(request_.besides(patients_));
         TRY(repository_.store().scrub());
         auto certificate = TRY(sign_certificate(folder_, TRY(statement())));
-        if (const auto row =
-                TRY(repository_.store().private_row(space_of_erasures, request_.subject))) {
-            TRY(repository_.store().save_private({{.space = row->space,
-                                                   .key = row->key,
-                                                   .version = row->version,
-                                                   .removed = true}}));
-        }
+        TRY(tell(fhir::AuditOutcome::success));
+        TRY(forget_progress());
         log::info("a person was erased", {{"resources", erased_}});
         return certificate;
     }
@@ -367,17 +187,19 @@ class Erasure {
     /// What stands against it, and what is shared.
     Result<void> find_out() {
         RetentionClock clock(TRY(read_retention(folder_)));
-        const Belongings found = TRY(Gathering(repository_, ring_, patients_, &clock).run());
+        const Belongings found = TRY(belongings_of(repository_, ring_, patients_, &clock));
         if (found.own.empty())
             return fail(Category::not_found,
                         fmt::format("there is nothing of {} to erase", request_.subject));
         if (!found.unsealed.empty())
             return fail(Category::unsupported,
                         fmt::format("{} has a version from before encryption was switched on: it "
-                                    "would stay readable. Move the record into a new store first "
-                                    "(`meridian export`, `meridian import`)",
+                                    "would stay readable. Seal the record first (`meridian keys "
+                                    "seal`)",
                                     found.unsealed));
         shared_ = found.shared;
+        shared_keys_ = found.shared_keys;
+        mentions_.insert(found.mentions.begin(), found.mentions.end());
         std::string hold = clock.hold();
         for (const std::string& patient : patients_) {
             if (hold.empty()) {
@@ -400,8 +222,76 @@ class Erasure {
                                           : "; besides it has to be kept until " + kept_until_));
     }
 
+    /// The audit's entry of it, found by each of the patients. Not one of the many that the
+    /// server's own reads would make.
+    Result<void> tell(fhir::AuditOutcome outcome) {
+        fhir::Caller caller = eraser();
+        auto origin = std::make_shared<fhir::Origin>();
+        origin->account = request_.by;
+        caller.origin = std::move(origin);
+        const std::size_t slash = request_.subject.find('/');
+        fhir::AuditRecord record{.interaction = fhir::Interaction::security,
+                                 .type = request_.subject.substr(0, slash),
+                                 .id = request_.subject.substr(slash + 1),
+                                 .query = "erasure",
+                                 .outcome = outcome};
+        for (const std::string& patient : patients_)
+            record.add_patient(std::string_view(patient).substr(patient_stem.size()));
+        return repository_.note(caller, {std::move(record)});
+    }
+
+    /// Writes what the person shares with others without the person, and remembers the keys of the
+    /// versions before. Those are kept in the store first: the new versions do not tell of them.
+    Result<void> part(const Belongings& found) {
+        if (!std::ranges::includes(shared_keys_, found.shared_keys)) {
+            shared_keys_.insert(found.shared_keys.begin(), found.shared_keys.end());
+            TRY(save_progress());
+        }
+        for (const auto& [type, id] : found.of_several) TRY(part_from(type, id));
+        return {};
+    }
+
+    Result<void> part_from(const std::string& type, const std::string& id) {
+        const auto read = repository_.read(eraser(), type, id);
+        // Somebody else deleted it meanwhile.
+        if (!read && (read.error().category == Category::gone ||
+                      read.error().category == Category::not_found))
+            return {};
+        if (!read) return std::unexpected(read.error());
+        const auto document =
+            without(read->json, *fhir::people_of(type), patients_, repository_.base_url());
+        if (!document) return {};
+        fhir::Transaction transaction;
+        transaction.want_json = false;
+        fhir::Operation& update = transaction.operations.emplace_back();
+        update.kind = fhir::Operation::Kind::update;
+        update.type = type;
+        update.id = id;
+        update.resource = document->root();
+        update.document = document;
+        update.if_match = read->version;
+        const auto written = repository_.commit(eraser(), std::move(transaction));
+        if (written) {
+            parted_.insert(fmt::format("{}/{}", type, id));
+            return {};
+        }
+        const Category why = written.error().category;
+        // Changed meanwhile: it is found again.
+        if (why == Category::precondition || why == Category::conflict) return {};
+        // What is no valid resource without the person goes with the person.
+        if (why != Category::unprocessable && why != Category::incorrect)
+            return std::unexpected(written.error());
+        shared_.emplace_back(fmt::format("{}/{}", type, id), "others");
+        const std::vector<store::Identity> invalid{{repository_.parameters()->type_name(type), id}};
+        return delete_all(repository_, invalid);
+    }
+
     Result<void> shred() {
-        for (const std::string& patient : patients_) ids_.push_back(ring_.id_of(patient));
+        std::vector<std::string> ids;
+        for (const std::string& patient : patients_) ids.push_back(ring_.id_of(patient));
+        ids.insert(ids.end(), shared_keys_.begin(), shared_keys_.end());
+        if (ids == ids_) return {};
+        ids_ = ids;
         TRY(note_erased(folder_, ids_));
         return ring_.shred(ids_);
     }
@@ -413,12 +303,14 @@ class Erasure {
             std::chrono::milliseconds(2 * limits::key_standing_milliseconds);
         while (true) {
             const bool is_last = std::chrono::steady_clock::now() >= known_by_others;
-            const Belongings found = TRY(Gathering(repository_, ring_, patients_, nullptr).run());
-            mentions_ = found.mentions;
+            const Belongings found = TRY(belongings_of(repository_, ring_, patients_, nullptr));
+            mentions_.insert(found.mentions.begin(), found.mentions.end());
+            TRY(part(found));
+            TRY(shred());
             TRY(delete_all(repository_, found.own));
             erased_ += static_cast<std::int64_t>(found.own.size());
             for (const auto& [type, count] : found.counts) counts_[type] += count;
-            if (is_last && found.own.empty()) return {};
+            if (is_last && found.own.empty() && found.of_several.empty()) return {};
             if (!is_last)
                 std::this_thread::sleep_for(
                     std::chrono::milliseconds(limits::key_look_milliseconds));
@@ -468,6 +360,7 @@ class Erasure {
             document.set(root, key, all);
         };
         pairs("stays", "mentions", mentions_);
+        list("staysWithoutThePerson", parted_);
         pairs("goneThoughShared", "with", shared_);
         document.set(root, "logFrom", document.number(from_));
         document.set(root, "logTo",
@@ -475,27 +368,52 @@ class Erasure {
         return to_text(root);
     }
 
-    std::string patients_text() const {
-        std::string text;
-        for (const std::string& patient : patients_) text += patient + "\n";
-        return text;
+    // --- how far it is, for whoever goes on after a kill ---
+
+    Result<void> save_progress() {
+        store::PrivateRow row{.space = std::string(space_of_erasures), .key = request_.subject};
+        for (const std::string& patient : patients_) row.value += patient + "\n";
+        for (const std::string& id : shared_keys_)
+            row.value += std::string(progress_key) + to_hex(id) + "\n";
+        if (const auto before = TRY(repository_.store().private_row(row.space, row.key)))
+            row.version = before->version;
+        if (TRY(repository_.store().save_private({row}))) return {};
+        return fail(Category::busy, "somebody else erases this person at the same time");
     }
-    void read_patients(std::string_view text) {
+    void read_progress(std::string_view text) {
         while (!text.empty()) {
             const std::size_t end = std::min(text.find('\n'), text.size());
-            patients_.emplace(text.substr(0, end));
+            const std::string_view line = text.substr(0, end);
+            if (line.starts_with(progress_key)) {
+                shared_keys_.insert(
+                    KeyRing::id_in(fmt::format("data/{}", line.substr(progress_key.size()))));
+            } else {
+                patients_.emplace(line);
+            }
             text.remove_prefix(std::min(end + 1, text.size()));
         }
     }
+    Result<void> forget_progress() {
+        const auto row = TRY(repository_.store().private_row(space_of_erasures, request_.subject));
+        if (!row) return {};
+        TRY(repository_.store().save_private(
+            {{.space = row->space, .key = row->key, .version = row->version, .removed = true}}));
+        return {};
+    }
+
+    static constexpr std::string_view progress_key = "key ";
 
     fhir::Repository& repository_;
     KeyRing& ring_;
     std::string folder_;
     ErasureRequest request_;
     std::set<std::string> patients_;
-    std::vector<std::string> ids_;
+    std::set<std::string> shared_keys_;  ///< ids of those of versions about others, too
+    std::vector<std::string> ids_;       ///< of the keys that were shredded
     std::map<std::string, std::int64_t> counts_;
-    std::vector<std::pair<std::string, std::string>> mentions_, shared_;
+    std::set<Belongings::Pair> mentions_;
+    std::vector<Belongings::Pair> shared_;
+    std::set<std::string> parted_;
     std::string hold_, kept_until_;
     std::int64_t erased_ = 0;
     store::Position from_ = 0;

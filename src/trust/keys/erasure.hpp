@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <functional>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -20,22 +22,29 @@ struct ErasureRequest {
     /// Erases in spite of clocks and holds; needs two different approvers.
     bool override_retention = false;
     std::vector<std::string> approvers{};
+    /// What the caller takes away besides, of these patients ("Patient/ID"), before the certificate
+    /// is signed; done again when the erasure was killed on the way. May be empty.
+    std::function<Result<void>(const std::set<std::string>& patients)> besides{};
 };
 
 /// Erases one person everywhere: all Patients that Person.link and Patient.link join, directly or
 /// through others. Their data keys become tombstones, their resources are deleted (so that searches
 /// find nothing and views are told by the log), index rows leave the files, the ids of the shredded
-/// keys are noted in the folder (keys/erased) for restores. What was killed on the way is carried
-/// on by the same call. Resources whose home is another patient stay, and are named with the erased
-/// patient that they mention; those that were the erased person's and concern others too are gone,
-/// and are named with those others.
+/// keys are noted in the folder (keys/erased) for restores, and the audit has an entry of it, also
+/// when it was refused. What was killed on the way is carried on by the same call. Others write and
+/// read meanwhile, also through `repository`, whose cipher has to be that of `ring`.
+///
+/// What is shared with others (docs/adr/0036): resources whose home is another patient stay, and
+/// are named with the erased patient that they mention. Those that were the erased person's and
+/// mention others are gone, and are named with those others. Groups, Accounts and Appointments of
+/// several stay without the person; their versions that named the person can be read no more.
 ///
 /// Answers a signed certificate (certificate.hpp) whose statement lists all of that. Errors:
 /// `not_found`; `incorrect` for a subject of another type, no reason, approvers that are missing or
 /// the same; `conflict` when a clock or a hold forbids it, with the date from which it is allowed;
-/// `unsupported` when something of the person lies unsealed; `too_large` for more patients than
-/// limits::erasure_patients_max; the store's. Blocking: long, at least as long as other servers may
-/// still know the keys.
+/// `unsupported` when something of the person lies unsealed; `busy` when two erase the same person;
+/// `too_large` for more patients than limits::erasure_patients_max; of `besides`; the store's.
+/// Blocking: long, at least as long as other servers may still know the keys.
 Result<std::string> erase_person(fhir::Repository& repository, KeyRing& ring,
                                  const std::string& folder, const ErasureRequest& request);
 

@@ -12,10 +12,13 @@
 #include "fhir/repository.hpp"
 #include "store/maintain.hpp"
 #include "store/testing.hpp"
+#include "trust/audit/log_audit.hpp"
+#include "trust/audit/trail.hpp"
 #include "trust/keys/body_cipher.hpp"
 #include "trust/keys/certificate.hpp"
 #include "trust/keys/key_backup.hpp"
 #include "trust/keys/retention.hpp"
+#include "trust/keys/sealing.hpp"
 #include "trust/testing/one_update.hpp"
 
 namespace meridian::trust {
@@ -45,6 +48,9 @@ struct Record {
           ring(must(KeyRing::open(key_rows_of(*store), file_keks(folder), {.background = true}))) {
         fhir::Repository::Options options;
         options.cipher = body_cipher(ring);
+        options.audit = std::make_shared<audit::LogAudit>(*store, [this](std::string_view text) {
+            return ring->keyed_hash("audit query", text);
+        });
         repository = must(fhir::Repository::open(*store, options));
     }
     void write(const std::string& json) {
@@ -136,13 +142,12 @@ TEST(Erasure, LeavesNothingOfAPerson) {
             must(check_certificate(certificate, must(certificate_key(folder.path()))));
         const JsonDocument document = must(JsonDocument::parse(checked.statement));
         EXPECT_EQ(document.root()["patients"].size(), 3u) << checked.statement;
-        EXPECT_EQ(document.root()["resources"].text(), "7") << checked.statement;
+        EXPECT_EQ(document.root()["resources"].text(), "6") << checked.statement;
         EXPECT_NE(checked.statement.find(
                       R"("stays":[{"resource":"Observation/shared","mentions":"Patient/li-1"}])"),
                   std::string::npos)
             << checked.statement;
-        EXPECT_NE(checked.statement.find(
-                      R"("goneThoughShared":[{"resource":"Group/g","with":"Patient/wang"}])"),
+        EXPECT_NE(checked.statement.find(R"("staysWithoutThePerson":["Group/g"])"),
                   std::string::npos)
             << checked.statement;
         EXPECT_EQ(checked.statement.find("Zxqunmistakable"), std::string::npos);
@@ -215,7 +220,7 @@ TEST(Erasure, ARestoredOldBackupDoesNotBringThemBack) {
         std::filesystem::create_directories(restored);
         std::filesystem::copy(folder.path() + "/keys", restored + "/keys");
         const auto erased = must(erased_keys(restored));
-        EXPECT_EQ(erased.size(), 3u);
+        EXPECT_EQ(erased.size(), 4u) << "three patients, and the versions of one group";
         const KeyFile file = must(read_key_backup(keys, erased));
         const std::shared_ptr<KeyRing> of_file = must(ring_of(file, file_keks(restored)));
         must(store::restore(backup, restored, fhir::body_reader(body_cipher(of_file))));
@@ -224,7 +229,8 @@ TEST(Erasure, ARestoredOldBackupDoesNotBringThemBack) {
             must(import_keys(file, file_keks(restored), key_rows_of(*store), erased));
         }
         Record record(restored);
-        EXPECT_EQ(must(sweep_erased(*record.repository, *record.ring)), 7);
+        EXPECT_EQ(must(sweep_erased(*record.repository, *record.ring)), 7)
+            << "the group as it was then named the person";
         EXPECT_TRUE(record.repository->read(caller, "Observation", "of-wang"));
         EXPECT_EQ(record.found("Patient", {{"family", "Stays"}}), 1u);
         EXPECT_EQ(record.found("Patient", {{"family", "Zxqunmistakable"}}), 0u);
@@ -261,7 +267,8 @@ TEST(Erasure, ThatWasKilledOnTheWayGoesOn) {
     EXPECT_EQ(record.found("Patient", {}), 2u) << "a search passes over what cannot be read";
     const auto certificate =
         must(erase_person(*record.repository, *record.ring, folder.path(), request("Person/li")));
-    EXPECT_NE(certificate.find(R"("resources":6)"), std::string::npos) << certificate;
+    EXPECT_NE(certificate.find(R"("resources":5)"), std::string::npos) << certificate;
+    EXPECT_NE(certificate.find(R"("staysWithoutThePerson":["Group/g"])"), std::string::npos);
     EXPECT_FALSE(must(record.store->private_row("erasure", "Person/li")));
     EXPECT_EQ(record.found("Patient", {{"family", "Zxqunmistakable"}}), 1u) << "li-3 was not meant";
 }
@@ -321,6 +328,107 @@ TEST(Erasure, WhatWasNeverSealedIsNotClaimedToBeErased) {
         erase_person(*record.repository, *record.ring, folder.path(), request("Patient/li-1"));
     ASSERT_FALSE(refused);
     EXPECT_EQ(refused.error().category, Category::unsupported) << "the first version lies open";
+    while (!must(seal_some(*record.repository, *body_cipher(record.ring), {})).is_done) {
+    }
+    EXPECT_TRUE(
+        erase_person(*record.repository, *record.ring, folder.path(), request("Patient/li-1")));
+}
+
+std::string group(std::string_view id, const std::vector<std::string>& patients) {
+    std::string members;
+    for (const std::string& patient : patients)
+        members += fmt::format(
+            R"({}{{"entity":{{"reference":"Patient/{}","display":"Zxqunmistakable {}"}}}})",
+            members.empty() ? "" : ",", patient, patient);
+    return fmt::format(
+        R"({{"resourceType":"Group","id":"{}","type":"person","actual":true,"member":[{}]}})", id,
+        members);
+}
+
+TEST(Erasure, LeavesToOthersWhatIsAboutSeveral) {
+    const Folder folder;
+    Record record(folder.path());
+    fhir::Repository& repository = *record.repository;
+    for (const char* id : {"li", "wang", "zhao"})
+        record.write(fmt::format(R"({{"resourceType":"Patient","id":"{}"}})", id));
+    // In one the person comes and goes and comes again, in another they were once, one is theirs.
+    for (const auto& members : std::vector<std::vector<std::string>>{
+             {"li", "wang"}, {"wang", "zhao"}, {"wang", "zhao", "li"}})
+        record.write(group("g", members));
+    record.write(group("was", {"li", "wang"}));
+    record.write(group("was", {"wang", "zhao"}));
+    record.write(group("only", {"li"}));
+    record.write(R"({"resourceType":"Account","id":"a","status":"active","subject":[)"
+                 R"({"reference":"Patient/li"},{"reference":"Patient/wang"}]})");
+    const auto certificate = must(check_certificate(
+        must(erase_person(repository, *record.ring, folder.path(), request("Patient/li"))), ""));
+    EXPECT_NE(certificate.statement.find(R"("staysWithoutThePerson":["Account/a","Group/g"])"),
+              std::string::npos)
+        << certificate.statement;
+    EXPECT_NE(certificate.statement.find(R"("byType":{"Group":1,"Patient":1})"), std::string::npos)
+        << certificate.statement;
+    const auto now = must(repository.read(caller, "Group", "g"));
+    EXPECT_EQ(now.version, 4);
+    EXPECT_EQ(now.json.find("Patient/li"), std::string::npos) << now.json;
+    EXPECT_NE(now.json.find("Patient/zhao"), std::string::npos) << now.json;
+    EXPECT_NE(must(repository.read(caller, "Account", "a")).json.find("Patient/wang"),
+              std::string::npos);
+    EXPECT_EQ(repository.read(caller, "Group", "only").error().category, Category::gone);
+    // Of the versions only those can be read that never named the person.
+    for (const store::Version version : {1, 3})
+        EXPECT_EQ(repository.read_version(caller, "Group", "g", version).error().category,
+                  Category::gone);
+    EXPECT_TRUE(repository.read_version(caller, "Group", "g", 2));
+    EXPECT_EQ(repository.read_version(caller, "Group", "was", 1).error().category, Category::gone)
+        << "found by the audit: nothing in the index tells of it";
+    EXPECT_TRUE(repository.read_version(caller, "Group", "was", 2));
+    EXPECT_EQ(record.found("Group", {{"member", "Patient/wang"}}), 2u);
+    EXPECT_EQ(record.found("Group", {{"member", "Patient/li"}}), 0u);
+    // The others go on with it; nobody brings the person back into what was read with them.
+    record.write(group("g", {"wang"}));
+    EXPECT_EQ(
+        repository.commit(caller, testing::one_update(group("g", {"li", "wang"}))).error().category,
+        Category::gone);
+}
+
+TEST(Erasure, IsToldByTheAuditAlsoWhenItWasRefused) {
+    const Folder folder;
+    Record record(folder.path());
+    fill(record);
+    ErasureRequest plain = request("Patient/li-1");
+    plain.override_retention = false;
+    EXPECT_FALSE(erase_person(*record.repository, *record.ring, folder.path(), plain));
+    const auto newest = [&] {
+        return must(audit::accesses_of(*record.store, "li-2", 1'000'000, 1)).front().entry;
+    };
+    EXPECT_EQ(newest().query, "erasure");
+    EXPECT_EQ(newest().outcome, fhir::AuditOutcome::refused);
+    EXPECT_EQ(newest().account, "Practitioner/1");
+    must(erase_person(*record.repository, *record.ring, folder.path(), request("Patient/li-1")));
+    EXPECT_EQ(newest().query, "erasure");
+    EXPECT_EQ(newest().outcome, fhir::AuditOutcome::success);
+    EXPECT_EQ(newest().type + "/" + newest().id, "Patient/li-1");
+}
+
+TEST(Erasure, LeavesNothingInTheQueriesOfTheAudit) {
+    if (store::postgres::tests_use_postgres()) GTEST_SKIP() << "looks into the files of a folder";
+    const Folder folder;
+    Record record(folder.path());
+    fill(record);
+    fhir::Caller doctor = fhir::Caller::system("test");
+    doctor.actor = "Practitioner/1";
+    doctor.is_background = false;
+    for (const auto& [name, value] :
+         {std::pair("identifier", "110101199003070011"), std::pair("phone", "13912345678"),
+          std::pair("family", "Zxqunmistakable"), std::pair("name", "Zxqunmistakable nobody")})
+        must(record.repository->search(doctor, "Patient", {{name, value}}, {}));
+    const auto asked =
+        must(audit::accesses_of(*record.store, "li-1", 1'000'000, 1)).front().entry.query;
+    EXPECT_TRUE(asked.starts_with("family=~")) << asked;
+    must(erase_person(*record.repository, *record.ring, folder.path(), request("person/li")));
+    EXPECT_FALSE(files_with(folder.path(), "family=~").empty()) << "the search itself finds things";
+    for (const char* text : {"xqunmistakable", "13912345678", "110101199003070011"})
+        EXPECT_TRUE(files_with(folder.path(), text).empty()) << text;
 }
 
 TEST(Certificate, SaysWhoSignedItAndThatItIsWhole) {
