@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <filesystem>
 #include <thread>
 
@@ -280,6 +281,54 @@ TEST_F(KeysTest, ARotationThatIsKilledGoesOn) {
         EXPECT_EQ(must(after->open(stored("Patient", fmt::format("p{}", i)))),
                   fmt::format("text {}", i));
     }
+}
+
+TEST_F(KeysTest, RotationsThatAreKilledWhileOthersWriteLoseNothing) {
+    const auto serving = ring({.background = false});
+    const auto record = repository(serving);
+    std::atomic<bool> is_over = false;
+    std::atomic<int> written = 0;
+    std::vector<std::thread> writers;
+    for (int writer = 0; writer < 3; ++writer) {
+        writers.emplace_back([&, writer] {
+            for (int i = 0; !is_over; ++i) {
+                const std::string id = fmt::format("w{}-{}", writer, i);
+                write(*record, fmt::format(R"({{"resourceType":"Patient","id":"{}"}})", id));
+                // Another one whose key is there already.
+                write(*record,
+                      fmt::format(R"({{"resourceType":"Patient","id":"w{}-{}","active":true}})",
+                                  writer, i / 2));
+                ++written;
+            }
+        });
+    }
+    const auto wait_for = [&](int count) {
+        for (const int from = written; written < from + count;)
+            std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    };
+    for (int round = 0; round < 3; ++round) {
+        wait_for(30);
+        EXPECT_FALSE(ring()->rotate([](std::int64_t) { return false; })) << "killed half-way";
+        EXPECT_TRUE(must(ring()->status()).is_rotating);
+        wait_for(30);
+        must(ring()->rotate([](std::int64_t) { return true; }));
+    }
+    wait_for(30);
+    is_over = true;
+    for (std::thread& writer : writers) writer.join();
+    const auto status = must(ring()->status());
+    EXPECT_EQ(status.kek, 4u);
+    EXPECT_FALSE(status.is_rotating);
+    for (const unsigned number : {1u, 2u, 3u}) must(file_keks(folder_.path())->destroy(number));
+    // Nothing of what was acknowledged lies under a key that went.
+    const auto other = repository(ring());
+    int read = 0;
+    for (int writer = 0; writer < 3; ++writer) {
+        for (int i = 0; must(store_->find(identity("Patient", fmt::format("w{}-{}", writer, i))));
+             ++i, ++read)
+            ASSERT_TRUE(other->read(caller_, "Patient", fmt::format("w{}-{}", writer, i)));
+    }
+    EXPECT_EQ(read, written.load());
 }
 
 TEST_F(KeysTest, AKeyFileThatIsPutThereStartsARotation) {
