@@ -5,11 +5,10 @@
 #include <filesystem>
 
 #include "base/file.hpp"
+#include "cli/ask.hpp"
 #include "cli/commands.hpp"
 #include "cli/exit_code.hpp"
 #include "cli/place.hpp"
-#include "store/open.hpp"
-#include "trust/keys/body_cipher.hpp"
 #include "trust/keys/certificate.hpp"
 #include "trust/keys/erasure.hpp"
 
@@ -28,6 +27,28 @@ std::string caller_name() {
     return user == nullptr ? "operator" : std::string("operator ") + user;
 }
 
+/// A record of many million resources, on a busy disk.
+constexpr std::chrono::hours erasure_patience{12};
+
+Place place_of(const Arguments& arguments) {
+    return {.folder = arguments.data, .database = arguments.database};
+}
+
+std::string asked(const Arguments& arguments) {
+    const trust::ErasureRequest& request = arguments.request;
+    JsonDocument document;
+    Json wanted = document.object();
+    document.set(wanted, "subject", document.string(request.subject));
+    document.set(wanted, "reason", document.string(request.reason));
+    document.set(wanted, "by", document.string(request.by));
+    document.set(wanted, "override", document.boolean(request.override_retention));
+    Json approvers = document.array();
+    for (const std::string& each : request.approvers)
+        document.append(approvers, document.string(each));
+    document.set(wanted, "approvers", approvers);
+    return meridian::to_text(wanted);
+}
+
 Result<int> erase(const Arguments& arguments) {
     if (arguments.request.subject.empty())
         return fail(Category::incorrect, "whom? give Person/ID or Patient/ID");
@@ -37,15 +58,9 @@ Result<int> erase(const Arguments& arguments) {
     if (!arguments.certificate.empty() && std::filesystem::exists(arguments.certificate, ignored))
         return fail(Category::conflict, "there is a file of this name already",
                     arguments.certificate);
-    const auto store = TRY(
-        store::open({.folder = arguments.data, .database = arguments.database, .create = false}));
-    const auto ring =
-        TRY(trust::open_keys(*store, arguments.data, {.create = false, .background = true}));
-    fhir::Repository::Options options;
-    options.cipher = trust::body_cipher(ring);
-    const auto repository = TRY(fhir::Repository::open(*store, options));
-    const std::string certificate =
-        TRY(trust::erase_person(*repository, *ring, arguments.data, arguments.request));
+    const JsonDocument answer = TRY(ask(place_of(arguments), net::Method::post, "/erasures",
+                                        asked(arguments), erasure_patience));
+    const std::string certificate = meridian::to_text(answer.root());
     if (arguments.certificate.empty()) {
         std::printf("%s\n", certificate.c_str());
     } else {
@@ -74,20 +89,25 @@ Result<int> verify(const Arguments& arguments) {
     return done;
 }
 
+std::string asked_of_hold(const Arguments& arguments) {
+    JsonDocument document;
+    Json wanted = document.object();
+    document.set(wanted, "patient", document.string(arguments.request.subject));
+    document.set(wanted, "reason", document.string(arguments.request.reason));
+    document.set(wanted, "by", document.string(arguments.request.by));
+    return meridian::to_text(wanted);
+}
+
 Result<int> hold(const Arguments& arguments) {
-    const auto store = TRY(
-        store::open({.folder = arguments.data, .database = arguments.database, .create = false}));
-    const auto ring = TRY(trust::open_keys(*store, arguments.data, {.create = false}));
-    TRY(trust::hold_patient(*store, *ring, arguments.request.subject, arguments.request.by,
-                            arguments.request.reason));
+    TRY(ask(place_of(arguments), net::Method::post, "/holds", asked_of_hold(arguments)));
     std::printf("%s is held\n", arguments.request.subject.c_str());
     return done;
 }
 
 Result<int> release(const Arguments& arguments) {
-    const auto store = TRY(
-        store::open({.folder = arguments.data, .database = arguments.database, .create = false}));
-    const bool was_held = TRY(trust::release_patient(*store, arguments.request.subject));
+    const JsonDocument answer = TRY(
+        ask(place_of(arguments), net::Method::post, "/holds/released", asked_of_hold(arguments)));
+    const bool was_held = answer.root()["was"].boolean();
     std::printf("%s\n", was_held ? "released" : "there was no hold");
     return was_held ? done : failed;
 }

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Commands about the keys that a record's bodies lie under.
 #include <CLI/CLI.hpp>
+#include <charconv>
 #include <cstdio>
 
+#include "cli/ask.hpp"
 #include "cli/commands.hpp"
 #include "cli/exit_code.hpp"
 #include "cli/place.hpp"
@@ -16,6 +18,9 @@
 namespace meridian::cli {
 
 namespace {
+
+/// The last part takes what lay open out of the files.
+constexpr std::chrono::hours sealing_patience{6};
 
 struct Arguments {
     std::string data, database, file;
@@ -137,6 +142,33 @@ Result<int> import_from(const Arguments& arguments) {
     return done;
 }
 
+std::int64_t number_at(const Json& object, std::string_view key) {
+    const std::string_view text = object[key].text();
+    std::int64_t number = 0;
+    std::from_chars(text.data(), text.data() + text.size(), number);
+    return number;
+}
+
+/// Slice by slice, by the server of the folder or here.
+Result<int> seal(const Arguments& arguments) {
+    Progress progress("versions");
+    std::int64_t sealed = 0;
+    for (bool is_done = false; !is_done;) {
+        const JsonDocument part =
+            TRY(ask({.folder = arguments.data, .database = arguments.database}, net::Method::post,
+                    "/seals", "{}", sealing_patience));
+        sealed += number_at(part.root(), "sealed");
+        is_done = part.root()["done"].boolean();
+        progress.show(number_at(part.root(), "lookedAt"), number_at(part.root(), "total"), sealed);
+    }
+    progress.finish(sealed);
+    std::printf(
+        "%lld versions were sealed; all lie sealed now. Backups from before hold what lay open: "
+        "destroy them\n",
+        static_cast<long long>(sealed));
+    return done;
+}
+
 CLI::App* add_one(CLI::App& keys, Action& action, const std::shared_ptr<Arguments>& arguments,
                   const std::string& name, const std::string& about,
                   Result<int> (*run)(const Arguments&)) {
@@ -166,6 +198,10 @@ void add_keys(CLI::App& app, Action& action) {
             "make the next key-encryption key, for a record with several servers: the first server "
             "that finds it begins the rotation",
             prepare);
+    add_one(*keys, action, arguments, "seal",
+            "seal bodies from before encryption was switched on, in their places, also while a "
+            "server serves; goes on where it was when interrupted",
+            seal);
     add_one(*keys, action, arguments, "export",
             "write all data keys, wrapped, into a new file: backups of the record hold none",
             export_to)

@@ -3,7 +3,9 @@
 
 #include "base/json.hpp"
 #include "rest/answer.hpp"
+#include "server/erasures.hpp"
 #include "server/persons.hpp"
+#include "trust/keys/sealing.hpp"
 #include "trust/limits.hpp"
 #include "trust/oauth/client.hpp"
 
@@ -81,6 +83,10 @@ Result<net::Response> Control::answer(const net::Request& request) {
     if (path == std::vector<std::string>{"clients"}) return add_client(body.root());
     if (path.size() == 3 && path[0] == "clients" && path[2] == "removed")
         return remove_client(path[1]);
+    if (path == std::vector<std::string>{"erasures"}) return erase_person(body.root());
+    if (path == std::vector<std::string>{"seals"}) return seal();
+    if (path == std::vector<std::string>{"holds"}) return hold(body.root());
+    if (path == std::vector<std::string>{"holds", "released"}) return release(body.root());
     return fail(Category::not_found, "there is no such question");
 }
 
@@ -173,6 +179,43 @@ Result<net::Response> Control::remove_client(std::string_view id) {
     JsonDocument document;
     Json out = document.object();
     document.set(out, "id", document.string(id));
+    return response_of(200, out);
+}
+
+Result<net::Response> Control::erase_person(const Json& wanted) {
+    trust::ErasureRequest request;
+    request.subject = wanted.string_at("subject");
+    request.reason = wanted.string_at("reason");
+    request.by = wanted.string_at("by");
+    request.override_retention = wanted["override"].boolean();
+    request.approvers = words_of(wanted["approvers"]);
+    return net::Response::text(200, TRY(erase(guard_, repository_, std::move(request))),
+                               "application/json");
+}
+
+Result<net::Response> Control::hold(const Json& wanted) {
+    TRY(trust::hold_patient(repository_.store(), guard_.keys(), wanted.string_at("patient"),
+                            wanted.string_at("by"), wanted.string_at("reason")));
+    return net::Response::text(200, R"({"held":true})", "application/json");
+}
+
+Result<net::Response> Control::release(const Json& wanted) {
+    const bool was_held =
+        TRY(trust::release_patient(repository_.store(), wanted.string_at("patient")));
+    return net::Response::text(200, fmt::format(R"({{"held":false,"was":{}}})", was_held),
+                               "application/json");
+}
+
+Result<net::Response> Control::seal() {
+    const trust::SealingProgress progress =
+        TRY(trust::seal_some(repository_, *guard_.cipher(),
+                             std::chrono::milliseconds(limits::sealing_slice_milliseconds)));
+    JsonDocument document;
+    Json out = document.object();
+    document.set(out, "lookedAt", document.number(progress.looked_at));
+    document.set(out, "total", document.number(progress.total));
+    document.set(out, "sealed", document.number(progress.sealed));
+    document.set(out, "done", document.boolean(progress.is_done));
     return response_of(200, out);
 }
 

@@ -10,9 +10,9 @@ namespace meridian::server {
 /// Where a server that serves a data folder can be asked by the owner of that folder.
 std::string control_socket_path(const std::string& folder);
 
-/// What the owner of a data folder may ask: accounts and tokens. A running server answers it on a
-/// socket in the folder that only its owner can open; without a server the command answers itself,
-/// by the same functions. Requests and answers are JSON:
+/// What the owner of a data folder may ask: accounts, tokens, apps, erasures. A running server
+/// answers it on a socket in the folder that only its owner can open; without a server the command
+/// answers itself, by the same functions. Requests and answers are JSON:
 ///
 /// - `POST /accounts` {name, role, organisation?, practitioner?, patient?, display?, password?} →
 ///   201, the account. The person's resource is made when none is named.
@@ -21,6 +21,11 @@ std::string control_socket_path(const std::string& folder);
 /// - `POST /tokens` {account, scopes?, seconds?} → {token}
 /// - `POST /clients` {name, id?, redirects?, scopes?, authentication: none|secret|private-key,
 ///   jwks?, jwksUri?, account?, firstParty?} → 201 {id, secret?}: an app that may use OAuth
+/// - `POST /erasures` {subject, reason, by, override?, approvers?} → the certificate: what
+///   server::erase does
+/// - `POST /holds` {patient, reason, by} → {held: true}; `POST /holds/released` {patient} →
+///   {held: false, was: true|false}
+/// - `POST /seals` {} → {lookedAt, total, sealed, done}: a part of the work of trust::seal_some
 /// - `GET /clients` → {clients: […]}; `POST /clients/ID/removed` {} → {id}
 ///
 /// Errors: {error: sentence, category} with the status of their category.
@@ -38,6 +43,10 @@ class Control {
     Result<net::Response> add_client(const Json& wanted);
     Result<net::Response> list_clients();
     Result<net::Response> remove_client(std::string_view id);
+    Result<net::Response> erase_person(const Json& wanted);
+    Result<net::Response> hold(const Json& wanted);
+    Result<net::Response> release(const Json& wanted);
+    Result<net::Response> seal();
 
     Guard& guard_;
     fhir::Repository& repository_;

@@ -36,9 +36,14 @@ trust::audit::AuditScope audit_scope(const fhir::Caller& caller) {
 }  // namespace
 
 Result<std::unique_ptr<Guard>> Guard::open(store::Store& store, const std::string& folder) {
-    std::unique_ptr<Guard> guard(new Guard(store, TRY(trust::open_master_key(store, folder))));
-    guard->cipher_ = trust::body_cipher(TRY(trust::open_keys(store, folder, {.background = true})));
-    guard->audit_ = std::make_shared<trust::audit::LogAudit>(store);
+    std::unique_ptr<Guard> guard(
+        new Guard(store, folder, TRY(trust::open_master_key(store, folder))));
+    guard->keys_ = TRY(trust::open_keys(store, folder, {.background = true}));
+    guard->cipher_ = trust::body_cipher(guard->keys_);
+    guard->audit_ = std::make_shared<trust::audit::LogAudit>(
+        store, [keys = guard->keys_](std::string_view text) {
+            return keys->keyed_hash("audit query", text);
+        });
     guard->vault_ = trust::store_vault(store, guard->master_);
     guard->accounts_ =
         std::make_unique<trust::Accounts>(*guard->vault_, trust::Accounts::Options{});

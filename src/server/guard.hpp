@@ -24,6 +24,9 @@ class Guard {
 
     /// Seals and opens bodies with the keys of the record, which are made when it is new.
     std::shared_ptr<const fhir::Cipher> cipher() const { return cipher_; }
+    /// The ring behind it.
+    trust::KeyRing& keys() { return *keys_; }
+    const std::string& folder() const { return folder_; }
     trust::audit::LogAudit& audit() { return *audit_; }
     /// What a Repository of the guarded record is opened with. `base_url` is asked for by the
     /// audit's projection each time.
@@ -45,10 +48,12 @@ class Guard {
                                     std::chrono::seconds lifetime);
 
  private:
-    Guard(store::Store& store, const trust::SecretKey& master)
-        : store_(store), master_(master), tokens_(master) {}
+    Guard(store::Store& store, std::string folder, const trust::SecretKey& master)
+        : store_(store), folder_(std::move(folder)), master_(master), tokens_(master) {}
     store::Store& store_;
+    std::string folder_;
     trust::SecretKey master_;
+    std::shared_ptr<trust::KeyRing> keys_;
     std::shared_ptr<const fhir::Cipher> cipher_;
     std::shared_ptr<trust::audit::LogAudit> audit_;
     trust::Tokens tokens_;
