@@ -8,6 +8,7 @@
 #include <bit>
 
 #include "base/limits.hpp"
+#include "store/postgres/wire.hpp"
 
 namespace meridian::store::postgres {
 
@@ -154,17 +155,7 @@ void Connection::lose() {
 // --- opening ---
 
 Result<std::unique_ptr<Connection>> Connection::open(const Options& options) {
-    char* complaint = nullptr;
-    PQconninfoOption* parsed = PQconninfoParse(options.url.c_str(), &complaint);
-    if (parsed == nullptr) {
-        const std::string reason = first_line(complaint);
-        PQfreemem(complaint);
-        return fail(Category::incorrect,
-                    fmt::format("the database's URL is not understood ({}); expected "
-                                "postgres://user@host:port/database",
-                                reason));
-    }
-    PQconninfoFree(parsed);
+    const std::string tls = TRY(default_tls_mode(options.url));
     const std::string patience = std::to_string(limits::database_connect_seconds);
     const std::string network = std::to_string(limits::database_network_seconds * 1'000);
     // Of several hosts the one that takes writes. What stands in the URL wins over what stands
@@ -176,6 +167,7 @@ Result<std::unique_ptr<Connection>> Connection::open(const Options& options) {
                                 "keepalives_interval",
                                 "keepalives_count",
                                 "client_encoding",
+                                "sslmode",
                                 "target_session_attrs",
                                 "dbname",
                                 nullptr};
@@ -186,6 +178,7 @@ Result<std::unique_ptr<Connection>> Connection::open(const Options& options) {
                                   "2",
                                   "3",
                                   "UTF8",
+                                  tls.c_str(),
                                   options.writes ? "read-write" : "any",
                                   options.url.c_str(),
                                   nullptr};
