@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "trust/accounts/device.hpp"
 
-#include <sodium.h>
-
+#include <algorithm>
 #include <charconv>
 
 #include "base/hash.hpp"
 #include "base/json.hpp"
 #include "trust/limits.hpp"
+#include "trust/seal.hpp"
 #include "trust/sessions/cookie.hpp"
 
 namespace meridian::trust {
@@ -17,36 +17,29 @@ namespace {
 constexpr std::string_view key_space = "device-key";
 constexpr std::size_t number_bytes = 9;
 
-const unsigned char* bytes_of(std::string_view text) {
-    return reinterpret_cast<const unsigned char*>(text.data());
-}
-
 /// What stands in the cookie instead of the name: short, and the same for all names in length.
 std::string account_mark(std::string_view account) {
     const Sha256 hash = sha256(account);
     return base64url_encode({reinterpret_cast<const char*>(hash.data()), 12});
 }
 
+/// The vault keeps the key as text.
+SecretKey key_of(const std::string& bytes) {
+    SecretKey key{};
+    std::copy_n(bytes.begin(), std::min(bytes.size(), key.size()), key.begin());
+    return key;
+}
+
 std::string sealed(std::string_view text, const std::string& key) {
-    std::string out = random_bytes(crypto_secretbox_NONCEBYTES);
-    std::string box(text.size() + crypto_secretbox_MACBYTES, '\0');
-    crypto_secretbox_easy(reinterpret_cast<unsigned char*>(box.data()), bytes_of(text), text.size(),
-                          bytes_of(out), bytes_of(key));
-    return base64url_encode(out + box);
+    return base64url_encode(seal(key_of(key), device_cookie, text));
 }
 
 std::optional<std::string> opened(std::string_view text, const std::string& key) {
     std::string bytes;
     if (text.size() > limits::device_cookie_bytes_max || !base64url_decode(text, bytes))
         return std::nullopt;
-    constexpr std::size_t overhead = crypto_secretbox_NONCEBYTES + crypto_secretbox_MACBYTES;
-    if (bytes.size() < overhead) return std::nullopt;
-    std::string out(bytes.size() - overhead, '\0');
-    const std::string_view box = std::string_view(bytes).substr(crypto_secretbox_NONCEBYTES);
-    if (crypto_secretbox_open_easy(reinterpret_cast<unsigned char*>(out.data()), bytes_of(box),
-                                   box.size(), bytes_of(bytes), bytes_of(key)) != 0)
-        return std::nullopt;
-    return out;
+    auto out = unseal(key_of(key), device_cookie, bytes);
+    return out ? std::optional(*std::move(out)) : std::nullopt;
 }
 
 }  // namespace
@@ -62,12 +55,12 @@ Result<std::string> Devices::key() {
     const std::lock_guard lock(mutex_);
     for (int round = 0; key_.empty() && round < 2; ++round) {
         if (const auto entry = TRY(vault_.get(key_space, "key"))) {
-            if (entry->value.size() != crypto_secretbox_KEYBYTES)
+            if (entry->value.size() != sizeof(SecretKey))
                 return fail(Category::fault, "the key of device cookies cannot be read");
             key_ = entry->value;
             break;
         }
-        std::string bytes = random_bytes(crypto_secretbox_KEYBYTES);
+        std::string bytes = random_bytes(sizeof(SecretKey));
         std::vector<Vault::Entry> entries;
         entries.push_back({.space = std::string(key_space), .key = "key", .value = bytes});
         if (TRY(vault_.put(std::move(entries)))) key_ = std::move(bytes);

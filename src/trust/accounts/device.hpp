@@ -16,7 +16,7 @@
 namespace meridian::trust {
 
 /// Knows browsers again that signed in before, so that the slow path for strangers is none for them
-/// (throttle.hpp). The browser keeps a sealed cookie (XSalsa20-Poly1305, the key lies in the vault,
+/// (throttle.hpp). The browser keeps a sealed cookie (trust/seal.hpp; the key lies in the vault,
 /// space "device-key") that names up to limits::device_cookie_accounts_max accounts, since a ward
 /// has one computer for many. It proves nothing else: whoever has it still needs the password.
 /// Thread-safe.
