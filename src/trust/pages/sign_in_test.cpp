@@ -127,7 +127,9 @@ TEST_F(SignInTest, PasswordAndOut) {
     EXPECT_EQ(in.status, 303);
     EXPECT_EQ(in.headers.get("Location"), "/chart");
     EXPECT_TRUE(signed_in());
-    EXPECT_EQ(post("/sign-out", {}).status, 303);
+    const net::Response out = post("/sign-out", {});
+    EXPECT_EQ(out.status, 303);
+    EXPECT_EQ(out.headers.get("Clear-Site-Data"), "\"cache\", \"storage\"");
     EXPECT_FALSE(signed_in());
     EXPECT_EQ(audit, (std::vector<std::string>{"sign-in.password wang true", "sign-in wang true",
                                                "sign-out wang true"}));
