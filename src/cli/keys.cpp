@@ -14,6 +14,7 @@
 #include "trust/keys/erasure.hpp"
 #include "trust/keys/key_backup.hpp"
 #include "trust/keys/key_ring.hpp"
+#include "trust/keys/token_hashes.hpp"
 
 namespace meridian::cli {
 
@@ -169,6 +170,24 @@ Result<int> seal(const Arguments& arguments) {
     return done;
 }
 
+/// Alone with the record: a server would look for what was moved under the wrong key.
+Result<int> move_tokens(const Arguments& arguments) {
+    const auto store = TRY(
+        store::open({.folder = arguments.data, .database = arguments.database, .create = false}));
+    const auto ring =
+        TRY(trust::open_keys(*store, arguments.data, {.create = false, .moves_tokens = true}));
+    Progress progress("resources");
+    const std::int64_t moved =
+        TRY(trust::move_token_hashes(*store, ring, [&](std::int64_t done_now) {
+            progress.show(done_now, 0, done_now);
+            return true;
+        }));
+    progress.finish(moved);
+    std::printf("the hashes of the index lie under the record's keys; %lld resources were moved\n",
+                static_cast<long long>(moved));
+    return done;
+}
+
 CLI::App* add_one(CLI::App& keys, Action& action, const std::shared_ptr<Arguments>& arguments,
                   const std::string& name, const std::string& about,
                   Result<int> (*run)(const Arguments&)) {
@@ -202,6 +221,10 @@ void add_keys(CLI::App& app, Action& action) {
             "seal bodies from before encryption was switched on, in their places, also while a "
             "server serves; goes on where it was when interrupted",
             seal);
+    add_one(*keys, action, arguments, "tokens",
+            "put the hashes of an older record's index (numbers of identity, telephones) under its "
+            "keys; stop all its servers first; goes on where it was when interrupted",
+            move_tokens);
     add_one(*keys, action, arguments, "export",
             "write all data keys, wrapped, into a new file: backups of the record hold none",
             export_to)

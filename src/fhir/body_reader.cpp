@@ -6,6 +6,7 @@
 #include "base/limits.hpp"
 #include "fhir/search/extract.hpp"
 #include "fhir/search/parameters.hpp"
+#include "fhir/token_key.hpp"
 #include "store/codec.hpp"
 
 namespace meridian::fhir {
@@ -77,8 +78,10 @@ store::BodyReader body_reader(std::shared_ptr<const Cipher> cipher, std::string 
         // Its person was erased after the backup was made: nothing is to be found by it.
         if (!json && json.error().category == Category::gone) return store::Rows();
         const JsonDocument document = TRY(JsonDocument::parse(TRY(std::move(json))));
+        const auto key = token_key_of(*cipher);
+        KeyedNames keyed(names, key.value_or(names.token_key()));
         return search::extract(*parameters, parameters->type_text(stored.type), document.root(),
-                               names, {.base_url = base_url, .zone_minutes = zone_minutes});
+                               keyed, {.base_url = base_url, .zone_minutes = zone_minutes});
     };
     return reader;
 }

@@ -12,6 +12,7 @@
 #include "fhir/search/holds.hpp"
 #include "fhir/store_repository.hpp"
 #include "fhir/stored_form.hpp"
+#include "fhir/token_key.hpp"
 #include "store/codec.hpp"
 
 namespace meridian::fhir {
@@ -32,6 +33,7 @@ std::unexpected<Error> was_deleted(std::string_view type, std::string_view id) {
 }  // namespace
 
 Result<std::unique_ptr<Repository>> Repository::open(store::Store& store, Options options) {
+    use_token_key(store.names(), *options.cipher);
     auto repository = std::make_unique<StoreRepository>(store, std::move(options));
     TRY(repository->start());
     return repository;

@@ -11,6 +11,7 @@
 #include "base/result.hpp"
 #include "store/names.hpp"
 #include "store/postgres/pool.hpp"
+#include "store/token_keyed.hpp"
 
 namespace meridian::store::postgres {
 
@@ -19,7 +20,7 @@ namespace meridian::store::postgres {
 /// be known to the others. While the database is away, intern waits for it up to
 /// limits::database_connection_wait_seconds and then throws NamesAway: there is no id that it
 /// could invent. What find cannot look up throws too: a search for it would find nothing.
-class Dictionary final : public Names {
+class Dictionary final : public Names, public TokenKeyed {
  public:
     explicit Dictionary(Pool& pool) : pool_(pool) {}
     /// Reads all names and the token key.
@@ -31,6 +32,7 @@ class Dictionary final : public Names {
     std::vector<Name> all(NameKind kind) const override;
     std::size_t coding_count() const override;
     const SipKey& token_key() const override { return token_key_; }
+    void use_token_key(const SipKey& key) override { token_key_ = key; }
 
     /// Reads what other servers have added. Errors: as Connection.
     Result<void> refresh() const;

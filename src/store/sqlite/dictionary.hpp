@@ -10,12 +10,13 @@
 #include "base/result.hpp"
 #include "store/names.hpp"
 #include "store/sqlite/database.hpp"
+#include "store/token_keyed.hpp"
 
 namespace meridian::store::sqlite {
 
 /// Names held in memory and backed by the table `name`. New ids wait in a list until the committer
 /// saves them, in the transaction that it is about to commit and before that is answered.
-class Dictionary final : public Names {
+class Dictionary final : public Names, public TokenKeyed {
  public:
     /// Reads all names and the token key.
     Result<void> load(Database& database);
@@ -26,6 +27,7 @@ class Dictionary final : public Names {
     std::vector<Name> all(NameKind kind) const override;
     std::size_t coding_count() const override;
     const SipKey& token_key() const override { return token_key_; }
+    void use_token_key(const SipKey& key) override { token_key_ = key; }
 
     /// Writes the ids given since the last call into the open transaction. They count as saved only
     /// when `saved` is called.

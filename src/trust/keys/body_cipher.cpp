@@ -3,6 +3,7 @@
 
 #include <unordered_set>
 
+#include "fhir/token_key.hpp"
 #include "trust/limits.hpp"
 
 namespace meridian::trust {
@@ -55,11 +56,12 @@ Result<std::string> open_with(const DataKey& key, const store::Identity& resourc
     return key.key->open(context_of(head, key.owner, resource), sealed.substr(head_bytes));
 }
 
-class BodyCipher final : public fhir::Cipher {
+class BodyCipher final : public fhir::Cipher, public fhir::TokenKeySource {
  public:
     explicit BodyCipher(std::shared_ptr<KeyRing> ring) : ring_(std::move(ring)) {}
 
     bool is_plain() const override { return false; }
+    std::optional<SipKey> token_key() const override { return ring_->token_key(); }
 
     Result<std::string> seal(const Home& home, const store::Identity& resource,
                              std::string bytes) const override {

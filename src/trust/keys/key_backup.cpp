@@ -139,7 +139,9 @@ Result<ImportedKeys> import_keys(const KeyFile& file, std::unique_ptr<KekProvide
 Result<std::shared_ptr<KeyRing>> open_keys(store::Store& store, const std::string& folder,
                                            const KeyRing::Options& options) {
     auto rows = key_rows_of(store);
+    KeyRing::Options made = options;
     if (!TRY(rows->row(ring_row))) {
+        made.hashes_tokens = TRY(store.snapshot())->position() < 0;
         store::HistoryScope newest;
         newest.limit = limits::key_backup_versions_looked_at;
         for (const auto& stored : TRY(TRY(store.snapshot())->history(newest))) {
@@ -149,7 +151,12 @@ Result<std::shared_ptr<KeyRing>> open_keys(store::Store& store, const std::strin
                             "with `meridian keys import`");
         }
     }
-    return TRY(KeyRing::open(std::move(rows), TRY(keks_of(folder)), options));
+    auto ring = TRY(KeyRing::open(std::move(rows), TRY(keks_of(folder)), made));
+    if (ring->tokens() != KeyRing::Tokens::moving || options.moves_tokens)
+        return std::shared_ptr<KeyRing>(std::move(ring));
+    return fail(Category::conflict,
+                "the hashes of the index are being put under the record's keys and are not all "
+                "there: go on with `meridian keys tokens`");
 }
 
 Result<std::shared_ptr<const fhir::Cipher>> cipher_of(std::shared_ptr<store::Store> store,

@@ -126,7 +126,10 @@ KeyRing::~KeyRing() {
 }
 
 Result<KeyRing::State> KeyRing::make_state() {
-    State made{.suite = options_.suite, .generation = 1, .secret = random_key()};
+    State made{.suite = options_.suite,
+               .generation = 1,
+               .tokens = options_.hashes_tokens ? Tokens::of_ring : Tokens::of_store,
+               .secret = random_key()};
     const auto here = TRY(keks_->numbers());
     made.kek = here.empty() ? 1 : here.back();
     // The key first: a record under a key that nobody has would be lost.
@@ -153,6 +156,7 @@ Result<KeyRing::State> KeyRing::read_state(const store::PrivateRow& row) {
                .kek = number("kek"),
                .generation = number("generation"),
                .is_rotating = document.root()["rotating"].boolean(),
+               .tokens = static_cast<Tokens>(std::min(number("tokens"), 2u)),
                .version = row.version};
     std::string wrapped;
     if (!base64_decode(document.root().string_at("secret"), wrapped))
@@ -167,10 +171,10 @@ Result<store::PrivateRow> KeyRing::row_of(const State& state) {
     return store::PrivateRow{
         .space = std::string(store::space_of_keys),
         .key = std::string(ring_row),
-        .value =
-            fmt::format(R"({{"suite":"{}","kek":{},"generation":{},"rotating":{},"secret":"{}"}})",
-                        trust::name_of(state.suite), state.kek, state.generation, state.is_rotating,
-                        base64_encode(wrapped)),
+        .value = fmt::format(
+            R"({{"suite":"{}","kek":{},"generation":{},"rotating":{},"tokens":{},"secret":"{}"}})",
+            trust::name_of(state.suite), state.kek, state.generation, state.is_rotating,
+            static_cast<int>(state.tokens), base64_encode(wrapped)),
         .version = state.version};
 }
 
@@ -244,6 +248,28 @@ std::string KeyRing::keyed_hash(std::string_view purpose, std::string_view text)
     const SecretKey key = derive_key(secret, purpose);
     const Sha256 hash = hmac_sha256(text_of(key), text);
     return {reinterpret_cast<const char*>(hash.data()), hash.size()};
+}
+
+KeyRing::Tokens KeyRing::tokens() const {
+    return state().tokens;
+}
+
+std::optional<SipKey> KeyRing::token_key() const {
+    if (tokens() == Tokens::of_store) return std::nullopt;
+    const std::string hash = keyed_hash("index tokens", {});
+    SipKey key{};
+    std::memcpy(key.data(), hash.data(), key.size());
+    return key;
+}
+
+Result<void> KeyRing::set_tokens(Tokens tokens) {
+    for (unsigned attempt = 0; attempt < limits::key_attempts_max; ++attempt) {
+        TRY(look());
+        State next = state();
+        next.tokens = tokens;
+        if (TRY(rows_->save({TRY(row_of(next))}))) return look();
+    }
+    return fail(Category::unavailable, "others kept changing the keys; try again");
 }
 
 std::string KeyRing::id_of(std::string_view owner) const {

@@ -7,11 +7,13 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <shared_mutex>
 #include <string>
 #include <thread>
 #include <vector>
 
+#include "base/hash.hpp"
 #include "base/result.hpp"
 #include "trust/keys/data_keys.hpp"
 #include "trust/keys/kek.hpp"
@@ -27,6 +29,10 @@ class KeyRing {
     struct Options {
         Suite suite = Suite::aes;  ///< of a ring that is made now
         bool create = true;        ///< make one where there is none
+        /// Of a ring that is made now, for a record without resources: the hashes of tokens lie
+        /// under it from the first one on.
+        bool hashes_tokens = false;
+        bool moves_tokens = false;  ///< for who makes them anew: open_keys refuses others meanwhile
         /// Looks by itself what other servers do, and carries rotations on. Without it, callers
         /// look before they use what may be old.
         bool background = false;
@@ -46,6 +52,14 @@ class KeyRing {
     /// HMAC-SHA-256 under a key of this record for `purpose`: for what is to be equal only to
     /// itself, here and nowhere else.
     std::string keyed_hash(std::string_view purpose, std::string_view text) const;
+
+    /// The key of the hashes of tokens in the index; absent while they lie under the store's own.
+    std::optional<SipKey> token_key() const;
+    /// Says that they are being made anew under this ring, or that they are all there. Errors:
+    /// `unavailable`. Blocking: a commit.
+    enum class Tokens : unsigned char { of_store, moving, of_ring };
+    Result<void> set_tokens(Tokens tokens);
+    Tokens tokens() const;
 
     /// The key of an owner ("Patient/7"; empty = what concerns nobody in `organisation`); made, and
     /// not stored yet, where there is none. Errors: `gone` when it was shredded; `unavailable`.
@@ -110,6 +124,7 @@ class KeyRing {
         unsigned kek = 0;
         unsigned generation = 0;
         bool is_rotating = false;
+        Tokens tokens = Tokens::of_store;
         SecretKey secret{};  ///< from which the keys of hashes are derived; for ever the same
         std::int64_t version = 0;
     };
@@ -158,7 +173,8 @@ class KeyRing {
 
 /// The keys of a record, for whoever writes it: those of its store (which must outlive them), under
 /// the key-encryption key of its data folder; made where there are none yet. Errors: as
-/// KeyRing::open; `conflict` for a record that is encrypted and was restored without its keys.
+/// KeyRing::open; `conflict` for a record that is encrypted and was restored without its keys, and
+/// while the hashes of its tokens are being moved (token_hashes.hpp).
 Result<std::shared_ptr<KeyRing>> open_keys(store::Store& store, const std::string& folder,
                                            const KeyRing::Options& options);
 
