@@ -95,8 +95,9 @@ TEST_F(SealingTest, BodiesFromBeforeAreSealedInTheirPlaces) {
     const auto record = repository(cipher);
     const std::string lay_open =
         must(must(store_->snapshot())->find_version(identity("p9"), 1))->body;
-    if (!store::postgres::tests_use_postgres())
+    if (!store::postgres::tests_use_postgres()) {
         ASSERT_TRUE(is_in_a_file(folder_.path(), lay_open)) << "the search itself finds things";
+    }
     const std::string before = must(record->read(caller, "Patient", "p3")).json;
     // Somebody writes meanwhile.
     std::atomic<bool> is_over = false;
