@@ -274,6 +274,7 @@ TEST_F(KeysOfAServer, ARotationGoesOnWhenTheServerIsKilledWhileOthersWrite) {
     }
     EXPECT_NE(said.find("key-encryption key 2"), std::string::npos) << said;
     EXPECT_EQ(said.find("under way"), std::string::npos) << said;
+    EXPECT_NE(said.find("wait to be wrapped 0\n"), std::string::npos) << said;
     fs::remove(folder_ + "/keys/kek-1.key");
     EXPECT_EQ(again.stop(), 0);
     ServerProcess with_new_key_only(folder_, {}, Trust::on);
