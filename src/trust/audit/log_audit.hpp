@@ -39,10 +39,10 @@ class LogAudit final : public fhir::AuditSink {
     void note_refused(const net::Request& request, const Error& error);
 
  private:
-    store::Store& store_;
-    TextHash hash_;
     store::Name actor_name(const std::string& actor);
 
+    store::Store& store_;
+    TextHash hash_;
     /// The names of those who were told of, so that nobody asks a database for them again.
     mutable std::shared_mutex actors_mutex_;
     std::unordered_map<std::string, store::Name> actors_;
