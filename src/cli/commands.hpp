@@ -34,6 +34,7 @@ void add_erase(CLI::App& app, Action& action);
 void add_account(CLI::App& app, Action& action);
 void add_client(CLI::App& app, Action& action);
 void add_token(CLI::App& app, Action& action);
+void add_project(CLI::App& app, Action& action);
 void add_version(CLI::App& app, Action& action);
 
 }  // namespace meridian::cli

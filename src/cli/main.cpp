@@ -46,7 +46,8 @@ int main(int argc, char** argv) {
           cli::add_fhirpath, cli::add_validate, cli::add_check,   cli::add_audit,
           cli::add_backup,   cli::add_restore,  cli::add_reindex, cli::add_migrate,
           cli::add_store,    cli::add_account,  cli::add_token,   cli::add_client,
-          cli::add_keys,     cli::add_erase,    cli::add_doctor,  cli::add_bench,
+          cli::add_keys,     cli::add_erase,    cli::add_doctor,  cli::add_project,
+          cli::add_bench,
           cli::add_version}) {
         add(app, action);
     }

@@ -22,6 +22,8 @@
 #include "server/demo.hpp"
 #include "server/doors.hpp"
 #include "server/pages.hpp"
+#include "server/policy_file.hpp"
+#include "server/projects.hpp"
 #include "server/vitals.hpp"
 #include "store/open.hpp"
 
@@ -191,6 +193,7 @@ struct Application::Parts {
     std::unique_ptr<fhir::Repository> repository;
     std::unique_ptr<Doors> doors;  ///< null without protection
     std::unique_ptr<Control> control;
+    std::unique_ptr<Projects> projects;  ///< null without protection
     std::unique_ptr<rest::Service> service;
     std::unique_ptr<rest::ExportJobs> exports;
     std::unique_ptr<rest::BulkImport> imports;
@@ -209,6 +212,9 @@ struct Application::Parts {
         if (doors && path.starts_with(base) &&
             path.substr(base.size()).starts_with("/.well-known/")) {
             if (auto response = doors->handle(request)) return *std::move(response);
+        }
+        if (projects) {
+            if (auto response = projects->handle(request)) return *std::move(response);
         }
         if (path == base || path.starts_with(base + "/")) return service->handle(request);
         if (path == "/readyz" && only_reads(request)) return ready(is_of_this_machine(request));
@@ -240,6 +246,8 @@ struct Application::Parts {
     Result<void> listen(const ApplicationOptions& options);
     Result<void> open_doors(const ApplicationOptions& options, const std::string& own_url);
     Result<void> open_rooms(const ApplicationOptions& options);
+    Result<void> open_projects(const ApplicationOptions& options,
+                               rest::ServiceOptions& service_options);
 
     /// Where this server listens: "http://127.0.0.1:8080".
     std::string origin(const ApplicationOptions& options) const {
@@ -336,12 +344,25 @@ Result<void> Application::Parts::open_doors(const ApplicationOptions& options,
     return {};
 }
 
+Result<void> Application::Parts::open_projects(const ApplicationOptions& options,
+                                               rest::ServiceOptions& service_options) {
+    auto files = TRY(trust::policy::files_of({"default.toml", std::string(shipped_policy())},
+                                             options.data_folder));
+    projects = std::make_unique<Projects>(*guard, *repository,
+                                          Projects::Options{.folder = options.data_folder,
+                                                            .service = service_options,
+                                                            .policy_files = std::move(files)});
+    service_options.gate = projects->gate();
+    return {};
+}
+
 Result<void> Application::Parts::open_rooms(const ApplicationOptions& options) {
     const auto gate = doors ? doors->gate() : trust::open_gate();
     rest::ServiceOptions service_options;
     service_options.gate = gate;
     service_options.conditional_delete_many = options.conditional_delete_many;
     service_options.base_url = options.base_url;
+    if (doors) TRY(open_projects(options, service_options));
     service = std::make_unique<rest::Service>(*repository, service_options);
     rest::add_basic_operations(*service);
     const auto terminology =
@@ -442,6 +463,7 @@ void Application::stop() {
     parts_->imports.reset();
     parts_->subscriptions->stop();
     parts_->service.reset();
+    parts_->projects.reset();
     parts_->control.reset();
     parts_->doors.reset();
     parts_->repository.reset();

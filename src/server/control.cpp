@@ -5,6 +5,7 @@
 #include "rest/answer.hpp"
 #include "server/erasures.hpp"
 #include "server/persons.hpp"
+#include "server/project_control.hpp"
 #include "trust/keys/sealing.hpp"
 #include "trust/limits.hpp"
 #include "trust/oauth/client.hpp"
@@ -69,6 +70,7 @@ net::Response Control::handle(const net::Request& request) {
 
 Result<net::Response> Control::answer(const net::Request& request) {
     const auto path = TRY(request.segments());
+    if (!path.empty() && path[0] == "projects") return about_projects(request, path);
     if (request.method == net::Method::get && path == std::vector<std::string>{"accounts"})
         return list_accounts();
     if (request.method == net::Method::get && path == std::vector<std::string>{"clients"})
@@ -88,6 +90,16 @@ Result<net::Response> Control::answer(const net::Request& request) {
     if (path == std::vector<std::string>{"holds"}) return hold(body.root());
     if (path == std::vector<std::string>{"holds", "released"}) return release(body.root());
     return fail(Category::not_found, "there is no such question");
+}
+
+Result<net::Response> Control::about_projects(const net::Request& request,
+                                              const std::vector<std::string>& path) {
+    const JsonDocument body =
+        TRY(JsonDocument::parse(request.body.empty() ? std::string_view("{}") : request.body));
+    int status = 200;
+    std::string answer =
+        TRY(answer_about_projects(guard_, repository_, request.method, path, body.root(), status));
+    return net::Response::text(status, std::move(answer), "application/json");
 }
 
 Result<net::Response> Control::add_account(const Json& wanted) {

@@ -27,6 +27,7 @@ std::string control_socket_path(const std::string& folder);
 ///   {held: false, was: true|false}
 /// - `POST /seals` {} → {lookedAt, total, sealed, done}: a part of the work of trust::seal_some
 /// - `GET /clients` → {clients: […]}; `POST /clients/ID/removed` {} → {id}
+/// - `/projects`: as project_control.hpp has it
 ///
 /// Errors: {error: sentence, category} with the status of their category.
 class Control {
@@ -36,6 +37,8 @@ class Control {
 
  private:
     Result<net::Response> answer(const net::Request& request);
+    Result<net::Response> about_projects(const net::Request& request,
+                                         const std::vector<std::string>& path);
     Result<net::Response> add_account(const Json& wanted);
     Result<net::Response> list_accounts();
     Result<net::Response> set_disabled(std::string_view name, const Json& wanted);
