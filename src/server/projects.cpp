@@ -382,6 +382,13 @@ std::optional<net::Response> Projects::handle(const net::Request& request) {
     return rooms.front()->handle(request);
 }
 
+bool Projects::has_member(std::string_view project, const trust::Subject& subject) {
+    if (!trust::pseudonym::may_be_member(subject.role)) return false;
+    const std::lock_guard lock(mutex_);
+    const auto found = rooms_.find(std::string(project));
+    return found != rooms_.end() && found->second->has_member(subject.account);
+}
+
 Result<std::string> Projects::patient_of(std::string_view project, std::string_view pseudonym) {
     std::shared_ptr<Room> room;
     {

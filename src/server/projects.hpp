@@ -48,6 +48,8 @@ class Projects {
     /// The answer for a member of a project; nothing for everybody else, and for what concerns no
     /// view. Answers 503 until the view shows all that was written before the request came.
     std::optional<net::Response> handle(const net::Request& request);
+    /// Whether the person is a member of the project, with a role that may be.
+    bool has_member(std::string_view project, const trust::Subject& subject);
     /// Logical id of the patient with a pseudonym. Errors: `not_found`; `unavailable` while the
     /// view is not open.
     Result<std::string> patient_of(std::string_view project, std::string_view pseudonym);

@@ -2,6 +2,7 @@
 #include "trust/pseudonym/transform.hpp"
 
 #include <algorithm>
+#include <array>
 #include <optional>
 #include <set>
 
@@ -70,6 +71,7 @@ constexpr std::array quantities = std::to_array<std::string_view>(
 constexpr std::array numbers = std::to_array<std::string_view>(
     {"boolean", "decimal", "integer", "positiveInt", "unsignedInt"});
 constexpr std::array dates = std::to_array<std::string_view>({"date", "dateTime", "instant"});
+constexpr std::array comparators = std::to_array<std::string_view>({"<", "<=", ">=", ">"});
 /// References to people are left out; the patient's own and those to things and staff are not.
 constexpr std::array persons = std::to_array<std::string_view>({"Person", "RelatedPerson"});
 /// A contained resource of these is a person too.
@@ -108,6 +110,10 @@ std::string lower(std::string_view text) {
 bool is_code(std::string_view text) {
     return !text.empty() && text.size() <= limits::pseudonym_code_bytes_max &&
            std::all_of(text.begin(), text.end(), [](char c) { return c > ' ' && c < '\x7F'; });
+}
+bool is_time(std::string_view text) {
+    return text.size() <= limits::pseudonym_code_bytes_max &&
+           text.find_first_not_of("0123456789:.") == std::string_view::npos;
 }
 bool is_uri(std::string_view text) {
     return text.size() <= limits::pseudonym_uri_bytes_max &&
@@ -354,16 +360,19 @@ class Copy {
 
     std::optional<Json> primitive(const Json& in, std::string_view type, const Element& element) {
         if (in.is_null()) return std::nullopt;
-        if (is_in(numbers, type))
-            return in.is_number() && is_identifying(in.text()) ? std::nullopt
-                                                               : std::optional(out_.copy(in));
+        // Of the kind that it should be: a record may have been loaded unchecked.
+        if (is_in(numbers, type)) {
+            const bool is_kept =
+                type == "boolean" ? in.is_boolean() : in.is_number() && !is_identifying(in.text());
+            return is_kept ? std::optional(out_.copy(in)) : std::nullopt;
+        }
+        if (!in.is_string()) return std::nullopt;
         const std::string_view text = in.text();
         if (is_in(dates, type)) {
             const auto moved = shifted(text, shift_);
             return moved ? std::optional(out_.string(*moved)) : std::nullopt;
         }
-        if (type == "time" && text.size() <= limits::pseudonym_code_bytes_max)
-            return out_.string(text);
+        if (type == "time" && is_time(text)) return out_.string(text);
         // "final" is a status even of somebody called Final.
         if (type == "code" && element.binding == fhir::Binding::required &&
             fhir::definitions().in_value_set(element.value_set, {}, text) ==
@@ -404,7 +413,8 @@ class Copy {
                             : out_.copy(*number));
             if (is_old) {
                 out_.set(out, "comparator", out_.string(">="));
-            } else if (const std::string_view sign = in.string_at("comparator"); is_code(sign)) {
+            } else if (const std::string_view sign = in.string_at("comparator");
+                       is_in(comparators, sign)) {
                 out_.set(out, "comparator", out_.string(sign));
             }
         }

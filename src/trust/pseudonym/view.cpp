@@ -2,7 +2,6 @@
 #include "trust/pseudonym/view.hpp"
 
 #include <charconv>
-#include <limits>
 
 #include "base/hash.hpp"
 #include "base/log.hpp"
@@ -95,6 +94,8 @@ View::~View() = default;
 Result<bool> View::advance() {
     return store::with_names([&]() -> Result<bool> {
         if (!has_begun_) TRY(begin());
+        step_caller_.reset();
+        step_persons_.clear();
         const auto snapshot = TRY(record_.store().snapshot());
         TRY(look_at_consents(*snapshot));
         return follow(*snapshot);
@@ -110,6 +111,8 @@ Result<void> View::begin() {
     } else {
         std::from_chars(cursor->data(), cursor->data() + cursor->size(), next_);
         saved_ = next_;
+        // The record was put back to an earlier time: what came after it is in the view.
+        if (next_ > TRY(record_.store().snapshot())->position() + 1) is_to_be_made_anew_ = true;
         TRY(take_cohort());
     }
     has_begun_ = true;
@@ -118,12 +121,15 @@ Result<void> View::begin() {
 
 /// Each patient on a snapshot of their own: what is written meanwhile, the log tells afterwards.
 Result<void> View::build() {
-    const auto snapshot = TRY(record_.store().snapshot());
-    next_ = snapshot->position() + 1;
-    const consent::Standing standing = TRY(consents_.at(*snapshot));
+    consent::Standing standing;
+    {
+        const auto snapshot = TRY(record_.store().snapshot());
+        next_ = snapshot->position() + 1;
+        standing = TRY(consents_.at(*snapshot));
+    }
     for (const std::string_view type : copied_types()) TRY(copy_definitions(type));
     TRY(take_cohort());
-    TRY(take_consents(standing));
+    TRY(take_consents(standing, said_by(standing)));
     TRY(save_cursor());
     log::info("a project's view was built",
               {{"project", project_.id}, {"patients", static_cast<std::int64_t>(cohort_.size())}});
@@ -307,53 +313,54 @@ Result<void> View::tell_patient(std::string_view what, const std::string& id) {
 
 // --- following ---
 
-/// What each patient's consents say now; notes when that changes by the passing of time.
-std::map<std::string, std::string> View::consent_shapes(const consent::Standing& standing) {
-    std::map<std::string, std::string> shapes;
+/// What each patient's consents say now, and when that changes by the passing of time.
+View::Said View::said_by(const consent::Standing& standing) const {
+    Said said;
     const consent::Question question{{project_.actor}, project_.purpose, now()};
-    consents_change_at_ = Instant{std::numeric_limits<std::int64_t>::max()};
     for (const auto& [id, document] : *standing.consents) {
         if (!document->patient.starts_with(patient_stem)) continue;
         const std::string patient = document->patient.substr(patient_stem.size());
         if (!cohort_.contains(patient)) continue;
-        shapes[patient] +=
-            consent::shape_of(consent::answer(*document, question, consents_change_at_)) + "|";
+        said.shapes[patient] +=
+            consent::shape_of(consent::answer(*document, question, said.changes_at)) + "|";
     }
-    return shapes;
+    return said;
 }
 
 /// What decides what is shown, besides the record itself: when it is another than the view was
 /// built by, everything is looked at again.
-std::string View::terms() const {
+std::string View::terms_with(const Said& said) const {
     std::string text = fmt::format("{} {} {} {} ", transformation_version, policy_hash_,
                                    project_.purpose, project_.actor);
-    for (const auto& [patient, shape] : shapes_)
+    for (const auto& [patient, shape] : said.shapes)
         text += fmt::format("{}:{}{}:{}", patient.size(), patient, shape.size(), shape);
     return to_hex(sha256(text));
 }
 
-Result<void> View::take_consents(const consent::Standing& standing) {
-    shapes_ = consent_shapes(standing);
+/// The view is as these consents want it.
+Result<void> View::take_consents(const consent::Standing& standing, Said said) {
+    TRY(view_.store().save_setting(terms_setting, terms_with(said)));
+    said_ = std::move(said);
     known_consents_ = standing.consents;
-    return view_.store().save_setting(terms_setting, terms());
+    return {};
 }
 
 Result<void> View::look_at_consents(store::Snapshot& snapshot) {
     const consent::Standing standing = TRY(consents_.at(snapshot));
-    if (standing.consents == known_consents_ && now() < consents_change_at_) return {};
-    const bool is_first = known_consents_ == nullptr;
-    const auto before = std::exchange(shapes_, consent_shapes(standing));
-    const auto shape_in = [](const auto& shapes, const std::string& patient) {
-        const auto found = shapes.find(patient);
-        return found == shapes.end() ? std::string() : found->second;
+    if (standing.consents == known_consents_ && now() < said_.changes_at) return {};
+    Said said = said_by(standing);
+    const auto shape_in = [](const Said& all, const std::string& patient) {
+        const auto found = all.shapes.find(patient);
+        return found == all.shapes.end() ? std::string() : found->second;
     };
     // After a restart nobody remembers what each of them said.
-    const bool is_all = is_first && TRY(view_.store().setting(terms_setting)) != terms();
+    const bool is_first = known_consents_ == nullptr;
+    const bool is_all = is_first && TRY(view_.store().setting(terms_setting)) != terms_with(said);
     for (const std::string& patient : cohort_) {
-        if (is_all || (!is_first && shape_in(before, patient) != shape_in(shapes_, patient)))
+        if (is_all || (!is_first && shape_in(said_, patient) != shape_in(said, patient)))
             TRY(build_patient(patient));
     }
-    return take_consents(standing);
+    return take_consents(standing, std::move(said));
 }
 
 Result<bool> View::follow(store::Snapshot& snapshot) {
@@ -367,7 +374,8 @@ Result<bool> View::follow(store::Snapshot& snapshot) {
         const std::string type(record_.parameters()->type_text(entry.type));
         const bool is_erased =
             entry.verb == store::Verb::remove && eraser != 0 && entry.actor == eraser;
-        if (is_erased && type == "Patient" && cohort_.contains(entry.id)) has_erased_ = true;
+        if (is_erased && type == "Patient" && TRY(was_ever_shown(entry.id)))
+            is_to_be_made_anew_ = true;
         touched.emplace(type, entry.id);
     }
     Pending pending(view_);
@@ -377,6 +385,13 @@ Result<bool> View::follow(store::Snapshot& snapshot) {
     if (pending.has_written || next_ - saved_ >= cursor_saved_every) TRY(save_cursor());
     followed_.store(next_ - 1, std::memory_order_release);
     return next_ <= last;
+}
+
+/// Also of who left the cohort: older versions of their copies are still in the view's store.
+Result<bool> View::was_ever_shown(const std::string& id) {
+    const std::string pseudonym = transformation_.key().pseudonym("Patient", id);
+    const store::Name type = view_.parameters()->type_name("Patient");
+    return TRY(view_.store().find({type, pseudonym})).has_value();
 }
 
 Result<void> View::follow_entry(store::Snapshot& snapshot, const std::string& type,
@@ -395,9 +410,14 @@ Result<void> View::follow_entry(store::Snapshot& snapshot, const std::string& ty
 
     const JsonDocument document = TRY(JsonDocument::parse(resource->json));
     const std::string home = home_of(type, document.root());
-    const auto whose = cohort_.contains(home) ? TRY(person(snapshot, home)) : std::nullopt;
-    if (!whose) return pending.put(type, copy_id, std::nullopt);
-    if (TRY(record_.admitted(TRY(entry_caller()), snapshot, {*stored})).empty())
+    if (!cohort_.contains(home)) return pending.put(type, copy_id, std::nullopt);
+    // Once for a step: what changes meanwhile has an entry of its own.
+    if (!step_caller_) step_caller_ = TRY(entry_caller());
+    auto known = step_persons_.find(home);
+    if (known == step_persons_.end())
+        known = step_persons_.emplace(home, TRY(person(snapshot, home))).first;
+    const std::optional<Person>& whose = known->second;
+    if (!whose || TRY(record_.admitted(*step_caller_, snapshot, {*stored})).empty())
         return pending.put(type, copy_id, std::nullopt);
     auto copy = transformation_.of(document.root(), *whose);
     return pending.put(type, copy_id, copy ? std::optional(*std::move(copy)) : std::nullopt);

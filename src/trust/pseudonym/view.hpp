@@ -2,6 +2,7 @@
 #pragma once
 
 #include <atomic>
+#include <limits>
 #include <map>
 #include <memory>
 #include <optional>
@@ -36,9 +37,9 @@ class View {
     Result<bool> advance();
     /// Up to where the record is in the view; -1 while it is being built.
     store::Position followed() const { return followed_.load(std::memory_order_acquire); }
-    /// Somebody of the cohort was erased: what the view's own store still keeps of them has to go
-    /// with the store.
-    bool is_to_be_made_anew() const { return has_erased_; }
+    /// Somebody who was shown was erased, or the record was put back to an earlier time: what the
+    /// view's own store still keeps has to go with the store.
+    bool is_to_be_made_anew() const { return is_to_be_made_anew_; }
     /// Makes an advance() that is under way end soon, with `unavailable`. From any thread.
     void stop() { is_stopping_.store(true, std::memory_order_relaxed); }
     /// The logical id of the cohort's patient with this pseudonym. Errors: `not_found`; the
@@ -48,18 +49,24 @@ class View {
  private:
     struct Pending;
     using Cohort = std::set<std::string, std::less<>>;
+    /// What consents say to the project.
+    struct Said {
+        std::map<std::string, std::string> shapes{};  ///< by patient, equal when they say the same
+        Instant changes_at{std::numeric_limits<std::int64_t>::max()};
+    };
 
     Result<void> begin();
     Result<void> build();
     Result<bool> follow(store::Snapshot& snapshot);
+    Result<bool> was_ever_shown(const std::string& id);
     Result<void> follow_entry(store::Snapshot& snapshot, const std::string& type,
                               const std::string& id, Pending& pending);
     Result<Cohort> read_cohort(store::Snapshot& snapshot) const;
     Result<void> take_cohort();
     Result<void> look_at_consents(store::Snapshot& snapshot);
-    Result<void> take_consents(const consent::Standing& standing);
-    std::string terms() const;
-    std::map<std::string, std::string> consent_shapes(const consent::Standing& standing);
+    Said said_by(const consent::Standing& standing) const;
+    std::string terms_with(const Said& said) const;
+    Result<void> take_consents(const consent::Standing& standing, Said said);
     Result<void> build_patient(const std::string& id);
     Result<void> remove_patient(const std::string& pseudonym);
     Result<void> remove_all_but(const std::string& pseudonym,
@@ -80,13 +87,15 @@ class View {
     consent::Register consents_;
 
     bool has_begun_ = false;
-    bool has_erased_ = false;
+    bool is_to_be_made_anew_ = false;
     store::Position next_ = 0;  ///< of the record's log
     store::Position saved_ = -1;
     Cohort cohort_;
     std::shared_ptr<const consent::Consents> known_consents_{};
-    std::map<std::string, std::string> shapes_;  ///< what consents say, by patient
-    Instant consents_change_at_{};
+    Said said_;
+    // Of one step:
+    std::optional<fhir::Caller> step_caller_{};
+    std::map<std::string, std::optional<Person>> step_persons_{};
     std::atomic<store::Position> followed_{-1};
     std::atomic<bool> is_stopping_{false};
 };
