@@ -432,9 +432,11 @@ Result<void> Application::offer_setup(const ApplicationOptions& options) {
 
 Result<std::vector<trust::DemoAccount>> Application::seed_demo() {
     if (!parts_->guard) return fail(Category::forbidden, "without sign-in there are no accounts");
-    return trust::seed_demo(parts_->guard->accounts(), [this](trust::Role role) {
+    auto accounts = TRY(trust::seed_demo(parts_->guard->accounts(), [this](trust::Role role) {
         return demo_person(*parts_->repository, role);
-    });
+    }));
+    TRY(seed_demo_project(*parts_->repository, parts_->guard->vault(), accounts));
+    return accounts;
 }
 
 std::string Application::setup_url() const {

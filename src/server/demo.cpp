@@ -3,6 +3,7 @@
 
 #include "base/json.hpp"
 #include "server/persons.hpp"
+#include "trust/pseudonym/project.hpp"
 
 namespace meridian::server {
 
@@ -52,6 +53,22 @@ Result<trust::NewAccount> demo_person(fhir::Repository& repository, trust::Role 
             person_for(repository, caller, {.role = trust::Role::patient, .account = "Demo ward"}));
     account.person = TRY(person_for(repository, caller, wanted));
     return account;
+}
+
+Result<void> seed_demo_project(fhir::Repository& repository, trust::Vault& vault,
+                               const std::vector<trust::DemoAccount>& accounts) {
+    trust::pseudonym::Project project{.id = "lung-follow-up",
+                                      .title = "Follow-up of lung patients",
+                                      .cohort = "Group/cast-lung",
+                                      .consent = trust::policy::ConsentRule::opt_out};
+    const auto group = repository.read(fhir::Caller::system("demo"), "Group", "cast-lung");
+    if (!group && group.error().category == Category::not_found) return {};
+    if (!group) return std::unexpected(group.error());
+    for (const trust::DemoAccount& account : accounts)
+        if (trust::pseudonym::may_be_member(account.role)) project.members.push_back(account.name);
+    const auto made = trust::pseudonym::ProjectList(vault).add(std::move(project));
+    if (!made && made.error().category != Category::conflict) return std::unexpected(made.error());
+    return {};
 }
 
 }  // namespace meridian::server

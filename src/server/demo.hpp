@@ -3,6 +3,8 @@
 
 #include "fhir/repository.hpp"
 #include "trust/accounts/account.hpp"
+#include "trust/accounts/setup.hpp"
+#include "trust/vault.hpp"
 
 namespace meridian::server {
 
@@ -10,5 +12,11 @@ namespace meridian::server {
 /// who looks after them, somebody of the hospital where that is; persons that are not there are
 /// made. For synthetic regions only. Errors: those of the Repository.
 Result<trust::NewAccount> demo_person(fhir::Repository& repository, trust::Role role);
+
+/// A project that shows the region's lung patients to the demonstration accounts of a researcher
+/// and of follow-up staff, unless it is there or the region has no such patients. Errors: those of
+/// Repository and vault.
+Result<void> seed_demo_project(fhir::Repository& repository, trust::Vault& vault,
+                               const std::vector<trust::DemoAccount>& accounts);
 
 }  // namespace meridian::server
