@@ -26,7 +26,7 @@ class StoreVault final : public Vault {
     Result<bool> put(std::vector<Entry> entries) override {
         std::vector<store::PrivateRow> rows;
         rows.reserve(entries.size());
-        for (const Entry& entry : entries) rows.push_back(TRY(row_of(entry)));
+        for (const Entry& entry : entries) rows.push_back(TRY(sealed(entry)));
         return store_.save_private(std::move(rows));
     }
 
@@ -38,8 +38,7 @@ class StoreVault final : public Vault {
         return entries;
     }
 
- private:
-    Result<store::PrivateRow> row_of(const Entry& entry) const {
+    Result<store::PrivateRow> sealed(const Entry& entry) const override {
         if (entry.key.size() > limits::vault_key_bytes_max)
             return fail(Category::incorrect,
                         fmt::format("a key of {} bytes is too long: expected at most {}",
@@ -55,6 +54,7 @@ class StoreVault final : public Vault {
         return row;
     }
 
+ private:
     Result<Entry> entry_of(const store::PrivateRow& row) const {
         Entry entry{.space = row.space, .key = row.key, .version = row.version};
         entry.value = TRY(unseal(key_, context_of(row.space, row.key), row.value));

@@ -9,6 +9,7 @@
 
 #include "base/instant.hpp"
 #include "base/result.hpp"
+#include "store/store.hpp"
 
 namespace meridian::trust {
 
@@ -41,6 +42,13 @@ class Vault {
     /// Entries of a space in the order of their keys, those after `after`, at most `limit`.
     virtual Result<std::vector<Entry>> list(std::string_view space, std::string_view after,
                                             std::size_t limit) = 0;
+    /// The row that `put` would write, for a change of the record that is to be made together with
+    /// it: store::Commit::private_rows. Errors: `incorrect` as put; `unsupported` of a vault that
+    /// does not lie in the record's store. Blocking: never.
+    virtual Result<store::PrivateRow> sealed(const Entry& entry) const {
+        (void)entry;
+        return fail(Category::unsupported, "this vault is not in the store of the record");
+    }
 };
 
 }  // namespace meridian::trust
