@@ -226,6 +226,66 @@ TEST_F(ProjectsOfAServer, FollowTheRecordBeforeTheyAnswer) {
     EXPECT_FALSE(std::filesystem::exists(folder_ + "/projects/second"));
 }
 
+TEST_F(ProjectsOfAServer, SayWhoAPseudonymIsWhenTwoPeopleAgree) {
+    start();
+    write_record();
+    const std::string follower = token_for(folder_, "follow-up", "fred");
+    const std::string outsider = token_for(folder_, "follow-up", "olga");
+    const std::string manager = token_for(folder_, "data-manager", "max");
+    std::string said;
+    ASSERT_EQ(run({"project", "add", "calls", "--group", "Group/lung", "--consent", "opt-out",
+                   "--member", "fred"},
+                  &said),
+              0)
+        << said;
+    for (int i = 0; i < 100 && total("Patient", follower) < 0; ++i)
+        std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    const std::string pseudonym(first("Patient", follower).root().string_at("id"));
+    ASSERT_FALSE(pseudonym.empty());
+    const auto ask = [&](const std::string& token, const std::string& whom) {
+        return send(
+            net::Method::post, "/fhir/$reidentify", token,
+            R"({"resourceType":"Parameters","parameter":[)"
+            R"({"name":"project","valueString":"calls"},)"
+            R"({"name":"pseudonym","valueString":")" +
+                whom +
+                R"("},{"name":"reason","valueString":"a finding that she has to be told of"}]})");
+    };
+    const auto decide = [&](const std::string& token, const std::string& approval) {
+        return send(net::Method::post, "/fhir/$reidentify-decide", token,
+                    R"({"resourceType":"Parameters","parameter":[)"
+                    R"({"name":"approval","valueString":")" +
+                        approval +
+                        R"("},{"name":"approve","valueBoolean":true},)"
+                        R"({"name":"reason","valueString":"the finding is real"}]})");
+    };
+    EXPECT_EQ(ask(outsider, pseudonym).status, 403);
+    EXPECT_EQ(ask(follower, "00000000000000000000000000000000").status, 404);
+    const auto asked = ask(follower, pseudonym);
+    ASSERT_EQ(asked.status, 202) << asked.body;
+    EXPECT_EQ(asked.body.find("li-mei"), std::string::npos);
+    const auto document = JsonDocument::parse(asked.body);
+    ASSERT_TRUE(document);
+    const std::string approval(document->root()["parameter"].items()[0].string_at("valueString"));
+    // Who asks does not agree with themselves, and who is somebody else's colleague does not
+    // either.
+    EXPECT_GE(decide(follower, approval).status, 400);
+    EXPECT_GE(decide(server_->token(), approval).status, 400);
+    EXPECT_EQ(ask(follower, pseudonym).body.find("li-mei"), std::string::npos);
+    const auto waiting = get("/fhir/$reidentify-requests", manager);
+    EXPECT_NE(waiting.body.find(approval), std::string::npos) << waiting.body;
+    const auto agreed = decide(manager, approval);
+    ASSERT_EQ(agreed.status, 200) << agreed.body;
+    const auto found = ask(follower, pseudonym);
+    EXPECT_EQ(found.status, 200) << found.body;
+    EXPECT_NE(found.body.find("Patient/li-mei"), std::string::npos) << found.body;
+    // Once: the next one needs another agreement.
+    EXPECT_EQ(ask(follower, pseudonym).status, 202);
+    const std::string auditor = token_for(folder_, "audit-admin", "ada");
+    const auto told = get("/fhir/AuditEvent?patient=Patient/li-mei&_count=100", auditor);
+    EXPECT_NE(told.body.find("re-identified"), std::string::npos) << told.body.substr(0, 400);
+}
+
 TEST_F(ProjectsOfAServer, KeepTheirPseudonymsAndForgetTheErased) {
     if (place_of(folder_).size() > 2) GTEST_SKIP() << "the erasure's own test runs on a database";
     start();

@@ -24,6 +24,7 @@
 #include "server/pages.hpp"
 #include "server/policy_file.hpp"
 #include "server/projects.hpp"
+#include "server/reidentify.hpp"
 #include "server/vitals.hpp"
 #include "store/open.hpp"
 
@@ -193,7 +194,8 @@ struct Application::Parts {
     std::unique_ptr<fhir::Repository> repository;
     std::unique_ptr<Doors> doors;  ///< null without protection
     std::unique_ptr<Control> control;
-    std::unique_ptr<Projects> projects;  ///< null without protection
+    std::unique_ptr<Projects> projects;                      ///< null without protection
+    std::unique_ptr<trust::approvals::Approvals> approvals;  ///< likewise
     std::unique_ptr<rest::Service> service;
     std::unique_ptr<rest::ExportJobs> exports;
     std::unique_ptr<rest::BulkImport> imports;
@@ -353,6 +355,15 @@ Result<void> Application::Parts::open_projects(const ApplicationOptions& options
                                                             .service = service_options,
                                                             .policy_files = std::move(files)});
     service_options.gate = projects->gate();
+    trust::approvals::Approvals::Options terms;
+    terms.kind = [](std::string_view name) -> std::optional<trust::approvals::Kind> {
+        if (name == reidentification) return reidentification_kind();
+        return std::nullopt;
+    };
+    terms.audit = [this](const fhir::Caller& caller, std::vector<fhir::AuditRecord> records) {
+        return repository->note(caller, std::move(records));
+    };
+    approvals = std::make_unique<trust::approvals::Approvals>(guard->vault(), std::move(terms));
     return {};
 }
 
@@ -376,6 +387,7 @@ Result<void> Application::Parts::open_rooms(const ApplicationOptions& options) {
             return fail(Category::forbidden, "this is not done within a bundle");
         };
         rest::add_break_glass(*service, doors->decisions(), subject_of);
+        add_reidentification(*service, *projects, *approvals, subject_of);
     }
     exports = std::make_unique<rest::ExportJobs>(*repository, options.data_folder + "/exports");
     exports->add_operations(*service);
@@ -465,6 +477,7 @@ void Application::stop() {
     parts_->imports.reset();
     parts_->subscriptions->stop();
     parts_->service.reset();
+    parts_->approvals.reset();
     parts_->projects.reset();
     parts_->control.reset();
     parts_->doors.reset();
