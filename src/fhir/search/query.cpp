@@ -392,7 +392,10 @@ Result<store::Order> QueryBuilder::order_of(const std::string& type, std::string
     const bool is_descending = key.starts_with('-');
     const std::string_view code = is_descending ? key.substr(1) : key;
     if (code == "_id") return store::Order{store::SortKind::id, 0, is_descending};
-    if (code == "_lastUpdated") return store::Order{store::SortKind::updated, 0, is_descending};
+    if (code == "_lastUpdated") {
+        TRY(criteria_.allow(type, code));
+        return store::Order{store::SortKind::updated, 0, is_descending};
+    }
     const Parameter* parameter = parameters_.find(type, code);
     if (parameter == nullptr) {
         return criteria_.unknown(

@@ -180,9 +180,9 @@ Result<View::Cohort> View::read_cohort(store::Snapshot& snapshot) const {
 Result<void> View::take_cohort() {
     Cohort wanted = TRY(read_cohort(*TRY(record_.store().snapshot())));
     const Cohort before = std::exchange(cohort_, wanted);
-    std::set<std::string> pseudonyms;
+    std::map<std::string, std::string> by_pseudonym;
     for (const std::string& id : wanted)
-        pseudonyms.insert(transformation_.key().pseudonym("Patient", id));
+        by_pseudonym.emplace(transformation_.key().pseudonym("Patient", id), id);
     // Those who are in the view and in the cohort no more: also after a restart, when nobody
     // remembers who they were.
     store::Plan plan;
@@ -194,17 +194,17 @@ Result<void> View::take_cohort() {
     while (true) {
         const store::Matches matches = TRY(snapshot->search(plan));
         for (const store::Stored& stored : TRY(snapshot->fetch(matches.rids)))
-            (pseudonyms.contains(stored.id) ? static_cast<void>(shown_now.insert(stored.id))
-                                            : gone.push_back(stored.id));
+            (by_pseudonym.contains(stored.id) ? static_cast<void>(shown_now.insert(stored.id))
+                                              : gone.push_back(stored.id));
         if (!matches.more) break;
         plan.after = matches.rids.back();
     }
     for (const std::string& pseudonym : gone) TRY(remove_patient(pseudonym));
     for (const std::string& id : before)
         if (!wanted.contains(id)) TRY(tell_patient("no longer shown", id));
-    for (const std::string& id : wanted)
-        if (!shown_now.contains(transformation_.key().pseudonym("Patient", id)))
-            TRY(build_patient(id));
+    // In the order of the pseudonyms: that of the view's rows must not be that of the real ids.
+    for (const auto& [pseudonym, id] : by_pseudonym)
+        if (!shown_now.contains(pseudonym)) TRY(build_patient(id));
     return {};
 }
 
