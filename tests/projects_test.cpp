@@ -164,6 +164,13 @@ TEST_F(ProjectsOfAServer, ShowTheirMembersPseudonymsAndNobodyElseAnything) {
     EXPECT_LT(total("Observation", researcher, {{"Meridian-Project", "none"}}), 0);
     EXPECT_EQ(total("Questionnaire", researcher, {{"Meridian-Project", "none"}}), 0);
 
+    // Scopes narrow what a member sees, as they narrow everything.
+    std::string scoped;
+    ASSERT_EQ(run({"token", "--account", "rita", "--scope", "user/Patient.rs"}, &scoped), 0);
+    while (!scoped.empty() && scoped.back() == '\n') scoped.pop_back();
+    EXPECT_EQ(total("Patient", scoped), 1);
+    EXPECT_EQ(total("Observation", scoped), -403);
+
     // What members read is in the audit, by pseudonym; the patient sees that they are shown.
     const std::string auditor = token_for(folder_, "audit-admin", "ada");
     const auto told = get("/fhir/AuditEvent?_count=200", auditor);

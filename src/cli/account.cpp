@@ -16,6 +16,19 @@ namespace meridian::cli {
 
 namespace {
 
+/// As a JSON array. Several may stand in one word, as in OAuth's own parameter `scope`.
+Json words(JsonDocument& document, const std::vector<std::string>& given) {
+    Json all = document.array();
+    for (const std::string& each : given) {
+        for (std::size_t begin = 0; begin < each.size();) {
+            const std::size_t end = std::min(each.find(' ', begin), each.size());
+            if (end > begin) document.append(all, document.string(each.substr(begin, end - begin)));
+            begin = end + 1;
+        }
+    }
+    return all;
+}
+
 void print_account(const Json& account) {
     std::printf(
         "%-24.*s %-16.*s %-44.*s %s\n", static_cast<int>(account.string_at("name").size()),

@@ -59,16 +59,4 @@ Result<JsonDocument> ask(const Place& place, net::Method method, const std::stri
                 std::string(root.string_at("where")));
 }
 
-Json words(JsonDocument& document, const std::vector<std::string>& given) {
-    Json all = document.array();
-    for (const std::string& each : given) {
-        for (std::size_t begin = 0; begin < each.size();) {
-            const std::size_t end = std::min(each.find(' ', begin), each.size());
-            if (end > begin) document.append(all, document.string(each.substr(begin, end - begin)));
-            begin = end + 1;
-        }
-    }
-    return all;
-}
-
 }  // namespace meridian::cli

@@ -3,7 +3,6 @@
 
 #include <chrono>
 #include <string>
-#include <vector>
 
 #include "base/json.hpp"
 #include "base/result.hpp"
@@ -24,8 +23,5 @@ struct Place {
 Result<JsonDocument> ask(const Place& place, net::Method method, const std::string& path,
                          const std::string& body = {},
                          std::chrono::seconds patience = std::chrono::seconds(30));
-
-/// As a JSON array. Several may stand in one word, as in OAuth's own parameter `scope`.
-Json words(JsonDocument& document, const std::vector<std::string>& given);
 
 }  // namespace meridian::cli

@@ -13,6 +13,12 @@ namespace meridian::cli {
 
 namespace {
 
+Json list_of(JsonDocument& document, const std::vector<std::string>& texts) {
+    Json all = document.array();
+    for (const std::string& text : texts) document.append(all, document.string(text));
+    return all;
+}
+
 void print_project(const Json& project) {
     std::string members;
     for (const Json& member : project["members"].items())
@@ -61,8 +67,8 @@ void add_add(CLI::App& project, Action& action) {
                   std::pair("consent", &arguments->consent)}) {
                 if (!value->empty()) document.set(wanted, name, document.string(*value));
             }
-            document.set(wanted, "labels", words(document, arguments->labels));
-            document.set(wanted, "members", words(document, arguments->members));
+            document.set(wanted, "labels", list_of(document, arguments->labels));
+            document.set(wanted, "members", list_of(document, arguments->members));
             const JsonDocument made = TRY(
                 ask(arguments->place, net::Method::post, "/projects", meridian::to_text(wanted)));
             print_project(made.root());
@@ -100,8 +106,8 @@ void add_members(CLI::App& project, Action& action) {
         action = [arguments]() -> Result<int> {
             JsonDocument document;
             Json wanted = document.object();
-            document.set(wanted, "add", words(document, arguments->add));
-            document.set(wanted, "remove", words(document, arguments->remove));
+            document.set(wanted, "add", list_of(document, arguments->add));
+            document.set(wanted, "remove", list_of(document, arguments->remove));
             const JsonDocument changed =
                 TRY(ask(arguments->place, net::Method::post,
                         fmt::format("/projects/{}/members", percent_encode(arguments->id)),

@@ -92,16 +92,6 @@ Result<net::Response> Control::answer(const net::Request& request) {
     return fail(Category::not_found, "there is no such question");
 }
 
-Result<net::Response> Control::about_projects(const net::Request& request,
-                                              const std::vector<std::string>& path) {
-    const JsonDocument body =
-        TRY(JsonDocument::parse(request.body.empty() ? std::string_view("{}") : request.body));
-    int status = 200;
-    std::string answer =
-        TRY(answer_about_projects(guard_, repository_, request.method, path, body.root(), status));
-    return net::Response::text(status, std::move(answer), "application/json");
-}
-
 Result<net::Response> Control::add_account(const Json& wanted) {
     const trust::Role role = TRY(wanted_role(wanted));
     const std::string name = TRY(trust::account_name(wanted.string_at("name")));
@@ -250,6 +240,16 @@ Result<net::Response> Control::issue_token(const Json& wanted) {
     Json out = document.object();
     document.set(out, "token", document.string(token));
     return response_of(200, out);
+}
+
+Result<net::Response> Control::about_projects(const net::Request& request,
+                                              const std::vector<std::string>& path) {
+    const JsonDocument body =
+        TRY(JsonDocument::parse(request.body.empty() ? std::string_view("{}") : request.body));
+    int status = 200;
+    std::string answer =
+        TRY(answer_about_projects(guard_, repository_, request.method, path, body.root(), status));
+    return net::Response::text(status, std::move(answer), "application/json");
 }
 
 }  // namespace meridian::server

@@ -59,6 +59,11 @@ class WaitingGate final : public trust::Gate {
     std::shared_ptr<trust::Gate> inner_;
 };
 
+/// The operations by which two people decide something about the record itself.
+bool is_decided_by_two(std::string_view path) {
+    return path.starts_with("/$reidentify") || path.starts_with("/$approv") || path == "/$refuse";
+}
+
 net::Response refusal(int status, std::string message) {
     auto response = rest::Service::error_response(status, std::move(message));
     if (status == 503)
@@ -349,13 +354,18 @@ std::vector<std::shared_ptr<Projects::Room>> Projects::rooms_of(std::string_view
     return found;
 }
 
+net::Response Projects::refuse(const net::Request& request, std::string message) {
+    guard_.audit().note_refused(request, Error{Category::forbidden, message});
+    return refusal(403, std::move(message));
+}
+
 std::optional<net::Response> Projects::handle(const net::Request& request) {
     const std::string& base = options_.service.base_path;
     std::string_view path = request.path();
     if (path != base && !path.starts_with(base + "/")) return std::nullopt;
     path.remove_prefix(base.size());
     // What this server can do, and what two people decide about the record itself.
-    if (path == "/metadata" || path.starts_with("/$reidentify")) return std::nullopt;
+    if (path == "/metadata" || is_decided_by_two(path)) return std::nullopt;
     {
         const std::lock_guard lock(mutex_);
         if (rooms_.empty()) return std::nullopt;
@@ -368,7 +378,7 @@ std::optional<net::Response> Projects::handle(const net::Request& request) {
     auto rooms = rooms_of(subject->account);
     if (!named.empty()) {
         std::erase_if(rooms, [&](const auto& room) { return room->view_project().id != named; });
-        if (rooms.empty()) return refusal(403, "the account is no member of this project");
+        if (rooms.empty()) return refuse(request, "the account is no member of this project");
     }
     if (rooms.empty()) return std::nullopt;
     if (rooms.size() > 1)
@@ -378,7 +388,7 @@ std::optional<net::Response> Projects::handle(const net::Request& request) {
     // Versions and bundles lead around what a read checks: a view has neither.
     const bool is_bundle = request.method == net::Method::post && (path.empty() || path == "/");
     if (is_bundle || path.find("_history") != std::string_view::npos)
-        return refusal(403, "what a project shows can be read and searched only");
+        return refuse(request, "what a project shows can be read and searched only");
     return rooms.front()->handle(request);
 }
 

@@ -61,6 +61,8 @@ class Projects {
     Result<void> look();
     void run();
     std::vector<std::shared_ptr<Room>> rooms_of(std::string_view account);
+    /// 403, and an entry of the audit.
+    net::Response refuse(const net::Request& request, std::string message);
 
     Guard& guard_;
     fhir::Repository& repository_;
