@@ -98,6 +98,16 @@ void StoreRepository::set_concepts(std::shared_ptr<const search::ConceptSource> 
     concepts_ = std::move(concepts);
 }
 
+void StoreRepository::set_label_rule(std::shared_ptr<const LabelRule> rule) {
+    const std::unique_lock lock(mutex_);
+    label_rule_ = std::move(rule);
+}
+
+std::shared_ptr<const LabelRule> StoreRepository::label_rule() const {
+    const std::shared_lock lock(mutex_);
+    return label_rule_;
+}
+
 Result<void> StoreRepository::set_base_url(std::string base_url) {
     while (base_url.ends_with('/')) base_url.pop_back();
     if (TRY(store_.setting(base_url_setting)).value_or("") != base_url)

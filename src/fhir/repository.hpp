@@ -127,6 +127,7 @@ struct HistoryRequest {
 };
 
 class AuditTrail;
+class LabelRule;
 
 class Repository {
  public:
@@ -216,6 +217,9 @@ class Repository {
     virtual bool wait_for_views(store::Position position, unsigned milliseconds) = 0;
     /// The terminology behind :in, :not-in, :above and :below.
     virtual void set_concepts(std::shared_ptr<const search::ConceptSource> concepts) = 0;
+    /// From now on no write takes a sensitivity label away that the rule does not let go, and new
+    /// resources get those of their codes. Without one labels are like any other element.
+    virtual void set_label_rule(std::shared_ptr<const LabelRule> rule) = 0;
     /// The search parameters now in force.
     virtual std::shared_ptr<const search::Parameters> parameters() const = 0;
     /// This server's FHIR base, for absolute references to its own resources. Setting it keeps it

@@ -70,6 +70,30 @@ Result<void> refuse_audit_events(const Repository::Options& options, std::string
                 "change or delete one");
 }
 
+/// Adds labels to meta.security.
+void add_security(JsonDocument& document, Json& resource,
+                  const std::vector<LabelRule::Missing>& labels) {
+    if (labels.empty()) return;
+    if (resource.find("meta") == nullptr) document.set(resource, "meta", document.object());
+    Json& meta = *resource.find_mutable("meta");
+    if (meta.find("security") == nullptr) document.set(meta, "security", document.array());
+    Json& security = *meta.find_mutable("security");
+    for (const LabelRule::Missing& label : labels) {
+        Json coding = document.object();
+        document.set(coding, "system", document.string(label.system));
+        document.set(coding, "code", document.string(label.code));
+        document.append(security, coding);
+    }
+}
+
+/// Holds for what carries one of the labels.
+store::Condition any_carried(const std::vector<LabelRule::Label>& labels) {
+    store::AnyOf any;
+    for (const LabelRule::Label& label : labels) any.parts.push_back(search::clone(label.carried));
+    if (any.parts.empty()) return store::Nothing{};
+    return store::Condition(std::move(any));
+}
+
 /// One operation on its way to a store change.
 struct Step {
     Operation* operation = nullptr;
@@ -84,6 +108,7 @@ struct Step {
     StoreRepository::Encoded encoded{};
     std::vector<Issue> warnings{};
     bool replaces = false;  ///< for a caller with a filter: there is a version that they may change
+    std::optional<store::Stored> before{};  ///< under a label rule: what is there, or was last
     struct Further {
         std::string id;
         std::optional<store::Version> if_version;
@@ -102,17 +127,20 @@ class Attempt {
           transaction_(transaction),
           new_ids_(new_ids),
           parameters_(repository.parameters()),
+          labels_(repository.label_rule()),
           is_audited_(!repository.options().audit->is_quiet()) {}
 
     Result<void> decide() {
         const bool needs_snapshot =
             transaction_.resolve_conditional_references || is_limited() ||
-            std::any_of(transaction_.operations.begin(), transaction_.operations.end(),
-                        [this](const Operation& operation) {
-                            const bool is_told = is_audited_ && operation.kind == Kind::remove;
-                            return is_told || operation.condition || operation.if_match ||
-                                   operation.if_none_match_any || is_patch(operation.kind);
-                        });
+            std::any_of(
+                transaction_.operations.begin(), transaction_.operations.end(),
+                [this](const Operation& operation) {
+                    const bool is_told = is_audited_ && operation.kind == Kind::remove;
+                    const bool is_labelled = labels_ != nullptr && operation.kind == Kind::update;
+                    return is_told || is_labelled || operation.condition || operation.if_match ||
+                           operation.if_none_match_any || is_patch(operation.kind);
+                });
         if (needs_snapshot) {
             snapshot_ = TRY(repository_.store().snapshot());
             commit_.seen = snapshot_->position();
@@ -220,11 +248,28 @@ class Attempt {
                                     step.id.substr(0, 64)));
         if (operation.kind == Kind::update) TRY(check_body_id(step));
         const bool must_look = operation.if_match || operation.if_none_match_any ||
-                               is_patch(operation.kind) || is_limited();
+                               is_patch(operation.kind) || is_limited() ||
+                               (labels_ != nullptr && !step.removes);
         if (!must_look) return {};
         const auto current = TRY(repository_.find(*snapshot_, caller_, operation.type, step.id));
         TRY(settle_on_current(step, current));
+        TRY(remember_before(step, current));
         return is_limited() ? settle_limited(step, current) : Result<void>();
+    }
+
+    /// For the rule of labels: what a write replaces, and of a deleted resource its last version.
+    /// The commit depends on its being the newest still.
+    Result<void> remember_before(Step& step, const std::optional<store::Stored>& current) {
+        if (labels_ == nullptr || step.removes) return {};
+        step.if_version = current && !current->deleted() ? current->version : 0;
+        step.before = current;
+        if (!current || !current->deleted()) return {};
+        step.before =
+            TRY(snapshot_->find_version({current->type, current->id}, current->version - 1));
+        // Of an erased person there is nothing left to be kept.
+        if (step.before && (step.before->deleted() || !repository_.decode(*step.before)))
+            step.before.reset();
+        return {};
     }
 
     /// What a caller with a filter does to the version that they see, if they see one.
@@ -356,6 +401,7 @@ class Attempt {
                 break;
         }
         TRY(settle_on_current(step, found.front()));
+        TRY(remember_before(step, found.front()));
         return is_limited() ? settle_limited(step, found.front()) : Result<void>();
     }
 
@@ -393,7 +439,7 @@ class Attempt {
                                         operation.type, step.id));
             if (is_limited()) TRY(check_own_id(operation));
             step.if_version = 0;
-            return {};
+            return remember_before(step, current);
         }
         step.id = new_id(index);
         step.fresh = true;
@@ -476,6 +522,7 @@ class Attempt {
             if (!resolved) return placed(std::move(resolved).error(), where(step));
         }
         if (repository_.options().validate) TRY(validate(step));
+        if (labels_ != nullptr) TRY(add_labels(step));
         const bool creates = step.fresh || (is_limited() && !step.replaces);
         auto allowed =
             caller_.access->allow_write(creates ? store::Verb::create : store::Verb::update,
@@ -486,19 +533,84 @@ class Attempt {
             step.document->set(step.resource, "id", step.document->string(step.id));
         step.encoded = TRY(
             repository_.encode(step.resource, step.operation->type, step.id, caller_.organisation));
-        return is_limited() ? check_coming(step) : Result<void>();
+        if (is_limited()) TRY(check_coming(step));
+        auto kept = keep_labels(step);
+        if (!kept) return placed(std::move(kept).error(), where(step));
+        return {};
+    }
+
+    /// Whether the version that comes satisfies a condition.
+    Result<bool> coming_satisfies(Step& step, const store::Condition& condition) {
+        store::Change& change = step.encoded.change;
+        search::Candidate candidate{change.identity, snapshot_->position() + 1,
+                                    std::move(change.rows)};
+        auto holds = search::holds(condition, candidate, *snapshot_);
+        change.rows = std::move(candidate.rows);
+        return holds;
+    }
+
+    // --- sensitivity labels (label_rule.hpp) ---
+
+    /// The labels that the codes of a new resource ask for. One that had the code before and does
+    /// not carry the label was let go by two people, or is older than the policy.
+    Result<void> add_labels(Step& step) {
+        auto missing = labels_->missing(step.resource);
+        if (missing.empty()) return {};
+        if (step.before) {
+            const auto before = repository_.decode(*step.before);
+            if (!before) return {};  // its person was erased
+            const JsonDocument document = TRY(JsonDocument::parse(before->json));
+            std::vector<LabelRule::Missing> old = labels_->missing(document.root());
+            for (LabelRule::Label& label : labels_->labels(step.operation->type)) {
+                if (TRY(was_so(step, std::move(label.carried))))
+                    old.push_back({.name = label.name});
+            }
+            std::erase_if(missing, [&](const LabelRule::Missing& one) {
+                return std::any_of(old.begin(), old.end(), [&](const LabelRule::Missing& other) {
+                    return other.name == one.name;
+                });
+            });
+        }
+        add_security(*step.document, step.resource, missing);
+        return {};
+    }
+
+    /// Refuses to lose a label that nobody else agreed to lose.
+    Result<void> keep_labels(Step& step) {
+        if (labels_ == nullptr || !step.before) return {};
+        std::vector<LabelRule::Label> absent;
+        for (LabelRule::Label& label : labels_->labels(step.operation->type)) {
+            if (!TRY(coming_satisfies(step, label.carried))) absent.push_back(std::move(label));
+        }
+        // One question for what nearly always carries none.
+        if (!TRY(was_so(step, any_carried(absent)))) return {};
+        std::vector<std::string> lost;
+        for (LabelRule::Label& label : absent) {
+            if (TRY(was_so(step, std::move(label.carried)))) lost.push_back(std::move(label.name));
+        }
+        if (lost.empty()) return {};
+        Consented consented =
+            TRY(labels_->allow_removal(caller_, step.operation->type, step.id, lost));
+        std::move(consented.rows.begin(), consented.rows.end(),
+                  std::back_inserter(commit_.private_rows));
+        std::move(consented.records.begin(), consented.records.end(),
+                  std::back_inserter(consented_));
+        return {};
+    }
+
+    /// Whether what is there, or was last, satisfies a condition.
+    Result<bool> was_so(const Step& step, store::Condition condition) {
+        return step.before->current && !step.before->deleted()
+                   ? repository_.satisfies(*snapshot_, *step.before, std::move(condition))
+                   : repository_.satisfied(*snapshot_, *step.before, condition);
     }
 
     /// Whether the version that comes lies within what the caller may write.
     Result<void> check_coming(Step& step) {
         const auto verb = step.replaces ? store::Verb::update : store::Verb::create;
-        store::Change& change = step.encoded.change;
-        search::Candidate candidate{change.identity, snapshot_->position() + 1,
-                                    std::move(change.rows)};
-        const auto allowed = search::holds(caller_.access->writable(verb, change.identity.type),
-                                           candidate, *snapshot_);
-        change.rows = std::move(candidate.rows);
-        if (TRY(Result<bool>(allowed))) return {};
+        if (TRY(coming_satisfies(
+                step, caller_.access->writable(verb, step.encoded.change.identity.type))))
+            return {};
         return placed({Category::forbidden,
                        fmt::format("you may not {} such a {}", step.replaces ? "make it" : "create",
                                    step.operation->type),
@@ -566,6 +678,17 @@ class Attempt {
         }
         // Nothing rests on them then.
         if (commit_.changes.empty()) commit_.expectations.clear();
+        return tell_consented();
+    }
+
+    /// Adds what the audit is to hear of approvals that the commit uses up.
+    Result<void> tell_consented() {
+        if (!is_audited_) return {};
+        for (const AuditRecord& record : consented_) {
+            for (store::AuditEntry& entry :
+                 TRY(repository_.options().audit->entries(caller_, record)))
+                commit_.audit.push_back(std::move(entry));
+        }
         return {};
     }
 
@@ -647,8 +770,10 @@ class Attempt {
     Transaction& transaction_;
     std::vector<std::string>& new_ids_;
     std::shared_ptr<const search::Parameters> parameters_;
+    std::shared_ptr<const LabelRule> labels_;  ///< or null
     std::unique_ptr<store::Snapshot> snapshot_;
     std::optional<search::SnapshotTimeline> timeline_;
+    std::vector<AuditRecord> consented_;
     bool is_audited_;
     std::vector<Step> steps_;
     FullUrls full_urls_;
@@ -683,7 +808,8 @@ Result<std::vector<OperationResult>> StoreRepository::try_commit(const Caller& c
         if (!attempt.writes_nothing()) {
             store::Commit commit = attempt.take_commit();
             if (!TRY(options_.cipher->add_keys(commit))) continue;
-            const std::vector<store::PrivateRow> keys = commit.private_rows;
+            std::vector<store::PrivateRow> keys = commit.private_rows;
+            std::erase_if(keys, [](const auto& row) { return row.space != store::space_of_keys; });
             receipt = TRY(store_.commit(std::move(commit)));
             options_.cipher->settle(keys, !receipt.stale);
             if (receipt.stale) continue;
@@ -721,9 +847,12 @@ Result<store::Change> StoreRepository::prepare(const Caller& caller, std::string
     TRY(caller.access->allow_write(store::Verb::update, type, &resource));
     JsonDocument own;
     Json named = resource;
-    if (resource.string_at("id") != id) {
+    const auto labels = label_rule();
+    const auto missing = labels ? labels->missing(resource) : std::vector<LabelRule::Missing>();
+    if (resource.string_at("id") != id || !missing.empty()) {
         named = own.copy(resource);
         own.set(named, "id", own.string(id));
+        add_security(own, named, missing);
     }
     Encoded encoded =
         TRY(store::with_names([&] { return encode(named, type, id, caller.organisation); }));
@@ -731,8 +860,62 @@ Result<store::Change> StoreRepository::prepare(const Caller& caller, std::string
     return std::move(encoded.change);
 }
 
+Result<void> StoreRepository::keep_labels(const std::vector<store::Change>& changes) {
+    const auto rule = label_rule();
+    if (!rule) return {};
+    std::map<store::Name, std::vector<const store::Change*>> by_type;
+    for (const store::Change& change : changes) {
+        if (change.verb != store::Verb::remove) by_type[change.identity.type].push_back(&change);
+    }
+    const auto registry = parameters();
+    const auto snapshot = TRY(store_.snapshot());
+    for (const auto& [type, all] : by_type) TRY(keep_labels(*rule, *snapshot, type, all));
+    return {};
+}
+
+Result<void> StoreRepository::keep_labels(const LabelRule& rule, store::Snapshot& snapshot,
+                                          store::Name type,
+                                          const std::vector<const store::Change*>& changes) {
+    const std::string_view type_text = parameters()->type_text(type);
+    const std::vector<LabelRule::Label> labels = rule.labels(type_text);
+    store::Plan plan;
+    plan.type = type;
+    plan.limit = 1;
+    plan.where = any_carried(labels);
+    // Most types carry none at all.
+    if (TRY(snapshot.search(plan)).rids.empty()) return {};
+    store::HasId ids{type, {}};
+    for (const store::Change* change : changes) ids.ids.push_back(change->identity.id);
+    plan.limit = changes.size();
+    store::AllOf both;
+    both.parts.push_back(std::move(ids));
+    both.parts.push_back(any_carried(labels));
+    plan.where = std::move(both);
+    const store::Matches labelled = TRY(snapshot.search(plan));
+    if (labelled.rids.empty()) return {};
+    for (const store::Stored& stored : TRY(snapshot.fetch(labelled.rids))) {
+        const auto coming = std::find_if(
+            changes.begin(), changes.end(),
+            [&](const store::Change* change) { return change->identity.id == stored.id; });
+        if (coming == changes.end()) continue;
+        const search::Candidate candidate{(*coming)->identity, snapshot.position() + 1,
+                                          (*coming)->rows};
+        for (const LabelRule::Label& label : labels) {
+            if (TRY(search::holds(label.carried, candidate, snapshot)) ||
+                !TRY(satisfies(snapshot, stored, search::clone(label.carried))))
+                continue;
+            return fail(Category::forbidden,
+                        fmt::format("the load would take the label {} away from {}/{}, which needs "
+                                    "two people ($lower-label): take it out, or label it",
+                                    label.name, type_text, stored.id));
+        }
+    }
+    return {};
+}
+
 Result<store::Receipt> StoreRepository::commit_prepared(const Caller& caller,
                                                         std::vector<store::Change> changes) {
+    TRY(store::with_names([&] { return keep_labels(changes); }));
     store::Commit commit;
     commit.changes = std::move(changes);
     TRY(options_.cipher->keep_keys(commit.changes));

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "fhir/follow.hpp"
+#include "fhir/label_rule.hpp"
 #include "fhir/reindex.hpp"
 #include "fhir/repository.hpp"
 #include "fhir/search/parameters.hpp"
@@ -58,6 +59,7 @@ class StoreRepository final : public Repository {
         return followers_.wait(position, milliseconds);
     }
     void set_concepts(std::shared_ptr<const search::ConceptSource> concepts) override;
+    void set_label_rule(std::shared_ptr<const LabelRule> rule) override;
     std::shared_ptr<const search::Parameters> parameters() const override;
     Result<void> set_base_url(std::string base_url) override;
     std::string base_url() const override;
@@ -82,6 +84,11 @@ class StoreRepository final : public Repository {
     /// Whether `stored`, the newest version, satisfies `condition`.
     Result<bool> satisfies(store::Snapshot& snapshot, const store::Stored& stored,
                            store::Condition condition);
+    /// Whether `stored`, a version of any age that is no deletion, satisfied `condition`.
+    Result<bool> satisfied(store::Snapshot& snapshot, const store::Stored& stored,
+                           const store::Condition& condition);
+    /// The rule for sensitivity labels, or null.
+    std::shared_ptr<const LabelRule> label_rule() const;
     /// As decode, without what the caller's policy withholds.
     Result<Resource> show(const Caller& caller, const store::Stored& stored) override;
     Result<std::vector<store::Stored>> admitted(const Caller& caller, store::Snapshot& snapshot,
@@ -156,9 +163,10 @@ class StoreRepository final : public Repository {
  private:
     Result<void> look_for_derived_rows();
     Result<std::vector<OperationResult>> try_commit(const Caller& caller, Transaction& transaction);
-    /// Whether a version that is no longer current satisfied `condition`.
-    Result<bool> satisfied(store::Snapshot& snapshot, const store::Stored& stored,
-                           const store::Condition& condition);
+    /// Refuses a load that would overwrite a labelled resource with one that is not.
+    Result<void> keep_labels(const std::vector<store::Change>& changes);
+    Result<void> keep_labels(const LabelRule& rule, store::Snapshot& snapshot, store::Name type,
+                             const std::vector<const store::Change*>& changes);
     Result<Page> page_of(const Caller& caller, search::Answer answer);
     Result<Page> search_on(store::Snapshot& snapshot, AuditRecord& record, const Caller& caller,
                            std::string_view type, const QueryParameters& parameters,
@@ -177,10 +185,11 @@ class StoreRepository final : public Repository {
 
     store::Store& store_;
     Options options_;
-    mutable std::shared_mutex mutex_;  ///< guards the four below
+    mutable std::shared_mutex mutex_;  ///< guards the five below
     std::shared_ptr<const search::Parameters> parameters_;
     std::vector<std::shared_ptr<const InlineView>> inline_views_;
     std::shared_ptr<const search::ConceptSource> concepts_;
+    std::shared_ptr<const LabelRule> label_rule_;
     std::string base_url_;
     search::Cursors cursors_;
     std::atomic<bool> has_derived_rows_{false};

@@ -10,6 +10,7 @@
 #include "base/metrics.hpp"
 #include "net/server.hpp"
 #include "net/url_prefixes.hpp"
+#include "rest/approvals.hpp"
 #include "rest/basic_operations.hpp"
 #include "rest/break_glass.hpp"
 #include "rest/bulk/import_operations.hpp"
@@ -27,6 +28,7 @@
 #include "server/reidentify.hpp"
 #include "server/vitals.hpp"
 #include "store/open.hpp"
+#include "trust/policy/labels.hpp"
 
 namespace meridian::server {
 
@@ -250,6 +252,7 @@ struct Application::Parts {
     Result<void> open_rooms(const ApplicationOptions& options);
     Result<void> open_projects(const ApplicationOptions& options,
                                rest::ServiceOptions& service_options);
+    void open_approvals(const rest::SubjectOf& subject_of);
 
     /// Where this server listens: "http://127.0.0.1:8080".
     std::string origin(const ApplicationOptions& options) const {
@@ -355,16 +358,24 @@ Result<void> Application::Parts::open_projects(const ApplicationOptions& options
                                                             .service = service_options,
                                                             .policy_files = std::move(files)});
     service_options.gate = projects->gate();
+    return {};
+}
+
+/// What two people do together.
+void Application::Parts::open_approvals(const rest::SubjectOf& subject_of) {
+    const auto policy = [this] { return doors->decisions().policy(); };
     trust::approvals::Approvals::Options terms;
-    terms.kind = [](std::string_view name) -> std::optional<trust::approvals::Kind> {
-        if (name == reidentification) return reidentification_kind();
-        return std::nullopt;
+    terms.kind = [policy](std::string_view name) {
+        if (name == reidentification) return std::optional(reidentification_kind());
+        return trust::policy::approval_kind(*policy(), name);
     };
     terms.audit = [this](const fhir::Caller& caller, std::vector<fhir::AuditRecord> records) {
         return repository->note(caller, std::move(records));
     };
     approvals = std::make_unique<trust::approvals::Approvals>(guard->vault(), std::move(terms));
-    return {};
+    repository->set_label_rule(trust::policy::label_rule(*repository, policy, *approvals));
+    rest::add_approvals(*service, *approvals, policy, subject_of);
+    add_reidentification(*service, *projects, *approvals, subject_of);
 }
 
 Result<void> Application::Parts::open_rooms(const ApplicationOptions& options) {
@@ -387,7 +398,7 @@ Result<void> Application::Parts::open_rooms(const ApplicationOptions& options) {
             return fail(Category::forbidden, "this is not done within a bundle");
         };
         rest::add_break_glass(*service, doors->decisions(), subject_of);
-        add_reidentification(*service, *projects, *approvals, subject_of);
+        open_approvals(subject_of);
     }
     exports = std::make_unique<rest::ExportJobs>(*repository, options.data_folder + "/exports");
     exports->add_operations(*service);
@@ -477,6 +488,7 @@ void Application::stop() {
     parts_->imports.reset();
     parts_->subscriptions->stop();
     parts_->service.reset();
+    parts_->repository->set_label_rule(nullptr);
     parts_->approvals.reset();
     parts_->projects.reset();
     parts_->control.reset();

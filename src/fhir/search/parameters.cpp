@@ -191,24 +191,31 @@ void Parameters::State::add_base_parameters(TypeEntry& entry, const Type& type) 
 }
 
 /// Patient parameters that R4 lists without an expression: age is asked of the birth date,
-/// birthOrderBoolean has its element.
+/// birthOrderBoolean has its element. And one of this server, which access to a Binary is decided
+/// by: its securityContext, for which R4 has none.
 void Parameters::State::add_unwritten_parameters(TypeEntry& entry) {
-    if (entry.type != "Patient") return;
-    const auto add = [&](std::string_view code, SearchType kind) {
+    const auto add = [&](std::string_view code, SearchType kind, std::string url,
+                         std::string_view expression) {
         if (std::any_of(entry.owned.begin(), entry.owned.end(),
                         [&](const auto& p) { return p->code == code; }))
             return;
         auto parameter = std::make_unique<Parameter>();
         parameter->type = entry.type;
         parameter->code = code;
-        parameter->url =
-            fmt::format("http://hl7.org/fhir/SearchParameter/patient-extensions-Patient-{}", code);
+        parameter->url = std::move(url);
         parameter->kind = kind;
-        parameter->expression = corrected_expression(entry.type, code);
+        parameter->expression = expression;
         entry.owned.push_back(std::move(parameter));
     };
-    add("age", SearchType::number);
-    add("birthOrderBoolean", SearchType::token);
+    if (entry.type == "Binary")
+        add("security-context", SearchType::reference,
+            "urn:meridian:search-parameter:Binary-security-context", "Binary.securityContext");
+    if (entry.type != "Patient") return;
+    for (const auto& [code, kind] :
+         {std::pair("age", SearchType::number), std::pair("birthOrderBoolean", SearchType::token)})
+        add(code, kind,
+            fmt::format("http://hl7.org/fhir/SearchParameter/patient-extensions-Patient-{}", code),
+            corrected_expression(entry.type, code));
 }
 
 void Parameters::State::add_custom_parameters(TypeEntry& entry, const Type& type) const {

@@ -12,6 +12,7 @@
 #include "trust/audit/trail.hpp"
 #include "trust/master_key.hpp"
 #include "trust/store_vault.hpp"
+#include "trust/testing/one_update.hpp"
 
 namespace meridian::trust::approvals {
 namespace {
@@ -27,6 +28,10 @@ class ApprovalsTest : public ::testing::Test {
         kind_.decide = {Role::doctor, Role::data_manager};
         kind_.decide_within = std::chrono::minutes(100);
         kind_.use_within = std::chrono::minutes(10);
+        // The audit is indexed by patients that the record knows.
+        must(must(fhir::Repository::open(*store_, {}))
+                 ->commit(fhir::Caller::system("test"),
+                          testing::one_update(R"({"resourceType":"Patient","id":"p1"})")));
     }
 
     static Subject subject(std::string account, Role role, std::string person,

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "trust/policy/filter.hpp"
 
+#include "fhir/definitions/definitions.hpp"
 #include "fhir/search/conditional.hpp"
 #include "fhir/search/parameters.hpp"
 #include "fhir/search/run.hpp"
+#include "trust/policy/labels.hpp"
 #include "trust/policy/mask.hpp"
 #include "trust/policy/relations.hpp"
 
@@ -148,7 +150,7 @@ class PolicyFilter final : public fhir::AccessFilter {
           context_(std::move(context)),
           scopes_(std::move(scopes)),
           is_scoped_(!subject_.scopes.empty()),
-          mask_(role_.masked) {
+          mask_(role_.masked, role_.masks_free_text) {
         for (const Rule& rule : role_.rules) {
             if (fits_purpose(rule, subject_.purpose)) rules_.push_back(&rule);
         }
@@ -181,6 +183,7 @@ class PolicyFilter final : public fhir::AccessFilter {
                                          [&](const Rule* rule) {
                                              return rule->covers(type) && rule->allows(right);
                                          }) ||
+                             (type == "Binary" && !contexts_of_binaries(right).empty()) ||
                              (has_emergency() && role_.break_glass->rule.covers(type) &&
                               role_.break_glass->rule.allows(right));
         if (by_rule && scope_allows(right, type)) return {};
@@ -265,9 +268,60 @@ class PolicyFilter final : public fhir::AccessFilter {
             role_.break_glass->rule.allows(right))
             any.push_back(of_patients(*parameters, type, context_->emergency));
         Conditions both;
-        both.push_back(any_of(std::move(any)));
+        both.push_back(type == "Binary"
+                           ? allowed_binaries(right, *parameters, any_of(std::move(any)))
+                           : any_of(std::move(any)));
         if (is_scoped_) both.push_back(in_scopes(right, *parameters, type));
         return all_of(std::move(both));
+    }
+
+    // --- Binary: FHIR R4 §2.42.4, securityContext stands for it when access is decided ---
+
+    /// Whoever may change the context may give it content.
+    static Right right_to_context(Right right) {
+        return right == Right::create ? Right::update : right;
+    }
+
+    /// The types of contexts through which the caller might do this with a Binary.
+    std::set<std::string_view> contexts_of_binaries(Right right) const {
+        std::set<std::string_view> types;
+        // Nothing can be masked in bytes.
+        if (mask_.hides_content()) return types;
+        right = right_to_context(right);
+        const auto add = [&](const Rule& rule) {
+            if (!rule.allows(right)) return;
+            if (rule.all_types) {
+                for (const fhir::Type* type : fhir::definitions().resources())
+                    types.insert(type->name);
+            }
+            types.insert(rule.types.begin(), rule.types.end());
+        };
+        for (const Rule* rule : rules_) add(*rule);
+        if (has_emergency()) add(role_.break_glass->rule);
+        types.erase("Binary");
+        return types;
+    }
+
+    /// With a context a Binary is what that is to the caller; without one, what the policy says of
+    /// the type.
+    Condition allowed_binaries(Right right, const Parameters& parameters, Condition own) const {
+        const auto* context = parameters.find("Binary", "security-context");
+        if (context == nullptr) return store::Nothing{};
+        Conditions has_context;
+        for (const store::Name name : context->names()) has_context.push_back(store::HasAny{name});
+        Conditions without;
+        without.push_back(none_of(std::move(has_context)));
+        without.push_back(std::move(own));
+        Conditions any;
+        any.push_back(all_of(std::move(without)));
+        for (const std::string_view type : contexts_of_binaries(right)) {
+            const store::Name target = parameters.type_name(type);
+            Condition reached = allowed(right_to_context(right), target);
+            if (is_nothing(reached)) continue;
+            any.push_back(store::RefersTo{context->name, target,
+                                          std::make_unique<Condition>(std::move(reached))});
+        }
+        return any_of(std::move(any));
     }
 
     Condition by_rule(const Rule& rule, const Parameters& parameters, std::string_view type) const {
@@ -325,17 +379,7 @@ class PolicyFilter final : public fhir::AccessFilter {
 
     Condition without_label(const std::string& label, const Parameters& parameters,
                             std::string_view type) const {
-        const auto found = policy_->labels.find(label);
-        if (found == policy_->labels.end()) return store::Nothing{};
-        std::vector<Coded> codes;
-        for (const std::string& text : found->second) {
-            const std::size_t bar = text.find('|');
-            codes.push_back({text.substr(0, bar), text.substr(bar + 1)});
-            // A label that was written without its system is meant all the same.
-            codes.push_back({"", text.substr(bar + 1)});
-        }
-        auto labelled =
-            with_code(parameters, repository_.store().names(), type, "_security", codes);
+        auto labelled = carrying(*policy_, label, parameters, repository_.store().names(), type);
         if (!labelled) return store::Nothing{};
         Conditions parts;
         parts.push_back(*std::move(labelled));

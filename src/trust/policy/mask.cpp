@@ -3,6 +3,7 @@
 
 #include "base/json.hpp"
 #include "fhir/definitions/definitions.hpp"
+#include "trust/policy/policy.hpp"
 
 namespace meridian::trust::policy {
 
@@ -52,9 +53,34 @@ bool overlap(const std::vector<std::string>& a, const std::vector<std::string>& 
     return std::equal(a.begin(), a.begin() + static_cast<std::ptrdiff_t>(shared), b.begin());
 }
 
+bool is_one_of(std::string_view name, std::initializer_list<std::string_view> names) {
+    return std::find(names.begin(), names.end(), name) != names.end();
+}
+
+/// Whether values of a parameter come out of free text (Mask): by the types at the end of its
+/// paths, unless those begin with an element that masks name, as Patient.name.
+bool reads_free_text(const fhir::search::Parameter& parameter, std::string_view type) {
+    if (parameter.expression.find("attachment.url") != std::string::npos) return true;
+    const bool ends_in_text = std::any_of(
+        parameter.element_types.begin(), parameter.element_types.end(),
+        [](const std::string& name) {
+            return is_one_of(name, {"string", "markdown", "Annotation", "Attachment", "Narrative"});
+        });
+    if (!ends_in_text) return false;
+    const fhir::Type* resource = fhir::definitions().resource(type);
+    const auto paths = paths_in(parameter.expression, type);
+    return paths.empty() ||
+           std::any_of(paths.begin(), paths.end(), [&](const std::vector<std::string>& path) {
+               const fhir::Element* element =
+                   resource == nullptr || path.empty() ? nullptr : resource->element(path.front());
+               return element == nullptr || element->is_choice || element->types.empty() ||
+                      element->types.front().type->kind != fhir::TypeKind::complex;
+           });
+}
+
 }  // namespace
 
-Mask::Mask(const std::vector<std::string>& paths) {
+Mask::Mask(const std::vector<std::string>& paths, bool free_text) : free_text_(free_text) {
     for (const std::string& path : paths) {
         const std::size_t dot = path.find('.');
         Steps steps = steps_of(std::string_view(path).substr(dot + 1));
@@ -66,16 +92,24 @@ Mask::Mask(const std::vector<std::string>& paths) {
 
 bool Mask::covers(const fhir::search::Parameters& parameters, std::string_view type,
                   std::string_view code) const {
-    if (paths_.empty()) return false;
+    if (is_empty()) return false;
     // Prose repeats everything, also of resources that this one contains.
     if (code == "_text" || code == "_content") return true;
+    if (code.starts_with('_')) return false;
+    const bool masks_text = free_text_ && is_about_patients(type);
     const auto found = paths_.find(type);
-    if (found == paths_.end() || code.starts_with('_')) return false;
+    if (found == paths_.end() && !masks_text) return false;
     const fhir::search::Parameter* parameter = parameters.find(type, code);
     if (parameter == nullptr) return true;
+    for (const fhir::search::Component& part : parameter->components) {
+        if (part.parameter == nullptr || covers(parameters, type, part.parameter->code))
+            return true;
+    }
+    if (masks_text && reads_free_text(*parameter, type)) return true;
     for (const fhir::search::Parameter* part : parameter->parts) {
         if (covers(parameters, type, part->code)) return true;
     }
+    if (found == paths_.end()) return false;
     const auto read = paths_in(parameter->expression, type);
     // An expression that names its elements in another way cannot be judged.
     if (read.empty()) return true;
@@ -100,6 +134,11 @@ class Mask::Walk {
             for (const Steps& steps : paths->second) remove(node, steps, 0, type);
             if (document_.remove(node, "text")) has_changed_ = true;
         }
+        const bool was_of_patient = is_of_patient_;
+        if (mask_.free_text_) {
+            is_of_patient_ = is_of_patient_ || is_about_patients(type);
+            if (is_of_patient_) take_text(node, fhir::definitions().resource(type));
+        }
         // A narrative about a patient names them.
         if (mask_.hides_patient_name_) has_changed_ |= document_.remove(node, "text");
         below(node);
@@ -109,6 +148,7 @@ class Mask::Walk {
             tag(node);
         }
         has_changed_ = has_changed_ || had_changed;
+        is_of_patient_ = was_of_patient;
     }
 
     bool has_changed() const { return has_changed_; }
@@ -144,6 +184,80 @@ class Mask::Walk {
             }
         }
         for (const std::string& key : gone) has_changed_ |= document_.remove(node, key);
+    }
+
+    // --- free text ---
+
+    /// Takes the free text out of a node of this type, and of what it is made of. Resources that it
+    /// contains are walked as such.
+    void take_text(Json& node, const fhir::Type* type) {
+        if (type == nullptr) return;
+        std::vector<std::string> gone;
+        std::vector<std::string> needed;
+        for (JsonMember& member : node.mutable_members()) {
+            const bool is_twin = member.key.starts_with('_');
+            const auto property = type->find(member.key.substr(is_twin ? 1 : 0));
+            if (property.element == nullptr || property.type == nullptr) continue;
+            const fhir::Type* of = property.type->type;
+            if (is_text(*type, *property.element, of)) {
+                if (property.element->min == 0 || property.element->is_array()) {
+                    gone.emplace_back(member.key);
+                } else if (!is_twin) {
+                    needed.emplace_back(member.key);
+                }
+            } else if (is_twin) {
+                each(member.value, [this](Json& one) { take_text(one, extended()); });
+            } else if (of != nullptr && of->name == "Attachment") {
+                each(member.value, [this](Json& one) { empty_attachment(one); });
+            } else if (of != nullptr && !of->is_primitive() && !of->is_resource()) {
+                each(member.value, [&](Json& one) { take_text(one, of); });
+            }
+        }
+        for (const std::string& key : gone) has_changed_ |= document_.remove(node, key);
+        for (const std::string& key : needed) put_absent(node, key);
+    }
+
+    /// What a primitive's twin has: id and extensions.
+    static const fhir::Type* extended() { return fhir::definitions().find("Element"); }
+
+    static bool is_text(const fhir::Type& owner, const fhir::Element& element,
+                        const fhir::Type* of) {
+        if (of == nullptr) return false;
+        if (is_one_of(of->name, {"Narrative", "Annotation", "markdown"})) return true;
+        if (of->name != "string") return false;
+        // What joins an answer to its question is a key, and no text.
+        if (element.name == "linkId" || element.name == "id") return false;
+        if (owner.name == "Extension") return element.name == "value";
+        return owner.is_resource() || owner.kind == fhir::TypeKind::backbone ||
+               owner.name == "Dosage";
+    }
+
+    template <class Visit>
+    static void each(Json& value, Visit visit) {
+        if (!value.is_array()) return visit(value);
+        for (Json& item : value.mutable_items()) visit(item);
+    }
+
+    void empty_attachment(Json& attachment) {
+        for (const char* key :
+             {"data", "_data", "url", "_url", "title", "_title", "hash", "_hash", "extension"})
+            has_changed_ |= document_.remove(attachment, key);
+    }
+
+    /// An element that R4 demands: https://hl7.org/fhir/R4/extension-data-absent-reason.html
+    void put_absent(Json& node, const std::string& key) {
+        Json extension = document_.object();
+        document_.set(
+            extension, "url",
+            document_.string("http://hl7.org/fhir/StructureDefinition/data-absent-reason"));
+        document_.set(extension, "valueCode", document_.string("masked"));
+        Json extensions = document_.array();
+        document_.append(extensions, extension);
+        Json twin = document_.object();
+        document_.set(twin, "extension", extensions);
+        document_.remove(node, key);
+        document_.set(node, "_" + key, twin);
+        has_changed_ = true;
     }
 
     void below(Json& node) {
@@ -205,10 +319,11 @@ class Mask::Walk {
     const Mask& mask_;
     JsonDocument& document_;
     bool has_changed_ = false;
+    bool is_of_patient_ = false;  ///< also of what a patient's resource contains
 };
 
 Result<std::string> Mask::apply(std::string json) const {
-    if (paths_.empty()) return json;
+    if (is_empty()) return json;
     JsonDocument document = TRY(JsonDocument::parse(json));
     Walk walk(*this, document);
     walk.resource(document.root());

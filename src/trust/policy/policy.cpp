@@ -66,7 +66,7 @@ class Reader {
 
     Result<void> read() {
         const Toml root = TRY(parse_toml(file_.text, file_.name));
-        TRY(known(root, "policy version settings groups labels roles"));
+        TRY(known(root, "policy version settings groups labels label_codes approvals roles"));
         const Toml& name = *TRY(needed(root, "policy", Toml::Kind::text));
         const Toml& version = *TRY(needed(root, "version", Toml::Kind::integer));
         if (!policy_.name.empty()) policy_.name += " + ";
@@ -77,6 +77,10 @@ class Reader {
             TRY(read_groups(*groups));
         if (const Toml* labels = TRY(optional(root, "labels", Toml::Kind::table)))
             TRY(read_labels(*labels));
+        if (const Toml* codes = TRY(optional(root, "label_codes", Toml::Kind::table)))
+            TRY(read_label_codes(*codes));
+        if (const Toml* approvals = TRY(optional(root, "approvals", Toml::Kind::table)))
+            TRY(read_approvals(*approvals));
         if (const Toml* roles = TRY(optional(root, "roles", Toml::Kind::table))) {
             for (const auto& [role, table] : roles->members) TRY(read_role(role, table));
         }
@@ -167,21 +171,90 @@ class Reader {
     }
 
     Result<void> read_labels(const Toml& table) {
+        for (const auto& [name, list] : table.members)
+            policy_.labels[name] = TRY(codes_of(name, list));
+        return {};
+    }
+
+    Result<void> read_label_codes(const Toml& table) {
         for (const auto& [name, list] : table.members) {
-            if (list.kind != Toml::Kind::list)
-                return wrong(list, fmt::format("the label {} is {}: expected a list of "
-                                               "\"system|code\"",
-                                               name, word_for(list.kind)));
-            std::vector<std::string> codes = TRY(texts(list));
-            for (const std::string& code : codes) {
-                const std::size_t bar = code.find('|');
-                if (bar == std::string::npos || bar == 0 || bar + 1 == code.size())
-                    return wrong(list, fmt::format("\"{}\" is no label: expected \"system|code\"",
-                                                   code.substr(0, 100)));
-            }
-            policy_.labels[name] = std::move(codes);
+            if (!policy_.labels.contains(name))
+                return wrong(list, fmt::format("there is no label \"{}\": [labels] has to name it",
+                                               name.substr(0, 60)));
+            policy_.label_codes[name] = TRY(codes_of(name, list));
         }
         return {};
+    }
+
+    Result<std::vector<std::string>> codes_of(std::string_view name, const Toml& list) const {
+        if (list.kind != Toml::Kind::list)
+            return wrong(list, fmt::format("the label {} is {}: expected a list of "
+                                           "\"system|code\"",
+                                           name, word_for(list.kind)));
+        std::vector<std::string> codes = TRY(texts(list));
+        if (codes.empty())
+            return wrong(list, fmt::format("the label {} has no code", name.substr(0, 60)));
+        for (const std::string& code : codes) {
+            const std::size_t bar = code.find('|');
+            if (bar == std::string::npos || bar == 0 || bar + 1 == code.size())
+                return wrong(list, fmt::format("\"{}\" is no label: expected \"system|code\"",
+                                               code.substr(0, 100)));
+        }
+        return codes;
+    }
+
+    Result<void> read_approvals(const Toml& table) {
+        for (const auto& [name, terms] : table.members) {
+            if (name != "lower-label")
+                return wrong(terms, fmt::format("nothing called \"{}\" takes two people: expected "
+                                                "lower-label",
+                                                name.substr(0, 60)));
+            if (terms.kind != Toml::Kind::table)
+                return wrong(terms, fmt::format("approvals.{} is {}: expected a table", name,
+                                                word_for(terms.kind)));
+            policy_.two_people[name] = TRY(read_approval(name, terms));
+        }
+        return {};
+    }
+
+    Result<approvals::Kind> read_approval(const std::string& name, const Toml& table) {
+        TRY(known(table,
+                  "ask decide decide_within_hours use_within_minutes reason_characters_min used_by "
+                  "organisation"));
+        approvals::Kind kind;
+        kind.name = name;
+        kind.ask = TRY(roles_at(table, "ask"));
+        kind.decide = TRY(roles_at(table, "decide"));
+        kind.decide_within =
+            std::chrono::hours(TRY(number(table, "decide_within_hours", 72, 1, 720)));
+        kind.use_within =
+            std::chrono::minutes(TRY(number(table, "use_within_minutes", 60, 1, 10'080)));
+        kind.reason_characters_min =
+            static_cast<std::size_t>(TRY(number(table, "reason_characters_min", 10, 1, 200)));
+        kind.only_asker = TRY(choice(table, "used_by", "asker", "anyone"));
+        kind.within_organisation = TRY(choice(table, "organisation", "own", "any"));
+        return kind;
+    }
+
+    Result<std::vector<Role>> roles_at(const Toml& table, std::string_view key) const {
+        const Toml& list = *TRY(needed(table, key, Toml::Kind::list));
+        std::vector<Role> roles;
+        for (const std::string& text : TRY(texts(list))) {
+            const auto role = role_named(text);
+            if (!role) return wrong(list, fmt::format("\"{}\" is no role", text.substr(0, 60)));
+            roles.push_back(*role);
+        }
+        return roles;
+    }
+
+    /// True for the first of two words, which is also meant when none is written.
+    Result<bool> choice(const Toml& table, std::string_view key, std::string_view first,
+                        std::string_view second) const {
+        const Toml* value = TRY(optional(table, key, Toml::Kind::text));
+        if (value == nullptr || value->text == first) return true;
+        if (value->text == second) return false;
+        return wrong(*value, fmt::format("{} is \"{}\": expected {} or {}", key,
+                                         value->text.substr(0, 60), first, second));
     }
 
     Result<void> read_role(const std::string& name, const Toml& table) {
@@ -196,7 +269,9 @@ class Reader {
         if (table.kind != Toml::Kind::table)
             return wrong(
                 table, fmt::format("roles.{} is {}: expected a table", name, word_for(table.kind)));
-        TRY(known(table, "summary default_purpose masked allow break_glass reviews_break_glass"));
+        TRY(known(
+            table,
+            "summary default_purpose masked free_text allow break_glass reviews_break_glass"));
         RolePolicy made;
         made.summary = TRY(needed(table, "summary", Toml::Kind::text))->text;
         if (const Toml* purpose = TRY(optional(table, "default_purpose", Toml::Kind::text)))
@@ -213,6 +288,8 @@ class Reader {
         }
         if (const Toml* masked = TRY(optional(table, "masked", Toml::Kind::list)))
             TRY(read_masks(*masked, made));
+        made.masks_free_text = !TRY(choice(table, "free_text", "shown", "masked"));
+        if (made.masks_free_text) TRY(check_free_text(table, made));
         if (const Toml* glass = TRY(optional(table, "break_glass", Toml::Kind::table)))
             made.break_glass = TRY(read_break_glass(*glass));
         if (const Toml* reviews = TRY(optional(table, "reviews_break_glass", Toml::Kind::boolean)))
@@ -312,6 +389,19 @@ class Reader {
         return {};
     }
 
+    Result<void> check_free_text(const Toml& table, const RolePolicy& role) const {
+        for (const Rule& rule : role.rules) {
+            const bool reaches_patients =
+                rule.all_types ||
+                std::any_of(rule.types.begin(), rule.types.end(), is_about_patients);
+            if (reaches_patients && rule.allows(fhir::Right::update))
+                return wrong(table, fmt::format("free text is masked, and the clause \"{}\" allows "
+                                                "updates: they would erase it",
+                                                rule.clause));
+        }
+        return {};
+    }
+
     /// A misspelt element would mask nothing.
     Result<void> check_path(const Toml& list, std::string_view path) const {
         const std::size_t first = path.find('.');
@@ -374,7 +464,33 @@ void document_rule(const Rule& rule, std::string& out) {
                        rule.withheld.empty() ? "–" : joined(rule.withheld));
 }
 
+std::string names_of(const std::vector<Role>& roles) {
+    std::string all;
+    for (const Role role : roles)
+        all += fmt::format("{}{}", all.empty() ? "" : ", ", trust::name_of(role));
+    return all;
+}
+
+void document_approval(const approvals::Kind& kind, std::string& out) {
+    out += fmt::format(
+        "- **{}**: asked by {}; decided by another person, {}, {}within {} hours; used within {} "
+        "minutes by {}. The reason has at least {} characters.\n",
+        kind.name, names_of(kind.ask), names_of(kind.decide),
+        kind.within_organisation ? "of the same organisation, " : "",
+        std::chrono::duration_cast<std::chrono::hours>(kind.decide_within).count(),
+        kind.use_within.count(), kind.only_asker ? "who asked" : "whoever may write",
+        kind.reason_characters_min);
+}
+
 }  // namespace
+
+bool is_about_patients(std::string_view type) {
+    if (type == "Patient") return true;
+    const fhir::Compartment* compartment = fhir::definitions().compartment("Patient");
+    const fhir::CompartmentMember* member =
+        compartment == nullptr ? nullptr : compartment->find(type);
+    return member != nullptr && !member->params.empty();
+}
 
 std::string_view name_of(Relation relation) {
     return text_of(relations, relation);
@@ -436,7 +552,15 @@ std::string document_of(const Policy& policy) {
         for (const std::string& code : codes)
             shown.push_back(fmt::format("`{}`", code.substr(code.rfind('/') + 1)));
         out += fmt::format("- **{}**: {}\n", name, joined(shown));
+        const auto by_code = policy.label_codes.find(name);
+        if (by_code == policy.label_codes.end()) continue;
+        shown.clear();
+        for (const std::string& code : by_code->second)
+            shown.push_back(fmt::format("`{}`", code.substr(code.rfind('/') + 1)));
+        out += fmt::format("  - given to what has a code of {}\n", joined(shown));
     }
+    if (!policy.two_people.empty()) out += "\n### What takes two people\n\n";
+    for (const auto& [name, kind] : policy.two_people) document_approval(kind, out);
     for (const Role role : all_roles()) {
         const RolePolicy& made = policy.of(role);
         out += fmt::format("\n### {}\n\n{}\n", trust::name_of(role),
@@ -449,6 +573,7 @@ std::string document_of(const Policy& policy) {
             for (const Rule& rule : made.rules) document_rule(rule, out);
         }
         if (!made.masked.empty()) out += fmt::format("\nMasked: {}.\n", joined(made.masked));
+        if (made.masks_free_text) out += "\nFree text is masked.\n";
         if (made.break_glass)
             out += fmt::format(
                 "\nBreak-glass: {} for {} minutes, with a reason of at least {} "

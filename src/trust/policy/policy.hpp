@@ -13,6 +13,7 @@
 
 #include "base/result.hpp"
 #include "fhir/caller.hpp"
+#include "trust/approvals/approval.hpp"
 #include "trust/role.hpp"
 
 /// Policy files, understood: which role may do what with which resources, and why.
@@ -74,6 +75,7 @@ struct RolePolicy {
     std::string summary{};
     std::vector<Rule> rules{};
     std::vector<std::string> masked{};  ///< "Patient.address", "Patient.name.family"
+    bool masks_free_text = false;       ///< narratives, notes, comments, attachments
     std::optional<BreakGlass> break_glass{};
     std::string default_purpose = "TREAT";  ///< for sign-in, when a client states none
     bool reviews_break_glass = false;       ///< may close the review of an emergency access
@@ -89,6 +91,10 @@ struct Policy {
     std::map<std::string, std::vector<std::string>, std::less<>> groups{};  ///< of types
     /// Sensitivity labels by name: "system|code".
     std::map<std::string, std::vector<std::string>, std::less<>> labels{};
+    /// What gets a label by its codes: "system|code", or "system|co*" for all that begin so.
+    std::map<std::string, std::vector<std::string>, std::less<>> label_codes{};
+    /// What takes two people, by name.
+    std::map<std::string, approvals::Kind, std::less<>> two_people{};
     std::map<Role, RolePolicy> roles{};
 
     /// The role's part; one that allows nothing for a role that no file names.
@@ -111,6 +117,9 @@ Result<std::shared_ptr<const Policy>> parse(const std::vector<File>& files);
 /// The files that a server with this data folder decides by: the one that is shipped, then
 /// `data_folder`/policy/*.toml in the order of their names. Errors: as parse; those of read_file.
 Result<std::vector<File>> files_of(File shipped, const std::string& data_folder);
+
+/// Whether resources of the type are part of a patient's record (the Patient compartment of R4).
+bool is_about_patients(std::string_view type);
 
 /// The roles' tables as docs/policy.md shows them.
 std::string document_of(const Policy& policy);

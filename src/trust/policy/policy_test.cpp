@@ -146,6 +146,14 @@ TEST(PolicyFiles, WhatIsNotUnderstoodIsRefusedWithItsLine) {
         {with("may = [\"read\", \"search\"]", "may = [\"read\", \"update\"]") +
              "[roles.nurse]\nsummary = \"\"\nmasked = 1\n",
          "masked is a whole number: expected a list"},
+        {with("[roles.doctor]", "[label_codes]\nhiv = [\"a|b\"]\n[roles.doctor]"),
+         "there is no label \"hiv\""},
+        {with("[roles.doctor]", "[approvals.payment]\nask = []\n[roles.doctor]"),
+         "nothing called \"payment\" takes two people"},
+        {with("[roles.doctor]", "[approvals.lower-label]\nask = [\"doktor\"]\n[roles.doctor]"),
+         "\"doktor\" is no role"},
+        {with("summary = \"s\"", "summary = \"s\"\nfree_text = \"hidden\""),
+         "free_text is \"hidden\": expected shown or masked"},
         {"policy = ", "f:1:"},
         {"", "\"policy\" is missing here"},
     };
@@ -160,6 +168,9 @@ TEST(PolicyFiles, WhatIsNotUnderstoodIsRefusedWithItsLine) {
 
 TEST(PolicyFiles, WhoIsShownLessMayNotWriteItBack) {
     std::string text = with("may = [\"read\", \"search\"]", "may = [\"read\", \"update\"]");
+    std::string other = text;
+    other.replace(other.find("summary = \"s\""), 13, "summary = \"s\"\nfree_text = \"masked\"");
+    EXPECT_NE(parse({{"f", other}}).error().message.find("they would erase it"), std::string::npos);
     text.replace(text.find("summary = \"s\""), 13, "summary = \"s\"\nmasked = [\"Patient.name\"]");
     const auto policy = parse({{"f", text}});
     ASSERT_FALSE(policy);
