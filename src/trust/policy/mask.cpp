@@ -200,11 +200,10 @@ class Mask::Walk {
             if (property.element == nullptr || property.type == nullptr) continue;
             const fhir::Type* of = property.type->type;
             if (is_text(*type, *property.element, of)) {
-                if (property.element->min == 0 || property.element->is_array()) {
-                    gone.emplace_back(member.key);
-                } else if (!is_twin) {
-                    needed.emplace_back(member.key);
-                }
+                // An extension has a value (ext-1).
+                const bool is_needed = of->is_primitive() && !property.element->is_array() &&
+                                       (property.element->min > 0 || type->name == "Extension");
+                (is_needed && !is_twin ? needed : gone).emplace_back(member.key);
             } else if (is_twin) {
                 each(member.value, [this](Json& one) { take_text(one, extended()); });
             } else if (of != nullptr && of->name == "Attachment") {
@@ -215,6 +214,7 @@ class Mask::Walk {
         }
         for (const std::string& key : gone) has_changed_ |= document_.remove(node, key);
         for (const std::string& key : needed) put_absent(node, key);
+        say_why_empty(node);
     }
 
     /// What a primitive's twin has: id and extensions.
@@ -242,10 +242,25 @@ class Mask::Walk {
         for (const char* key :
              {"data", "_data", "url", "_url", "title", "_title", "hash", "_hash", "extension"})
             has_changed_ |= document_.remove(attachment, key);
+        say_why_empty(attachment);
     }
 
-    /// An element that R4 demands: https://hl7.org/fhir/R4/extension-data-absent-reason.html
+    /// An element that R4 demands and that is not there, as its twin says.
     void put_absent(Json& node, const std::string& key) {
+        Json twin = document_.object();
+        document_.set(twin, "extension", reason());
+        document_.remove(node, key);
+        document_.set(node, "_" + key, twin);
+        has_changed_ = true;
+    }
+
+    /// FHIR R4 §2.6.2: an element is never empty.
+    void say_why_empty(Json& node) {
+        if (node.is_object() && node.size() == 0) document_.set(node, "extension", reason());
+    }
+
+    /// https://hl7.org/fhir/R4/extension-data-absent-reason.html
+    Json reason() {
         Json extension = document_.object();
         document_.set(
             extension, "url",
@@ -253,11 +268,7 @@ class Mask::Walk {
         document_.set(extension, "valueCode", document_.string("masked"));
         Json extensions = document_.array();
         document_.append(extensions, extension);
-        Json twin = document_.object();
-        document_.set(twin, "extension", extensions);
-        document_.remove(node, key);
-        document_.set(node, "_" + key, twin);
-        has_changed_ = true;
+        return extensions;
     }
 
     void below(Json& node) {
