@@ -181,7 +181,11 @@ class Reader {
             if (!policy_.labels.contains(name))
                 return wrong(list, fmt::format("there is no label \"{}\": [labels] has to name it",
                                                name.substr(0, 60)));
-            policy_.label_codes[name] = TRY(codes_of(name, list));
+            if (list.kind == Toml::Kind::list && list.items.empty()) {
+                policy_.label_codes.erase(name);  // a house may do without
+            } else {
+                policy_.label_codes[name] = TRY(codes_of(name, list));
+            }
         }
         return {};
     }
