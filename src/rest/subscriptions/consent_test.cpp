@@ -70,20 +70,24 @@ class OpenSocket : public ::testing::Test {
                 R"({{"resourceType":"Observation","id":"{}","status":"final","code":{{"text":"x"}},"subject":{{"reference":"Patient/{}"}}}})",
                 id, patient));
     }
+    /// Of the subscription, once it is active: before, a socket is bound to nothing.
     std::string token() {
+        const auto caller = fhir::Caller::system("test");
+        for (const auto until = std::chrono::steady_clock::now() + 30s;
+             std::chrono::steady_clock::now() < until; std::this_thread::sleep_for(5ms)) {
+            if (must(repository_->read(caller, "Subscription", "s"))
+                    .json.find(R"("status":"active")") != std::string::npos)
+                break;
+        }
+        EXPECT_TRUE(repository_->wait_for_views(must(store_->snapshot())->position(), 30'000));
         net::Client client;
         net::ClientRequest request;
         request.url = fmt::format("http://127.0.0.1:{}/fhir/Subscription/s/$get-ws-binding-token",
                                   http_->port());
-        for (const auto until = std::chrono::steady_clock::now() + 30s;
-             std::chrono::steady_clock::now() < until; std::this_thread::sleep_for(5ms)) {
-            const net::ClientAnswer answer = must(client.send(request));
-            if (answer.status != 200) continue;
-            const JsonDocument document = must(JsonDocument::parse(answer.body));
-            for (const Json& parameter : document.root()["parameter"].items()) {
-                if (parameter.string_at("name") == "token")
-                    return std::string(parameter.string_at("valueString"));
-            }
+        const JsonDocument document = must(JsonDocument::parse(must(client.send(request)).body));
+        for (const Json& parameter : document.root()["parameter"].items()) {
+            if (parameter.string_at("name") == "token")
+                return std::string(parameter.string_at("valueString"));
         }
         return "";
     }
