@@ -70,6 +70,9 @@ Result<void> refuse_audit_events(const Repository::Options& options, std::string
                 "change or delete one");
 }
 
+/// After so many stale commits of one request.
+constexpr unsigned commits_until_contended = 3;
+
 /// Adds labels to meta.security.
 void add_security(JsonDocument& document, Json& resource,
                   const std::vector<LabelRule::Missing>& labels) {
@@ -120,14 +123,17 @@ struct Step {
 /// snapshot.
 class Attempt {
  public:
+    /// `is_contended`: others keep writing the same resources, so the commit is to depend on no
+    /// more of them than it must.
     Attempt(StoreRepository& repository, const Caller& caller, Transaction& transaction,
-            std::vector<std::string>& new_ids)
+            std::vector<std::string>& new_ids, bool is_contended)
         : repository_(repository),
           caller_(caller),
           transaction_(transaction),
           new_ids_(new_ids),
           parameters_(repository.parameters()),
           labels_(repository.label_rule()),
+          is_contended_(is_contended),
           is_audited_(!repository.options().audit->is_quiet()) {}
 
     Result<void> decide() {
@@ -258,12 +264,15 @@ class Attempt {
     }
 
     /// For the rule of labels: what a write replaces, and of a deleted resource its last version.
-    /// The commit depends on its being the newest still.
+    /// The commit depends on its being the newest still; in contention, on its labels
+    /// (keep_labels).
     Result<void> remember_before(Step& step, const std::optional<store::Stored>& current) {
         if (labels_ == nullptr || step.removes) return {};
-        step.if_version = current && !current->deleted() ? current->version : 0;
+        const bool is_there = current && !current->deleted();
+        if (!is_there) step.if_version = 0;
+        if (is_there && !is_contended_) step.if_version = current->version;
         step.before = current;
-        if (!current || !current->deleted()) return {};
+        if (!current || is_there) return {};
         step.before =
             TRY(snapshot_->find_version({current->type, current->id}, current->version - 1));
         // Of an erased person there is nothing left to be kept.
@@ -583,7 +592,12 @@ class Attempt {
             if (!TRY(coming_satisfies(step, label.carried))) absent.push_back(std::move(label));
         }
         // One question for what nearly always carries none.
-        if (!TRY(was_so(step, any_carried(absent)))) return {};
+        if (!TRY(was_so(step, any_carried(absent)))) {
+            if (!step.if_version) expect_none(step, absent);
+            return {};
+        }
+        step.if_version = step.before->deleted() || !step.before->current ? store::Version{0}
+                                                                          : step.before->version;
         std::vector<std::string> lost;
         for (LabelRule::Label& label : absent) {
             if (TRY(was_so(step, std::move(label.carried)))) lost.push_back(std::move(label.name));
@@ -596,6 +610,18 @@ class Attempt {
         std::move(consented.records.begin(), consented.records.end(),
                   std::back_inserter(consented_));
         return {};
+    }
+
+    /// The commit is stale when the resource has come to carry one of the labels by then.
+    void expect_none(const Step& step, const std::vector<LabelRule::Label>& labels) {
+        auto plan = std::make_shared<store::Plan>();
+        plan->type = step.before->type;
+        plan->limit = 1;
+        store::AllOf both;
+        both.parts.push_back(store::HasId{plan->type, {step.id}});
+        both.parts.push_back(any_carried(labels));
+        plan->where = std::move(both);
+        commit_.expectations.push_back({std::move(plan), {}});
     }
 
     /// Whether what is there, or was last, satisfies a condition.
@@ -771,6 +797,7 @@ class Attempt {
     std::vector<std::string>& new_ids_;
     std::shared_ptr<const search::Parameters> parameters_;
     std::shared_ptr<const LabelRule> labels_;  ///< or null
+    bool is_contended_;
     std::unique_ptr<store::Snapshot> snapshot_;
     std::optional<search::SnapshotTimeline> timeline_;
     std::vector<AuditRecord> consented_;
@@ -802,7 +829,8 @@ Result<std::vector<OperationResult>> StoreRepository::try_commit(const Caller& c
     std::vector<std::string> new_ids(transaction.operations.size());
     for (unsigned attempt_number = 0; attempt_number < limits::commit_retries_max;
          ++attempt_number) {
-        Attempt attempt(*this, caller, transaction, new_ids);
+        Attempt attempt(*this, caller, transaction, new_ids,
+                        attempt_number >= commits_until_contended);
         TRY(store::with_names([&] { return attempt.decide(); }));
         store::Receipt receipt;
         if (!attempt.writes_nothing()) {

@@ -2,7 +2,10 @@
 // Sensitivity labels: raised by one person, lowered by two.
 #include "rest/approvals.hpp"
 
+#include <thread>
+
 #include "rest/testing/policed.hpp"
+#include "trust/testing/one_update.hpp"
 
 namespace meridian::rest {
 namespace {
@@ -170,6 +173,23 @@ TEST_F(Labels, ALoadLosesNoneEither) {
     EXPECT_EQ(refused.error().category, Category::forbidden);
     EXPECT_TRUE(is_labelled());
     must(load(observation("PSY", "amended")));
+}
+
+TEST_F(Labels, ManyWhoWriteOneResourceAreAllServed) {
+    const auto caller = must(decisions_->caller(client_));
+    std::atomic<int> refused = 0;
+    {
+        std::vector<std::jthread> threads;
+        for (int i = 0; i < 48; ++i)
+            threads.emplace_back([&] {
+                const auto written = repository_->commit(
+                    caller,
+                    trust::testing::one_update(
+                        R"({"resourceType":"Patient","id":"p","managingOrganization":{"reference":"Organization/o"}})"));
+                if (!written) ++refused;
+            });
+    }
+    EXPECT_EQ(refused, 0);
 }
 
 TEST_F(Labels, WhoMayNotReadItLearnsNothingByAsking) {
