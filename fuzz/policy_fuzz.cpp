@@ -4,16 +4,16 @@
 #include <cstdlib>
 
 #include "trust/policy/policy.hpp"
-#include "trust/policy/scope.hpp"
+#include "trust/scope.hpp"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     using namespace meridian::trust::policy;
     const std::string text(reinterpret_cast<const char*>(data), size);
     const auto policy = parse({{"input", text}});
     if (policy ? document_of(**policy).empty() : policy.error().message.empty()) std::abort();
-    const auto scope = parse_scope(text);
-    if (scope && *scope && !(*scope)->read && !(*scope)->search && !(*scope)->create &&
-        !(*scope)->update && !(*scope)->remove)
+    const auto scope = meridian::trust::Scope::parse(text);
+    if (scope && (scope->word.empty() == (scope->operations == 0) ||
+                  *meridian::trust::Scope::parse(scope->to_text()) != *scope))
         std::abort();
     return 0;
 }

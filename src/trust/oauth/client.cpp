@@ -9,7 +9,7 @@
 #include "trust/limits.hpp"
 #include "trust/oauth/detail/record.hpp"
 #include "trust/oauth/detail/secret.hpp"
-#include "trust/oauth/scope.hpp"
+#include "trust/scope.hpp"
 
 namespace meridian::trust::oauth {
 

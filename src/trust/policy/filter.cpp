@@ -435,17 +435,17 @@ class PolicyFilter final : public fhir::AccessFilter {
             case Right::read:
             case Right::history:
             case Right::operation:
-                return scope.read;
+                return scope.allows(Scope::read);
             case Right::search:
-                return scope.search;
+                return scope.allows(Scope::search);
             case Right::create:
-                return scope.create;
+                return scope.allows(Scope::create);
             case Right::update:
-                return scope.update;
+                return scope.allows(Scope::update);
             case Right::remove:
-                return scope.remove;
+                return scope.allows(Scope::remove);
             case Right::bulk_export:
-                return scope.read && scope.search;
+                return scope.allows(Scope::read) && scope.allows(Scope::search);
         }
         return false;
     }
@@ -523,7 +523,7 @@ bool needs_context(const Policy& policy, const Subject& subject) {
 Result<std::shared_ptr<const fhir::AccessFilter>> make_filter(
     fhir::Repository& repository, std::shared_ptr<const Policy> policy, const Subject& subject,
     std::shared_ptr<const Context> context) {
-    auto scopes = TRY(parse_scopes(subject.scopes));
+    auto scopes = TRY(resource_scopes(subject.scopes));
     return std::shared_ptr<const fhir::AccessFilter>(std::make_shared<PolicyFilter>(
         repository, std::move(policy), subject, std::move(context), std::move(scopes)));
 }

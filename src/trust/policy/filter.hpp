@@ -5,7 +5,7 @@
 
 #include "fhir/repository.hpp"
 #include "trust/policy/context.hpp"
-#include "trust/policy/scope.hpp"
+#include "trust/scope.hpp"
 
 namespace meridian::trust::policy {
 

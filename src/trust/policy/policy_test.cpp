@@ -6,7 +6,6 @@
 #include "base/file.hpp"
 #include "base/testing.hpp"
 #include "fhir/definitions/definitions.hpp"
-#include "trust/policy/scope.hpp"
 
 namespace meridian::trust::policy {
 namespace {
@@ -176,22 +175,6 @@ TEST(PolicyFiles, WhoIsShownLessMayNotWriteItBack) {
     ASSERT_FALSE(policy);
     EXPECT_NE(policy.error().message.find("they would erase what is masked"), std::string::npos)
         << policy.error().message;
-}
-
-TEST(SmartScopes, AreReadStrictly) {
-    const auto scope = must(parse_scope("patient/Observation.rs?category=laboratory&code=1"));
-    ASSERT_TRUE(scope);
-    EXPECT_EQ(scope->type, "Observation");
-    EXPECT_TRUE(scope->read && scope->search && !scope->create && !scope->update && !scope->remove);
-    EXPECT_EQ(scope->query.size(), 2u);
-    EXPECT_TRUE(must(parse_scope("system/*.cruds"))->covers("Encounter"));
-    for (const char* other : {"openid", "launch/patient", "fhirUser", "offline_access"})
-        EXPECT_FALSE(must(parse_scope(other))) << other;
-    for (const char* wrong :
-         {"patient/Observation", "patient/Observation.", "patient/Observation.read",
-          "patient/Observation.sr", "patient/Observaton.rs", "patient/*.rs?code=1",
-          "patient/Observation.rs?", "user/.rs"})
-        EXPECT_FALSE(parse_scope(wrong)) << wrong;
 }
 
 }  // namespace

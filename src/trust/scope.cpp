@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "trust/oauth/scope.hpp"
+#include "trust/scope.hpp"
 
 #include <algorithm>
 #include <array>
 
 #include "base/message.hpp"
 #include "base/query_string.hpp"
+#include "fhir/definitions/definitions.hpp"
 #include "trust/limits.hpp"
 
-namespace meridian::trust::oauth {
+namespace meridian::trust {
 
 namespace {
 
@@ -18,19 +19,15 @@ constexpr std::array<std::string_view, 7> words{
 constexpr std::array<std::string_view, 4> level_names{"", "patient", "user", "system"};
 constexpr std::string_view letters = "cruds";
 
-std::unexpected<Error> unknown(std::string_view text) {
+std::unexpected<Error> no_scope(std::string_view text, std::string_view why) {
     return fail(Category::incorrect,
-                fmt::format("\"{}\" is no scope (expected e.g. patient/Observation.rs)",
-                            shown_in_message(text)));
+                fmt::format("\"{}\" is no scope: {} (expected e.g. patient/Observation.rs)",
+                            shown_in_message(text), why),
+                "scope");
 }
 
 bool is_type(std::string_view text) {
-    if (text == "*") return true;
-    if (text.empty() || text.size() > limits::oauth_scope_type_bytes_max || text[0] < 'A' ||
-        text[0] > 'Z')
-        return false;
-    return std::ranges::all_of(
-        text, [](char c) { return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z'); });
+    return text == "*" || fhir::definitions().resource(text) != nullptr;
 }
 
 /// The letters of v2 in their order, or a word of v1; 0 for anything else.
@@ -82,6 +79,20 @@ void add_unless_given(std::vector<Scope>& scopes, Scope scope) {
     scopes.push_back(std::move(scope));
 }
 
+/// What follows the "?": parameters with values, each pair once, in order.
+Result<std::vector<std::pair<std::string, std::string>>> read_query(std::string_view text,
+                                                                    std::string_view query) {
+    auto pairs = parse_query_string(query);
+    if (!pairs || pairs->empty()) return no_scope(text, "no search follows the \"?\"");
+    for (const auto& [name, value] : *pairs)
+        if (name.empty() || value.empty())
+            return no_scope(text, "a search parameter lacks its name or value");
+    std::ranges::sort(*pairs);
+    const auto twice = std::ranges::unique(*pairs);
+    pairs->erase(twice.begin(), twice.end());
+    return *std::move(pairs);
+}
+
 }  // namespace
 
 Result<Scope> Scope::parse(std::string_view text) {
@@ -91,28 +102,22 @@ Result<Scope> Scope::parse(std::string_view text) {
         return scope;
     }
     const std::size_t slash = text.find('/');
-    if (slash == std::string_view::npos) return unknown(text);
     const auto level = std::ranges::find(level_names, text.substr(0, slash));
-    if (slash == 0 || level == level_names.end()) return unknown(text);
+    if (slash == std::string_view::npos || slash == 0 || level == level_names.end())
+        return no_scope(text, "it begins with none of patient/, user/ and system/");
     scope.level = static_cast<Level>(level - level_names.begin());
-    const std::size_t question = text.find('?', slash);
-    const std::string_view what =
-        text.substr(slash + 1, question == std::string_view::npos ? std::string_view::npos
-                                                                  : question - slash - 1);
+    const std::size_t question = std::min(text.find('?', slash), text.size());
+    const std::string_view what = text.substr(slash + 1, question - slash - 1);
     const std::size_t dot = what.find('.');
-    if (dot == std::string_view::npos) return unknown(text);
+    if (dot == std::string_view::npos) return no_scope(text, "there is no \".\" after the type");
     scope.type = what.substr(0, dot);
+    if (!is_type(scope.type)) return no_scope(text, "the type is no FHIR R4 resource type");
     scope.operations = operations_of(what.substr(dot + 1));
-    if (!is_type(scope.type) || scope.operations == 0) return unknown(text);
-    if (question == std::string_view::npos) return scope;
-    auto query = parse_query_string(text.substr(question + 1));
-    if (!query || query->empty()) return unknown(text);
-    for (const auto& [name, value] : *query)
-        if (name.empty() || value.empty()) return unknown(text);
-    scope.query = *std::move(query);
-    std::ranges::sort(scope.query);
-    const auto twice = std::ranges::unique(scope.query);
-    scope.query.erase(twice.begin(), twice.end());
+    if (scope.operations == 0)
+        return no_scope(text, "the permissions are some of \"cruds\", in this order");
+    if (question == text.size()) return scope;
+    if (scope.type == "*") return no_scope(text, "a search needs one type");
+    scope.query = TRY(read_query(text, text.substr(question + 1)));
     return scope;
 }
 
@@ -137,6 +142,20 @@ Result<std::vector<Scope>> parse_scopes(std::string_view list) {
         if (scopes.size() > limits::oauth_scopes_max)
             return fail(Category::too_large, "there are too many scopes");
         list.remove_prefix(std::min(end + 1, list.size()));
+    }
+    return scopes;
+}
+
+Result<std::vector<Scope>> resource_scopes(std::span<const std::string> texts) {
+    if (texts.size() > limits::policy_scopes_max)
+        return fail(Category::too_large,
+                    fmt::format("at most {} scopes are understood", limits::policy_scopes_max));
+    std::vector<Scope> scopes;
+    for (const std::string& text : texts) {
+        const std::size_t slash = text.find('/');
+        const auto level = std::ranges::find(level_names, std::string_view(text).substr(0, slash));
+        if (slash == std::string::npos || slash == 0 || level == level_names.end()) continue;
+        scopes.push_back(TRY(Scope::parse(text)));
     }
     return scopes;
 }
@@ -190,4 +209,4 @@ bool has_level(std::span<const Scope> scopes, Scope::Level level) {
     return std::ranges::any_of(scopes, [&](const Scope& scope) { return scope.level == level; });
 }
 
-}  // namespace meridian::trust::oauth
+}  // namespace meridian::trust

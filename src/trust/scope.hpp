@@ -9,9 +9,10 @@
 
 #include "base/result.hpp"
 
-namespace meridian::trust::oauth {
+namespace meridian::trust {
 
-/// One SMART scope: "patient/Observation.rs?category=laboratory", or a word like "openid".
+/// One SMART scope: "patient/Observation.rs?category=laboratory", or a word like "openid". The one
+/// reading of it, for granting (oauth/) and for deciding (policy/): what is granted is understood.
 /// Source: SMART App Launch 2.2, "Scopes for requesting FHIR Resources".
 struct Scope {
     enum class Level : unsigned char {
@@ -25,15 +26,22 @@ struct Scope {
 
     Level level = Level::word;
     std::string word{};           ///< for Level::word only
-    std::string type{};           ///< resource type, or "*"
+    std::string type{};           ///< resource type of FHIR R4, or "*"
     std::uint8_t operations = 0;  ///< of Operation
-    /// Search parameters that the resources must satisfy, decoded; all of them (ANDed).
+    /// Search parameters that the resources must satisfy, decoded; all of them (ANDed). They belong
+    /// to a type, so a scope for "*" has none.
     std::vector<std::pair<std::string, std::string>> query{};
 
     bool operator==(const Scope&) const = default;
 
+    /// Whether it says anything about resources of that type.
+    bool covers(std::string_view of_type) const {
+        return level != Level::word && (type == "*" || type == of_type);
+    }
+    bool allows(Operation operation) const { return (operations & operation) != 0; }
+
     /// Reads one scope. Those of SMART v1 (".read", ".write", ".*") are read as their v2 form (rs,
-    /// cud, cruds). Errors: `incorrect` for anything else.
+    /// cud, cruds). Errors: `incorrect` with what is wrong, for anything else.
     static Result<Scope> parse(std::string_view text);
     /// The v2 form, one text for one meaning.
     std::string to_text() const;
@@ -43,6 +51,10 @@ struct Scope {
 /// (RFC 6749 §3.3 lets a server do so and say what it gave). Errors: `too_large` beyond
 /// limits::oauth_scopes_max.
 Result<std::vector<Scope>> parse_scopes(std::string_view list);
+/// The scopes for resources among `texts`; other words do not matter to what somebody may see.
+/// Errors: `incorrect` for one that begins as a scope for resources and is none; `too_large` beyond
+/// limits::policy_scopes_max.
+Result<std::vector<Scope>> resource_scopes(std::span<const std::string> texts);
 std::string to_text(std::span<const Scope> scopes);
 std::vector<std::string> to_texts(std::span<const Scope> scopes);
 
@@ -55,4 +67,4 @@ bool covers(std::span<const Scope> granted, std::span<const Scope> requested);
 bool has_word(std::span<const Scope> scopes, std::string_view word);
 bool has_level(std::span<const Scope> scopes, Scope::Level level);
 
-}  // namespace meridian::trust::oauth
+}  // namespace meridian::trust
