@@ -124,7 +124,7 @@ void add_client_add(CLI::App& client, Action& action) {
         Place place;
         std::string name, id, jwks_file, jwks_uri, account;
         std::vector<std::string> redirects, scopes;
-        bool has_secret = false, is_first_party = false;
+        bool has_secret = false, is_first_party = false, introspects = false;
     };
     auto arguments = std::make_shared<Arguments>();
     CLI::App* command = client.add_subcommand("add", "register an app that may use OAuth");
@@ -146,6 +146,8 @@ void add_client_add(CLI::App& client, Action& action) {
     jwks->excludes(secret);
     command->add_flag("--first-party", arguments->is_first_party,
                       "it is the region's own: people are not asked");
+    command->add_flag("--introspects", arguments->introspects,
+                      "it may ask about everybody's tokens, as a resource server does (RFC 7662)");
     add_place(*command, arguments->place.folder, arguments->place.database)->required();
     command->callback([arguments, &action] {
         action = [arguments]() -> Result<int> {
@@ -157,6 +159,7 @@ void add_client_add(CLI::App& client, Action& action) {
             document.set(wanted, "redirects", words(document, arguments->redirects));
             document.set(wanted, "scopes", words(document, arguments->scopes));
             document.set(wanted, "firstParty", document.boolean(arguments->is_first_party));
+            document.set(wanted, "mayIntrospect", document.boolean(arguments->introspects));
             if (!arguments->jwks_file.empty())
                 document.set(wanted, "jwks", document.string(TRY(read_file(arguments->jwks_file))));
             document.set(wanted, "jwksUri", document.string(arguments->jwks_uri));
@@ -209,7 +212,145 @@ void add_client_remove(CLI::App& client, Action& action) {
     });
 }
 
+/// The first line of a file that holds nothing but a secret.
+Result<std::string> read_secret(const std::string& file) {
+    std::string text = TRY(read_file(file));
+    while (!text.empty() && (text.back() == '\n' || text.back() == '\r')) text.pop_back();
+    if (text.empty() || text.find('\n') != std::string::npos)
+        return fail(Category::incorrect, fmt::format("{} holds no single secret", file));
+    return text;
+}
+
+void add_provider_add(CLI::App& provider, Action& action) {
+    struct Arguments {
+        Place place;
+        std::string name, issuer, client_id, secret_file, key_file, label, label_zh, creates;
+        std::string scope = "openid";
+    };
+    auto arguments = std::make_shared<Arguments>();
+    CLI::App* command =
+        provider.add_subcommand("add", "let people of an outside OpenID provider sign in here");
+    command->add_option("NAME", arguments->name, "in addresses: letters, digits and -")->required();
+    command->add_option("--issuer", arguments->issuer, "what it calls itself, letter by letter")
+        ->required();
+    command->add_option("--client-id", arguments->client_id, "what it calls this server")
+        ->required();
+    CLI::Option* secret =
+        command->add_option("--secret-file", arguments->secret_file, "file with our secret there");
+    command
+        ->add_option("--key-file", arguments->key_file,
+                     "file with our key pair as a JWK (private_key_jwt)")
+        ->excludes(secret);
+    command->add_option("--label", arguments->label, "what people read on its button");
+    command->add_option("--label-zh", arguments->label_zh, "the same in Chinese");
+    command->add_option("--scope", arguments->scope,
+                        "what is asked of it, e.g. \"openid email\" (default: openid)");
+    command->add_option("--creates", arguments->creates,
+                        "make an account with this role for people without one (default: none)");
+    add_place(*command, arguments->place.folder, arguments->place.database)->required();
+    command->callback([arguments, &action] {
+        action = [arguments]() -> Result<int> {
+            JsonDocument document;
+            Json wanted = document.object();
+            for (const auto& [member, text] :
+                 {std::pair("name", &arguments->name), std::pair("issuer", &arguments->issuer),
+                  std::pair("clientId", &arguments->client_id),
+                  std::pair("label", &arguments->label), std::pair("labelZh", &arguments->label_zh),
+                  std::pair("scope", &arguments->scope), std::pair("creates", &arguments->creates)})
+                document.set(wanted, member, document.string(*text));
+            if (!arguments->secret_file.empty())
+                document.set(wanted, "secret",
+                             document.string(TRY(read_secret(arguments->secret_file))));
+            if (!arguments->key_file.empty())
+                document.set(wanted, "key", document.string(TRY(read_file(arguments->key_file))));
+            const JsonDocument added = TRY(
+                ask(arguments->place, net::Method::post, "/providers", meridian::to_text(wanted)));
+            std::printf("callback  %s\n", std::string(added.root().string_at("callback")).c_str());
+            if (const auto keys = added.root().string_at("jwks"); !keys.empty())
+                std::printf("jwks      %s\n", std::string(keys).c_str());
+            return done;
+        };
+    });
+}
+
+void add_provider_list(CLI::App& provider, Action& action) {
+    auto place = std::make_shared<Place>();
+    CLI::App* command = provider.add_subcommand("list", "show all outside providers");
+    add_place(*command, place->folder, place->database)->required();
+    command->callback([place, &action] {
+        action = [place]() -> Result<int> {
+            const JsonDocument all = TRY(ask(*place, net::Method::get, "/providers"));
+            for (const Json& each : all.root()["providers"].items()) {
+                const std::string_view creates = each.string_at("creates");
+                std::printf("%-20s %s  %s%s\n", std::string(each.string_at("name")).c_str(),
+                            std::string(each.string_at("issuer")).c_str(),
+                            std::string(each.string_at("clientId")).c_str(),
+                            creates.empty() ? "" : fmt::format("  creates {}", creates).c_str());
+            }
+            return done;
+        };
+    });
+}
+
+void add_provider_remove(CLI::App& provider, Action& action) {
+    struct Arguments {
+        Place place;
+        std::string name;
+    };
+    auto arguments = std::make_shared<Arguments>();
+    CLI::App* command = provider.add_subcommand("remove", "nobody signs in by it any more");
+    command->add_option("NAME", arguments->name, "its name")->required();
+    add_place(*command, arguments->place.folder, arguments->place.database)->required();
+    command->callback([arguments, &action] {
+        action = [arguments]() -> Result<int> {
+            TRY(ask(arguments->place, net::Method::post,
+                    fmt::format("/providers/{}/removed", percent_encode(arguments->name)), "{}"));
+            return done;
+        };
+    });
+}
+
+void add_link(CLI::App& account, Action& action) {
+    struct Arguments {
+        Place place;
+        std::string name, provider, subject;
+        bool is_removed = false;
+    };
+    auto arguments = std::make_shared<Arguments>();
+    CLI::App* command =
+        account.add_subcommand("link", "say who an account is at an outside provider");
+    command->add_option("NAME", arguments->name, "name of the account")->required();
+    command->add_option("--provider", arguments->provider, "name of the provider")->required();
+    command->add_option("--subject", arguments->subject, "the person's \"sub\" there")->required();
+    command->add_flag("--remove", arguments->is_removed, "take the link away");
+    add_place(*command, arguments->place.folder, arguments->place.database)->required();
+    command->callback([arguments, &action] {
+        action = [arguments]() -> Result<int> {
+            JsonDocument document;
+            Json wanted = document.object();
+            document.set(wanted, "provider", document.string(arguments->provider));
+            document.set(wanted, "subject", document.string(arguments->subject));
+            document.set(wanted, "removed", document.boolean(arguments->is_removed));
+            const JsonDocument changed =
+                TRY(ask(arguments->place, net::Method::post,
+                        fmt::format("/accounts/{}/identities", percent_encode(arguments->name)),
+                        meridian::to_text(wanted)));
+            print_account(changed.root());
+            return done;
+        };
+    });
+}
+
 }  // namespace
+
+void add_provider(CLI::App& app, Action& action) {
+    CLI::App* command =
+        app.add_subcommand("provider", "outside OpenID providers whose people may sign in");
+    command->require_subcommand(1);
+    add_provider_add(*command, action);
+    add_provider_list(*command, action);
+    add_provider_remove(*command, action);
+}
 
 void add_client(CLI::App& app, Action& action) {
     CLI::App* command = app.add_subcommand("client", "apps that use OAuth");
@@ -225,6 +366,7 @@ void add_account(CLI::App& app, Action& action) {
     add_add(*command, action);
     add_list(*command, action);
     add_disable(*command, action);
+    add_link(*command, action);
 }
 
 void add_token(CLI::App& app, Action& action) {

@@ -33,6 +33,7 @@ void add_keys(CLI::App& app, Action& action);
 void add_erase(CLI::App& app, Action& action);
 void add_account(CLI::App& app, Action& action);
 void add_client(CLI::App& app, Action& action);
+void add_provider(CLI::App& app, Action& action);
 void add_token(CLI::App& app, Action& action);
 void add_project(CLI::App& app, Action& action);
 void add_version(CLI::App& app, Action& action);

@@ -47,7 +47,7 @@ int main(int argc, char** argv) {
           cli::add_backup,   cli::add_restore,  cli::add_reindex, cli::add_migrate,
           cli::add_store,    cli::add_account,  cli::add_token,   cli::add_client,
           cli::add_keys,     cli::add_erase,    cli::add_doctor,  cli::add_project,
-          cli::add_bench,    cli::add_version}) {
+          cli::add_provider, cli::add_bench,    cli::add_version}) {
         add(app, action);
     }
     if (argc == 1) std::fputs(app.help().c_str(), stderr);

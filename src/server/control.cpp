@@ -6,9 +6,11 @@
 #include "server/erasures.hpp"
 #include "server/persons.hpp"
 #include "server/project_control.hpp"
+#include "trust/jose/key.hpp"
 #include "trust/keys/sealing.hpp"
 #include "trust/limits.hpp"
 #include "trust/oauth/client.hpp"
+#include "trust/oauth/provider.hpp"
 
 namespace meridian::server {
 
@@ -75,6 +77,8 @@ Result<net::Response> Control::answer(const net::Request& request) {
         return list_accounts();
     if (request.method == net::Method::get && path == std::vector<std::string>{"clients"})
         return list_clients();
+    if (request.method == net::Method::get && path == std::vector<std::string>{"providers"})
+        return list_providers();
     if (request.method != net::Method::post)
         return fail(Category::not_found, "there is no such question");
     const JsonDocument body = TRY(JsonDocument::parse(request.body));
@@ -89,6 +93,11 @@ Result<net::Response> Control::answer(const net::Request& request) {
     if (path == std::vector<std::string>{"seals"}) return seal();
     if (path == std::vector<std::string>{"holds"}) return hold(body.root());
     if (path == std::vector<std::string>{"holds", "released"}) return release(body.root());
+    if (path == std::vector<std::string>{"providers"}) return add_provider(body.root());
+    if (path.size() == 3 && path[0] == "providers" && path[2] == "removed")
+        return remove_provider(path[1]);
+    if (path.size() == 3 && path[0] == "accounts" && path[2] == "identities")
+        return set_identity(path[1], body.root());
     return fail(Category::not_found, "there is no such question");
 }
 
@@ -146,6 +155,7 @@ Result<net::Response> Control::add_client(const Json& wanted) {
     client.jwks_uri = wanted.string_at("jwksUri");
     client.account = wanted.string_at("account");
     client.first_party = wanted["firstParty"].boolean();
+    client.may_introspect = wanted["mayIntrospect"].boolean();
     client.redirect_uris = words_of(wanted["redirects"]);
     client.scopes = words_of(wanted["scopes"]);
     const std::string_view authentication = wanted.string_at("authentication", "none");
@@ -154,6 +164,7 @@ Result<net::Response> Control::add_client(const Json& wanted) {
     if (!client.account.empty() && !TRY(guard_.accounts().find(client.account)))
         return fail(Category::not_found, "there is no such account", "--account");
     const auto added = TRY(trust::oauth::Clients(guard_.vault()).add(std::move(client)));
+    TRY(note("client.added " + added.client.id, added.client.account));
     JsonDocument document;
     Json out = document.object();
     document.set(out, "id", document.string(added.client.id));
@@ -178,6 +189,7 @@ Result<net::Response> Control::list_clients() {
 
 Result<net::Response> Control::remove_client(std::string_view id) {
     TRY(trust::oauth::Clients(guard_.vault()).remove(id));
+    TRY(note(fmt::format("client.removed {}", id)));
     JsonDocument document;
     Json out = document.object();
     document.set(out, "id", document.string(id));
@@ -219,6 +231,88 @@ Result<net::Response> Control::seal() {
     document.set(out, "sealed", document.number(progress.sealed));
     document.set(out, "done", document.boolean(progress.is_done));
     return response_of(200, out);
+}
+
+/// What was changed on this machine, and for which account: an entry of the log as all else.
+Result<void> Control::note(std::string_view what, std::string_view account) {
+    fhir::Caller caller = fhir::Caller::system("accounts");
+    if (!account.empty()) {
+        auto origin = std::make_shared<fhir::Origin>();
+        origin->account = account;
+        caller.origin = std::move(origin);
+    }
+    fhir::AuditRecord record;
+    record.interaction = fhir::Interaction::security;
+    record.query = what;
+    return repository_.note(caller, {std::move(record)});
+}
+
+Result<net::Response> Control::add_provider(const Json& wanted) {
+    trust::oauth::Provider provider;
+    provider.name = wanted.string_at("name");
+    provider.label = wanted.string_at("label");
+    provider.label_zh = wanted.string_at("labelZh");
+    provider.issuer = wanted.string_at("issuer");
+    provider.client_id = wanted.string_at("clientId");
+    provider.client_secret = wanted.string_at("secret");
+    provider.key = wanted.string_at("key");
+    provider.scope = wanted.string_at("scope", "openid");
+    provider.creates = wanted.string_at("creates");
+    const auto added = TRY(trust::oauth::Providers(guard_.vault()).add(std::move(provider)));
+    TRY(note("provider.added " + added.name));
+    JsonDocument document;
+    Json out = document.object();
+    document.set(out, "name", document.string(added.name));
+    document.set(out, "callback",
+                 document.string(fmt::format("/oauth/federated/{}/callback", added.name)));
+    if (!added.key.empty()) {
+        const auto key = TRY(trust::jose::Key::from_jwk(added.key));
+        document.set(out, "jwks", document.string(trust::jose::KeySet({key}).to_text()));
+    }
+    return response_of(201, out);
+}
+
+Result<net::Response> Control::list_providers() {
+    JsonDocument document;
+    Json all = document.array();
+    for (const auto& provider : TRY(trust::oauth::Providers(guard_.vault()).list())) {
+        Json each = document.object();
+        document.set(each, "name", document.string(provider.name));
+        document.set(each, "issuer", document.string(provider.issuer));
+        document.set(each, "clientId", document.string(provider.client_id));
+        document.set(each, "creates", document.string(provider.creates));
+        document.append(all, each);
+    }
+    Json out = document.object();
+    document.set(out, "providers", all);
+    return response_of(200, out);
+}
+
+Result<net::Response> Control::remove_provider(std::string_view name) {
+    TRY(trust::oauth::Providers(guard_.vault()).remove(name));
+    TRY(note(fmt::format("provider.removed {}", name)));
+    JsonDocument document;
+    Json out = document.object();
+    document.set(out, "name", document.string(name));
+    return response_of(200, out);
+}
+
+Result<net::Response> Control::set_identity(std::string_view name, const Json& wanted) {
+    const auto provider =
+        TRY(trust::oauth::Providers(guard_.vault()).find(wanted.string_at("provider")));
+    if (!provider)
+        return fail(Category::not_found,
+                    "there is no such provider; `meridian provider list` shows all", "--provider");
+    const trust::FederatedIdentity identity{provider->issuer,
+                                            std::string(wanted.string_at("subject"))};
+    const bool is_removed = wanted["removed"].boolean();
+    TRY(is_removed ? guard_.accounts().unlink(name, identity)
+                   : guard_.accounts().link(name, identity));
+    TRY(note(is_removed ? "account.identity-removed" : "account.identity", name));
+    const auto account = TRY(guard_.accounts().find(name));
+    if (!account) return fail(Category::not_found, "there is no such account");
+    JsonDocument document;
+    return response_of(200, described(document, *account));
 }
 
 Result<net::Response> Control::issue_token(const Json& wanted) {

@@ -20,13 +20,22 @@ std::string control_socket_path(const std::string& folder);
 /// - `POST /accounts/NAME/disabled` {disabled: true|false} → the account
 /// - `POST /tokens` {account, scopes?, seconds?} → {token}
 /// - `POST /clients` {name, id?, redirects?, scopes?, authentication: none|secret|private-key,
-///   jwks?, jwksUri?, account?, firstParty?} → 201 {id, secret?}: an app that may use OAuth
+///   jwks?, jwksUri?, account?, firstParty?, mayIntrospect?} → 201 {id, secret?}: an app that may
+///   use OAuth
+/// - `GET /clients` → {clients: […]}; `POST /clients/ID/removed` {} → {id}
+/// - `POST /providers` {name, issuer, clientId, label?, labelZh?, secret?, key?, scope?, creates?}
+/// →
+///   201 {name, callback, jwks?}: an outside OpenID provider whose people may sign in here
+/// - `GET /providers` → {providers: […]}, without secrets; `POST /providers/NAME/removed` {} →
+///   {name}
+/// - `POST /accounts/NAME/identities` {provider, subject, removed?} → the account: who it is at
+/// that
+///   provider
 /// - `POST /erasures` {subject, reason, by, override?, approvers?} → the certificate: what
 ///   server::erase does
 /// - `POST /holds` {patient, reason, by} → {held: true}; `POST /holds/released` {patient} →
 ///   {held: false, was: true|false}
 /// - `POST /seals` {} → {lookedAt, total, sealed, done}: a part of the work of trust::seal_some
-/// - `GET /clients` → {clients: […]}; `POST /clients/ID/removed` {} → {id}
 /// - `/projects`: as project_control.hpp has it
 ///
 /// Errors: {error: sentence, category} with the status of their category.
@@ -50,6 +59,11 @@ class Control {
     Result<net::Response> hold(const Json& wanted);
     Result<net::Response> release(const Json& wanted);
     Result<net::Response> seal();
+    Result<net::Response> add_provider(const Json& wanted);
+    Result<net::Response> list_providers();
+    Result<net::Response> remove_provider(std::string_view name);
+    Result<net::Response> set_identity(std::string_view account, const Json& wanted);
+    Result<void> note(std::string_view what, std::string_view account = {});
 
     Guard& guard_;
     fhir::Repository& repository_;

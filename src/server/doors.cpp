@@ -112,6 +112,12 @@ Result<void> Doors::open_sign_in() {
         const auto noted = repository_.note(nameless(account, request.peer), {record_of(what, ok)});
         if (!noted) log::error("a sign-in was not audited", {{"reason", noted.error().message}});
     };
+    pages.providers = [this]() -> Result<std::vector<trust::OutsideProvider>> {
+        std::vector<trust::OutsideProvider> shown;
+        for (const auto& provider : TRY(trust::oauth::Providers(guard_.vault()).list()))
+            shown.push_back(provider.shown());
+        return shown;
+    };
     sign_in_ = std::make_unique<trust::SignIn>(guard_.vault(), guard_.accounts(), *sessions_,
                                                std::move(pages));
     return {};
@@ -124,10 +130,10 @@ Result<void> Doors::open_oauth() {
     oauth.issue = [this](const Subject& subject, Instant expires) {
         return guard_.tokens().issue(subject, expires);
     };
-    oauth.open = [this](std::string_view token) -> Result<Subject> {
-        const auto opened = TRY(guard_.tokens().open(token, now()));
+    oauth.open = [this](std::string_view token) -> Result<trust::Tokens::Token> {
+        auto opened = TRY(guard_.tokens().open(token, now()));
         TRY(guard_.check_standing(opened));
-        return opened.subject;
+        return opened;
     };
     oauth.signed_in = [this](const net::Request& request) { return sessions_->find(request); };
     oauth.account = [this](std::string_view name) -> Result<Subject> {
@@ -139,9 +145,17 @@ Result<void> Doors::open_oauth() {
     oauth.patients = [this](const Subject& subject, std::string_view search) {
         return choices_for(subject, search);
     };
-    oauth.audit = [this](std::string_view what, const Subject* subject, bool ok) {
+    oauth.on_federated = [this](const net::Request& request, const trust::Federated& federated) {
+        return sign_in_->take_federated(request, federated);
+    };
+    oauth.csrf_token = trust::Sessions::csrf_token;
+    oauth.check_csrf = [this](const net::Request& request) {
+        return sessions_->check_csrf(request);
+    };
+    oauth.audit = [this](const net::Request& request, std::string_view what, const Subject* subject,
+                         bool ok) {
         const auto noted = repository_.note(
-            nameless(subject == nullptr ? std::string_view() : subject->account, {}),
+            nameless(subject == nullptr ? std::string_view() : subject->account, request.peer),
             {record_of(what, ok)});
         if (!noted) log::error("a grant was not audited", {{"reason", noted.error().message}});
     };

@@ -48,6 +48,12 @@ inline constexpr std::size_t oauth_scope_type_bytes_max = 64;  ///< of a resourc
 inline constexpr int oauth_document_seconds = 300;  ///< how long discovery and keys may be kept
 inline constexpr std::int64_t oauth_key_margin_milliseconds =
     120'000;  ///< that a retired key is shown longer: clocks, and tokens on their way
+inline constexpr std::size_t oauth_providers_max = 20;  ///< outside ones that people sign in at
+inline constexpr int oauth_federation_age_seconds_max =
+    12 * 3600;  ///< since the person proved at a provider who they are; more is asked for anew
+inline constexpr std::size_t oauth_apps_listed_max = 200;    ///< that one person has allowed
+inline constexpr std::size_t oauth_grants_per_app_max = 32;  ///< of one person; the oldest ends
+inline constexpr int oauth_vault_attempts_max = 8;           ///< when others write the same entry
 
 // --- trust: accounts, sessions, passkeys ---
 inline constexpr std::size_t account_name_bytes_max = 128;

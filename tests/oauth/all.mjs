@@ -5,6 +5,7 @@ import { dishonestProvider, federation, startProvider } from './federation.mjs';
 import { fhirClient } from './fhirclient.mjs';
 import { keysByAddress, oauth4webapi } from './oauth4webapi.mjs';
 import { openidClient } from './openid_client.mjs';
+import { servedProgram } from './served.mjs';
 import { Record, startServer } from './surroundings.mjs';
 
 const outside = await startProvider();
@@ -20,6 +21,7 @@ await federation(record, outside);
 await new Promise((done) => setTimeout(done, 10_500));
 await afterwards();
 await dishonestProvider(record, outside);
+await servedProgram(process.argv[3]);
 const good = finish();
 server.stop();
 outside.stop();

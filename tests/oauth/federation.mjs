@@ -25,6 +25,7 @@ export async function startProvider() {
       clients: [
         { client_id: 'meridian', client_secret: 'outside-secret', redirect_uris: [callback('outside')] },
         { client_id: 'meridian-public', token_endpoint_auth_method: 'none', application_type: 'native', redirect_uris: [callback('public')] },
+        { client_id: 'meridian-keyed', token_endpoint_auth_method: 'private_key_jwt', token_endpoint_auth_signing_alg: 'ES256', jwks_uri: `${record.issuer}/oauth/federated/keyed/jwks`, redirect_uris: [callback('keyed')] },
       ],
       jwks: { keys: [{ ...(await jose.exportJWK(pair.privateKey)), kid: 'outside-1', alg: 'RS256', use: 'sig' }] },
       cookies: { keys: ['only for tests'] },
@@ -41,7 +42,7 @@ export async function federation(record, outside) {
   const start = (name, query = '') => `${record.issuer}/oauth/federated/${name}/start${query}`;
   const home = `${record.issuer}/home`;
 
-  for (const name of ['outside', 'public']) {
+  for (const name of ['outside', 'public', 'keyed']) {
     await check(`oidc-provider: sign-in by "${name}", linked to an account here`, async () => {
       const browser = new Browser();
       const end = await browser.go(start(name, '?return_to=/home?x=1'), home, signIn('outside-doctor'));
@@ -53,7 +54,7 @@ export async function federation(record, outside) {
 
   await check('oidc-provider: somebody who is linked with nobody', async () => {
     const end = await new Browser().go(start('outside'), home, signIn('stranger'));
-    assert.equal(end.status, 400);
+    assert.equal(end.status, 403);
   });
 
   await check('oidc-provider: an answer in another browser, altered, or of another way is refused', async () => {

@@ -39,29 +39,38 @@ class TestServer {
         const std::string issuer = fmt::format("http://127.0.0.1:{}", http_->port());
         oauth::Options made = surroundings_.options(issuer);
         made.id_token_algorithm = jose::Algorithm::rs256;
-        if (!provider_.empty()) {
-            made.providers = {{"outside", provider_, "meridian", "outside-secret"},
-                              {"public", provider_, "meridian-public", ""}};
-            made.on_federated = [this](std::string_view, std::string_view subject,
-                                       const Json&) -> Result<Subject> {
-                if (subject != "outside-doctor")
-                    return fail(Category::forbidden, "nobody is linked");
-                return surroundings_.options("").account("doctor");
-            };
-            made.begin_session = [this](const Subject& subject, const net::Request&,
-                                        net::Response& response) -> Result<void> {
-                response.headers.add("Set-Cookie",
-                                     "session=" + surroundings_.sign_in(subject.account, {"fed"}));
-                return {};
-            };
-        }
+        made.on_federated = [this](const net::Request&, const Federated& federated) {
+            return take_federated(federated);
+        };
         oauth_ = TRY(oauth::Server::make(vault_, std::move(made)));
+        if (!provider_.empty()) {
+            TRY(oauth_->providers().add({.name = "outside",
+                                         .issuer = provider_,
+                                         .client_id = "meridian",
+                                         .client_secret = "outside-secret"}));
+            TRY(oauth_->providers().add(
+                {.name = "public", .issuer = provider_, .client_id = "meridian-public"}));
+            const jose::Key key = TRY(jose::Key::generate(jose::Algorithm::es256));
+            TRY(oauth_->providers().add({.name = "keyed",
+                                         .issuer = provider_,
+                                         .client_id = "meridian-keyed",
+                                         .key = TRY(key.private_jwk())}));
+        }
         is_ready_ = true;
         std::cout << issuer << std::endl;
         return {};
     }
 
  private:
+    net::Response take_federated(const Federated& federated) {
+        if (federated.identity.subject != "outside-doctor") return json(403, "{}");
+        net::Response response;
+        response.status = 302;
+        response.headers.add("Location", federated.return_to);
+        response.headers.add("Set-Cookie", "session=" + surroundings_.sign_in("doctor", {"fed"}));
+        return response;
+    }
+
     net::Response answer(const net::Request& request) {
         if (!is_ready_) return json(503, "{}");
         if (auto response = oauth_->handle(request)) return *std::move(response);
@@ -98,7 +107,8 @@ class TestServer {
             surroundings_.open(header.substr(std::min<std::size_t>(7, header.size())));
         if (!subject) return json(401, "{}");
         const std::string_view path = request.path().substr(6);
-        if (path != subject->patient && path != subject->person) return json(404, "{}");
+        if (path != subject->subject.patient && path != subject->subject.person)
+            return json(404, "{}");
         const std::size_t slash = path.find('/');
         return json(200, fmt::format(R"({{"resourceType":"{}","id":"{}"}})", path.substr(0, slash),
                                      path.substr(slash + 1)));

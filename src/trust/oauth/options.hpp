@@ -12,9 +12,11 @@
 #include "base/json.hpp"
 #include "base/result.hpp"
 #include "net/http.hpp"
+#include "trust/federated.hpp"
 #include "trust/jose/algorithm.hpp"
-#include "trust/oauth/scope.hpp"
+#include "trust/scope.hpp"
 #include "trust/subject.hpp"
+#include "trust/tokens.hpp"
 
 namespace meridian::trust::oauth {
 
@@ -22,15 +24,6 @@ namespace meridian::trust::oauth {
 struct PatientChoice {
     std::string reference{};  ///< "Patient/ID"
     std::string label{};      ///< what the person knows them by; shown on the page only
-};
-
-/// An outside OpenID provider whose people may sign in here.
-struct Provider {
-    std::string name{};    ///< in our addresses: /oauth/federated/NAME/start; letters, digits, '-'
-    std::string issuer{};  ///< letter by letter what it calls itself
-    std::string client_id{};
-    std::string client_secret{};  ///< for client_secret_basic; empty: we are a public client there
-    std::string scope = "openid";
 };
 
 /// What the server needs of its surroundings. All hooks may be called on many threads at once;
@@ -45,8 +38,9 @@ struct Options {
 
     /// Makes an access token that stands for `subject` until `expires`.
     std::function<std::string(const Subject& subject, Instant expires)> issue{};
-    /// Opens one that is not over. Errors: `unauthenticated`.
-    std::function<Result<Subject>(std::string_view token)> open{};
+    /// Opens one that is not over, also one that was not made for an app. Errors:
+    /// `unauthenticated`.
+    std::function<Result<Tokens::Token>(std::string_view token)> open{};
     /// Who is signed in at the browser that asks.
     std::function<std::optional<Subject>(const net::Request&)> signed_in{};
     /// The account as it is now: role, person, organisation. Asked before every grant. Errors: any,
@@ -61,17 +55,18 @@ struct Options {
     /// Optional: what of the scopes the person's role can use at all, so that the app is told so
     /// (the policy refuses the rest anyway).
     std::function<std::vector<Scope>(const Subject& subject, std::vector<Scope> scopes)> usable{};
-    /// Takes every decision, e.g. ("oauth.token.code", subject, true).
-    std::function<void(std::string_view what, const Subject* subject, bool ok)> audit{};
-    /// For federation: who of us `subject` at `issuer` is. `claims` are those of the checked ID
-    /// token. Errors: any, when nobody is linked with them.
-    std::function<Result<Subject>(std::string_view issuer, std::string_view subject,
-                                  const Json& claims)>
-        on_federated{};
-    /// For federation: begins a session of `subject` by adding its cookie to `response`.
-    std::function<Result<void>(const Subject& subject, const net::Request&, net::Response&)>
-        begin_session{};
-    std::vector<Provider> providers{};
+    /// Takes every decision, e.g. (request, "oauth.token.code", subject, true). The subject is null
+    /// when nobody is known.
+    std::function<void(const net::Request&, std::string_view what, const Subject* subject, bool ok)>
+        audit{};
+    /// Optional, for federation: goes on with somebody whom an outside provider has proved
+    /// (SignIn::take_federated). Without it there are no providers.
+    std::function<net::Response(const net::Request&, const Federated&)> on_federated{};
+    /// Optional, for the page of a person's apps: what its forms carry (Sessions::csrf_token), and
+    /// whether a page of ours has made a request (Sessions::check_csrf). Without both there is no
+    /// such page.
+    std::function<std::string(const net::Request&)> csrf_token{};
+    std::function<Result<void>(const net::Request&)> check_csrf{};
 
     std::function<Instant()> clock = now;
     /// RS256, ES256 or PS256. OpenID Connect Core §15.1 asks everyone to have RS256.

@@ -3,6 +3,7 @@
 
 #include "net/url.hpp"
 #include "trust/oauth/detail/answer.hpp"
+#include "trust/oauth/detail/apps_page.hpp"
 #include "trust/oauth/detail/authorize.hpp"
 #include "trust/oauth/detail/context.hpp"
 #include "trust/oauth/detail/discovery.hpp"
@@ -34,9 +35,8 @@ Result<void> validate(const Options& options) {
     if (!options.issue || !options.open || !options.signed_in || !options.account ||
         !options.patients || !options.audit || !options.clock)
         return fail(Category::incorrect, "the OAuth server lacks a hook that it needs");
-    if (!options.providers.empty() && (!options.on_federated || !options.begin_session))
-        return fail(Category::incorrect, "outside providers need both hooks of federation");
-    for (const Provider& provider : options.providers) TRY(detail::validate(provider));
+    if (!options.csrf_token != !options.check_csrf)
+        return fail(Category::incorrect, "the page of apps needs both hooks of its forms");
     const auto algorithm = options.id_token_algorithm;
     if (algorithm != jose::Algorithm::rs256 && algorithm != jose::Algorithm::es256 &&
         algorithm != jose::Algorithm::ps256)
@@ -80,6 +80,7 @@ std::optional<net::Response> Server::handle(const net::Request& request) {
         return detail::smart_document(context, request);
     if (path.starts_with(federated))
         return detail::federation_endpoint(context, request, path.substr(federated.size()));
+    if (path.starts_with(detail::apps_path)) return detail::apps_page(context, request);
     return std::nullopt;
 }
 
@@ -89,7 +90,7 @@ Result<std::string> Server::make_launch(std::string_view patient, std::string_vi
 }
 
 Result<void> Server::revoke(std::string_view family) {
-    return detail::Grants(implementation_->context).revoke(family);
+    return detail::Grants(implementation_->context, nullptr).revoke(family);
 }
 
 Result<void> Server::rotate_signing_key() {
@@ -98,6 +99,10 @@ Result<void> Server::rotate_signing_key() {
 
 Clients& Server::clients() {
     return implementation_->context.clients;
+}
+
+Providers& Server::providers() {
+    return implementation_->context.providers;
 }
 
 }  // namespace meridian::trust::oauth

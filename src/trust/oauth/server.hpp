@@ -10,6 +10,7 @@
 #include "net/http.hpp"
 #include "trust/oauth/client.hpp"
 #include "trust/oauth/options.hpp"
+#include "trust/oauth/provider.hpp"
 #include "trust/vault.hpp"
 
 namespace meridian::trust::oauth {
@@ -19,7 +20,8 @@ namespace meridian::trust::oauth {
 /// of servers on one store are one authorization server.
 ///
 /// Paths: /oauth/authorize, /oauth/token, /oauth/introspect, /oauth/revoke, /oauth/jwks,
-/// /oauth/userinfo, /oauth/federated/NAME/start and /callback, /.well-known/openid-configuration,
+/// /oauth/userinfo, /oauth/federated/NAME/start, /callback and /jwks,
+/// /account/apps, /.well-known/openid-configuration,
 /// /.well-known/oauth-authorization-server, /.well-known/smart-configuration, and the last one also
 /// below the FHIR base.
 class Server {
@@ -53,6 +55,7 @@ class Server {
     Result<void> rotate_signing_key();
 
     Clients& clients();
+    Providers& providers();
 
  private:
     struct Implementation;

@@ -216,6 +216,14 @@ std::string session_section(const Visit& visit, const std::vector<SessionInfo>& 
         visit.say("退出其他所有设备", "Sign out everywhere else"));
 }
 
+std::string elsewhere_section(const Visit& visit) {
+    return fmt::format(
+        R"(<section aria-labelledby="elsewhere"><h2 id="elsewhere">{}</h2><ul class="rows"><li><a href="/account/apps">{}</a></li><li><a href="/account/identities">{}</a></li></ul></section>)",
+        visit.say("应用与外部登录", "Apps and other sign-ins"),
+        visit.say("我允许的应用", "Apps that I allowed"),
+        visit.say("通过其他机构登录", "Signing in through others"));
+}
+
 std::string notice(const Visit& visit) {
     const std::string_view done = Visit::value(visit.query, "done");
     if (done.empty()) return "";
@@ -255,6 +263,7 @@ net::Response SignIn::account_page(Visit& visit, int status, std::string_view pl
             body += recovery_section(visit, *account, {}, place == "recovery", at("recovery"));
         body += password_section(visit, at("password"));
         body += session_section(visit, *sessions);
+        body += elsewhere_section(visit);
     }
     return visit.page(status, visit.say("我的账户", "My account"), false, body);
 }

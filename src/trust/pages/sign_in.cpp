@@ -84,6 +84,11 @@ std::span<const SignIn::Route> SignIn::routes() {
          "account.session-revoked"},
         {Method::post, "/account/sessions/revoke-others", &SignIn::revoke_others, Door::signed_in,
          "account.sessions-revoked"},
+        {Method::get, "/account/identities", &SignIn::show_identities, Door::recent},
+        {Method::post, "/account/identities", &SignIn::add_identity, Door::recent,
+         "account.identity"},
+        {Method::post, "/account/identities/remove", &SignIn::remove_identity, Door::recent,
+         "account.identity-removed"},
     };
     return table;
 }
@@ -219,6 +224,7 @@ net::Response SignIn::sign_in_page(Visit& visit, int status, std::string_view na
         escaped_markup(name), invalid, problem.empty() ? " autofocus" : "",
         visit.say("密码", "Password"), invalid, problem.empty() ? "" : " autofocus",
         visit.say("继续", "Continue"));
+    body += provider_links(visit, Federated::Purpose::sign_in, return_to);
     net::Response response = visit.page(status, visit.say("登录", "Sign in"), true, body);
     if (!set_sign_in.empty()) response.headers.add("Set-Cookie", set_sign_in);
     return response;
@@ -274,7 +280,7 @@ net::Response SignIn::take_password(Visit& visit) {
     }
     const std::string return_to = own_path(visit.field("return_to"));
     if (!account->has_second_factor()) return enter(visit, *account, {"pwd"}, return_to, false);
-    const auto cookie_header = keep_pending(*account, return_to);
+    const auto cookie_header = keep_pending(*account, return_to, "pwd");
     if (!cookie_header) return failure(visit, cookie_header.error());
     net::Response response = redirect("/sign-in/second");
     response.headers.add("Set-Cookie", *cookie_header);
@@ -283,10 +289,12 @@ net::Response SignIn::take_password(Visit& visit) {
 
 /// The person is who they say: a session, and a device that is known from now on.
 net::Response SignIn::enter(Visit& visit, const Account& account, std::vector<std::string> methods,
-                            std::string_view return_to, bool as_json) {
+                            std::string_view return_to, bool as_json,
+                            std::optional<Instant> proved) {
     const bool must_enrol =
         options_.second_factor_required(account.role) && !account.has_second_factor();
-    const auto session = sessions_.start(visit.request, account, std::move(methods), must_enrol);
+    const auto session =
+        sessions_.start(visit.request, account, std::move(methods), must_enrol, proved);
     if (!session) return failure(visit, session.error());
     const auto device = devices_.remember(visit.request, account.name);
     if (!device) return failure(visit, device.error());
@@ -302,13 +310,15 @@ net::Response SignIn::enter(Visit& visit, const Account& account, std::vector<st
 
 // --- between the factors ---
 
-Result<std::string> SignIn::keep_pending(const Account& account, std::string_view return_to) {
+Result<std::string> SignIn::keep_pending(const Account& account, std::string_view return_to,
+                                         std::string_view first) {
     // A new secret, so that nobody who knew the form's cookie has the next step.
     const std::string secret = base64url_encode(random_bytes(cookie_bytes));
     JsonDocument document;
     Json root = document.object();
     document.set(root, "account", document.string(account.name));
     document.set(root, "returnTo", document.string(return_to));
+    document.set(root, "first", document.string(first));
     document.set(root, "attempts", document.number(std::int64_t{0}));
     std::vector<Vault::Entry> entries;
     entries.push_back({.space = std::string(pending_space),
@@ -330,8 +340,8 @@ Result<std::optional<SignIn::Pending>> SignIn::pending(const Visit& visit) {
     const Json& root = document.root();
     auto account = TRY(accounts_.find(root.string_at("account")));
     if (!account || account->disabled) return std::nullopt;
-    Pending state{*std::move(account), std::string(root.string_at("returnTo")), 0,
-                  *std::move(entry)};
+    Pending state{*std::move(account), std::string(root.string_at("returnTo")),
+                  std::string(root.string_at("first", "pwd")), 0, *std::move(entry)};
     const std::string_view digits = root["attempts"].text();
     std::from_chars(digits.data(), digits.data() + digits.size(), state.attempts);
     if (state.attempts >= limits::sign_in_code_attempts_max) return std::nullopt;
@@ -374,8 +384,8 @@ net::Response SignIn::second_page(Visit& visit, const Account& account, int stat
     std::string body = fmt::format(
         R"(<h1>{}</h1><p class="soft">{}</p><div class="card">)", title,
         step_up ? visit.say("这一步需要刚刚确认过的身份。", "The next step asks for a fresh proof.")
-                : visit.say("密码正确，请再用另一种方式证明身份。",
-                            "The password is right. Prove it a second way."));
+                : visit.say("第一步已完成，请再用另一种方式证明身份。",
+                            "The first step is done. Prove it a second way."));
     if (!account.passkeys.empty()) {
         body += fmt::format(
             R"(<div data-needs-passkeys hidden><button type="button" class="wide" data-passkey="get" data-options="{}" data-finish="{}" data-return-to="{}" data-message="passkey-problem" data-failed="{}">{}</button><p class="bad" id="passkey-problem" role="alert"></p>{}</div>)",
@@ -406,7 +416,10 @@ net::Response SignIn::second_page(Visit& visit, const Account& account, int stat
                             "Six digits from your authenticator app, or a recovery code."),
             visit.say("继续", "Continue"));
     }
-    return visit.page(status, title, true, body + "</div>");
+    body += "</div>";
+    if (step_up && asks_password)
+        body += provider_links(visit, Federated::Purpose::step_up, return_to, &account);
+    return visit.page(status, title, true, body);
 }
 
 net::Response SignIn::show_second(Visit& visit) {
@@ -455,7 +468,7 @@ net::Response SignIn::take_second(Visit& visit) {
                          error);
     }
     if (const auto done = forget_pending(visit); !done) return failure(visit, done.error());
-    return enter(visit, here.account, {"pwd", "otp"}, here.return_to, false);
+    return enter(visit, here.account, {here.first, "otp"}, here.return_to, false);
 }
 
 // --- passkeys ---
@@ -484,8 +497,9 @@ net::Response SignIn::take_passkey(Visit& visit) {
     report(visit, "sign-in.passkey", who, asserted.has_value());
     if (!asserted) return failure(visit, asserted.error());
     if (const auto done = forget_pending(visit); !done) return failure(visit, done.error());
-    std::vector<std::string> methods = account != nullptr ? std::vector<std::string>{"pwd", "hwk"}
-                                                          : std::vector<std::string>{"hwk"};
+    std::vector<std::string> methods = account != nullptr
+                                           ? std::vector<std::string>{(*state)->first, "hwk"}
+                                           : std::vector<std::string>{"hwk"};
     const std::string return_to = account != nullptr
                                       ? (*state)->return_to
                                       : std::string(visit.json.root().string_at("returnTo"));

@@ -12,6 +12,7 @@
 #include "trust/accounts/account.hpp"
 #include "trust/accounts/device.hpp"
 #include "trust/accounts/throttle.hpp"
+#include "trust/federated.hpp"
 #include "trust/sessions/session.hpp"
 #include "trust/vault.hpp"
 #include "trust/webauthn/passkeys.hpp"
@@ -24,8 +25,8 @@ namespace meridian::trust {
 std::string own_path(std::string_view text);
 
 /// The pages by which people sign in and look after their account: /sign-in, /sign-out, /setup,
-/// /step-up, /account. Server-rendered, in Chinese and English; they work without script but for
-/// passkeys. Thread-safe.
+/// /step-up, /account, /account/identities. Server-rendered, in Chinese and English; they work
+/// without script but for passkeys. Thread-safe.
 ///
 /// Signing in: a passkey, which stands for both factors; or the password, and then a one-time code,
 /// a recovery code or a passkey where the account has such. Whoever changes how they sign in must
@@ -46,6 +47,10 @@ class SignIn {
         std::function<void(std::string_view what, std::string_view account, bool ok,
                            const net::Request&)>
             audit = [](std::string_view, std::string_view, bool, const net::Request&) {};
+        /// Outside providers to offer. A failure shows none.
+        std::function<Result<std::vector<OutsideProvider>>()> providers = [] {
+            return std::vector<OutsideProvider>();
+        };
         std::function<Instant()> clock = now;
     };
     SignIn(Vault& vault, Accounts& accounts, Sessions& sessions, Options options);
@@ -53,6 +58,11 @@ class SignIn {
     /// The answer for a path of these pages; nothing for every other path. Blocking: look-ups,
     /// commits, and some 0.7 s of one core for a password.
     std::optional<net::Response> handle(const net::Request& request);
+
+    /// Goes on with somebody whom an outside provider has proved: signs in who is linked with
+    /// them, where that account has a second factor after asking for it; counts as a step-up; or
+    /// asks whether to link them. Blocking: look-ups and commits.
+    net::Response take_federated(const net::Request& request, const Federated& federated);
 
     struct Visit;  ///< private to pages/
 
@@ -93,6 +103,20 @@ class SignIn {
     net::Response revoke_session(Visit& visit);
     net::Response revoke_others(Visit& visit);
 
+    // Who the account is at other providers (pages/federated.cpp).
+    net::Response show_identities(Visit& visit);
+    net::Response add_identity(Visit& visit);
+    net::Response remove_identity(Visit& visit);
+    net::Response identities_page(Visit& visit, int status, std::string_view problem);
+    net::Response enter_federated(Visit& visit, const Federated& federated);
+    net::Response step_up_federated(Visit& visit, const Federated& federated);
+    net::Response ask_to_link(Visit& visit, const Federated& federated);
+    net::Response not_linked(Visit& visit, const Federated& federated);
+    Result<std::optional<Account>> account_of(const Federated& federated);
+    std::vector<OutsideProvider> outside_providers() const;
+    std::string provider_links(const Visit& visit, Federated::Purpose purpose,
+                               std::string_view return_to, const Account* linked = nullptr) const;
+
     net::Response sign_in_page(Visit& visit, int status, std::string_view name,
                                std::string_view problem);
     net::Response second_page(Visit& visit, const Account& account, int status,
@@ -101,7 +125,8 @@ class SignIn {
     net::Response account_page(Visit& visit, int status, std::string_view place,
                                std::string_view problem);
     net::Response enter(Visit& visit, const Account& account, std::vector<std::string> methods,
-                        std::string_view return_to, bool as_json);
+                        std::string_view return_to, bool as_json,
+                        std::optional<Instant> proved = std::nullopt);
     net::Response renewed(Visit& visit, std::vector<std::string> methods, std::string_view location,
                           bool as_json);
     net::Response failure(Visit& visit, const Error& error);
@@ -109,7 +134,8 @@ class SignIn {
     Result<void> counted(const Attempt& attempt, const std::function<Result<void>()>& prove);
     Result<void> prove_by_code(const Account& account, std::string_view code);
     Result<std::optional<Pending>> pending(const Visit& visit);
-    Result<std::string> keep_pending(const Account& account, std::string_view return_to);
+    Result<std::string> keep_pending(const Account& account, std::string_view return_to,
+                                     std::string_view first);
     Result<void> forget_pending(const Visit& visit);
     Result<bool> count_attempt(const Visit& visit, Pending& state);
     Result<std::string> device_of(const Visit& visit, const Account& account);

@@ -29,6 +29,7 @@ struct SignIn::Route {
 struct SignIn::Pending {
     Account account{};
     std::string return_to{};
+    std::string first{};  ///< what was proved before: "pwd" or "fed"
     std::int64_t attempts = 0;
     Vault::Entry entry{};
 };
@@ -68,6 +69,9 @@ struct SignIn::Visit {
     }
     /// Where the language switch leads: this page, as far as it can be asked for again.
     std::string address() const {
+        // Coming back from an outside provider happens once.
+        if (request.path().starts_with("/oauth/"))
+            return session ? "/account/identities" : "/sign-in";
         if (request.method == net::Method::get) return request.target;
         if (request.path().starts_with("/account")) return "/account";
         if (request.path() == "/setup") return "/setup?key=" + percent_encode(field("key"));

@@ -132,7 +132,8 @@ struct Sessions::Opened {
 };
 
 Result<std::string> Sessions::start(const net::Request& request, const Account& account,
-                                    std::vector<std::string> methods, bool must_enrol) {
+                                    std::vector<std::string> methods, bool must_enrol,
+                                    std::optional<Instant> proved) {
     const SessionLimits bounds = options_.limits(account.role);
     const Instant at = options_.clock();
     const std::string secret = base64url_encode(random_bytes(limits::session_id_bytes));
@@ -143,7 +144,7 @@ Result<std::string> Sessions::start(const net::Request& request, const Account& 
                         .network = network_of(options_.client_address(request)),
                         .started = at,
                         .used = at,
-                        .authenticated = at,
+                        .authenticated = proved.value_or(at),
                         .methods = std::move(methods),
                         .must_enrol = must_enrol};
     TRY(end(request));

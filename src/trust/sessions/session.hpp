@@ -56,11 +56,13 @@ class Sessions {
 
     /// Begins a session, always with a new secret: one that the browser brought along ends in the
     /// same commit. `must_enrol`: the person has yet to set up a second factor, and the session is
-    /// good for that alone: find() does not see it. The result is the Set-Cookie header. Errors:
+    /// good for that alone: find() does not see it. `proved`: when the person proved who they are,
+    /// if that was not now. The result is the Set-Cookie header. Errors:
     /// `conflict` when the account signs in many times at once; those of the vault. Blocking: one
     /// commit.
     Result<std::string> start(const net::Request& request, const Account& account,
-                              std::vector<std::string> methods, bool must_enrol = false);
+                              std::vector<std::string> methods, bool must_enrol = false,
+                              std::optional<Instant> proved = std::nullopt);
 
     /// Whose session the request's cookie opens. Nothing without one, after it ended or was
     /// revoked, when its account was disabled, for one that must enrol, and when the vault fails

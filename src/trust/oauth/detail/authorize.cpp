@@ -5,6 +5,7 @@
 
 #include "base/query_string.hpp"
 #include "trust/limits.hpp"
+#include "trust/oauth/detail/allowances.hpp"
 #include "trust/oauth/detail/answer.hpp"
 #include "trust/oauth/detail/grants.hpp"
 #include "trust/oauth/detail/pages.hpp"
@@ -17,7 +18,6 @@ namespace {
 
 constexpr std::string_view form_space = "oauth-form";
 constexpr std::string_view launch_space = "oauth-launch";
-constexpr std::string_view consent_space = "oauth-consent";
 
 /// A request whose client and redirect address are known, so that errors can be sent there.
 struct Asked {
@@ -76,7 +76,7 @@ net::Response back_to_client(const Context& context, const net::Request& request
 
 net::Response deny(const Context& context, const net::Request& request, const Asked& asked,
                    const Denied& denied) {
-    context.audit("oauth.authorize", nullptr, false);
+    context.audit(request, "oauth.authorize", nullptr, false);
     net::Parameters parameters{{"error", denied.code}};
     if (!denied.description.empty())
         parameters.emplace_back("error_description", denied.description);
@@ -269,40 +269,38 @@ bool is_certain(const Asked& asked) {
            asked.redirect_uri.starts_with("https:");
 }
 
-std::string consent_key(const Pending& pending) {
-    return hashed(fmt::format("{}\n{}", pending.subject.account, pending.asked.client.id));
-}
-
-Result<std::vector<Scope>> remembered(Context& context, const Pending& pending) {
-    const auto entry = TRY(context.vault.get(consent_space, consent_key(pending)));
-    if (!entry) return std::vector<Scope>();
-    return parse_scopes(TRY(Record::parse(entry->value)).string("scopes"));
-}
-
 Result<bool> needs_page(Context& context, const Pending& pending) {
     if (pending.chooses_patient || pending.asked.has_prompt("consent") ||
         !is_certain(pending.asked))
         return true;
     if (pending.asked.client.first_party) return false;
-    return !covers(TRY(remembered(context, pending)), pending.asked.scopes);
+    const auto allowance =
+        TRY(Allowances(context).find(pending.subject.account, pending.asked.client.id));
+    return !allowance || !covers(allowance->consented, pending.asked.scopes);
 }
 
-/// What was allowed before and what is allowed now. Losing a race costs one more question.
+/// What was allowed before and what is allowed now.
 Result<void> remember(Context& context, const Pending& pending) {
-    auto entry = TRY(context.vault.get(consent_space, consent_key(pending)));
-    std::vector<Scope> scopes = TRY(remembered(context, pending));
-    for (const Scope& scope : pending.asked.scopes)
-        if (!covers(scopes, std::span(&scope, 1)) && scopes.size() < limits::oauth_scopes_max)
-            scopes.push_back(scope);
-    Vault::Entry next{.space = std::string(consent_space),
-                      .key = consent_key(pending),
-                      .value = Record()
-                                   .set("account", pending.subject.account)
-                                   .set("client", pending.asked.client.id)
-                                   .set("scopes", to_text(scopes))
-                                   .text(),
-                      .version = entry ? entry->version : 0};
-    TRY(context.vault.put({std::move(next)}));
+    return Allowances(context).change(
+        pending.subject.account, pending.asked.client.id, [&](Allowance& allowance) {
+            for (const Scope& scope : pending.asked.scopes) {
+                std::erase(allowance.withheld, scope);
+                if (!covers(allowance.consented, std::span(&scope, 1)) &&
+                    allowance.consented.size() < limits::oauth_scopes_max)
+                    allowance.consented.push_back(scope);
+            }
+        });
+}
+
+/// What the person took away again is not given, unless the app has them asked anew.
+Result<void> leave_out_withheld(Context& context, Pending& pending) {
+    if (pending.asked.has_prompt("consent")) return {};
+    const auto allowance =
+        TRY(Allowances(context).find(pending.subject.account, pending.asked.client.id));
+    if (!allowance) return {};
+    std::erase_if(pending.asked.scopes, [&](const Scope& scope) {
+        return std::ranges::find(allowance->withheld, scope) != allowance->withheld.end();
+    });
     return {};
 }
 
@@ -350,9 +348,9 @@ Result<net::Response> give_code(Context& context, const net::Request& request,
     offer.redirect_uri = pending.asked.redirect_uri;
     offer.challenge = pending.asked.challenge;
     if (pending.launch.used) with.push_back(*pending.launch.used);
-    const auto code = TRY(Grants(context).offer(offer, std::move(with)));
+    const auto code = TRY(Grants(context, &request).offer(offer, std::move(with)));
     if (!code) return problem(request, 400, Problem::form_is_over);
-    context.audit("oauth.authorize", &pending.subject, true);
+    context.audit(request, "oauth.authorize", &pending.subject, true);
     return back_to_client(context, request, pending.asked, {{"code", *code}});
 }
 
@@ -366,6 +364,7 @@ void keep_usable(const Context& context, Pending& pending) {
 /// Steps 3 and what is known without asking. A Denied goes back to the client.
 Result<std::optional<Denied>> prepare(Context& context, Pending& pending, std::string_view search) {
     keep_usable(context, pending);
+    TRY(leave_out_withheld(context, pending));
     if (pending.asked.scopes.empty()) return Denied{"invalid_scope", ""};
     auto launch = TRY(find_launch(context, pending.asked, pending.subject));
     if (!launch) return std::move(launch).error();
@@ -417,10 +416,13 @@ Result<net::Response> ask_person(Context& context, const net::Request& request,
 
 Result<net::Response> take_request(Context& context, const net::Request& request,
                                    const net::Parameters& parameters) {
-    if (!are_sound(parameters)) return problem(request, 400, Problem::unknown_app);
+    if (!are_sound(parameters)) {
+        context.audit(request, "oauth.authorize", nullptr, false);
+        return problem(request, 400, Problem::unknown_app);
+    }
     auto asked = TRY(find_client(context, parameters));
     if (!asked || asked->state.size() > limits::oauth_state_bytes_max) {
-        context.audit("oauth.authorize", nullptr, false);
+        context.audit(request, "oauth.authorize", nullptr, false);
         return problem(request, 400, Problem::unknown_app);
     }
     if (const auto denied = read_rest(context, parameters, *asked))
@@ -456,10 +458,11 @@ Result<net::Response> decide(Context& context, const net::Request& request, Pend
     if (decision != "allow") {
         if (!TRY(context.vault.put({std::move(entry)})))
             return problem(request, 400, Problem::form_is_over);
-        context.audit("oauth.consent", &pending.subject, false);
+        context.audit(request, "oauth.consent", &pending.subject, false);
         return deny(context, request, pending.asked, {"access_denied", ""});
     }
     keep_usable(context, pending);
+    TRY(leave_out_withheld(context, pending));
     auto launch = TRY(find_launch(context, pending.asked, pending.subject));
     if (!launch) return deny(context, request, pending.asked, launch.error());
     pending.launch = *std::move(launch);
@@ -471,7 +474,7 @@ Result<net::Response> decide(Context& context, const net::Request& request, Pend
             return problem(request, 400, Problem::form_is_over);
         pending.launch.patient = std::move(patient);
     }
-    context.audit("oauth.consent", &pending.subject, true);
+    context.audit(request, "oauth.consent", &pending.subject, true);
     TRY(remember(context, pending));
     return give_code(context, request, pending, {std::move(entry)});
 }
@@ -482,7 +485,7 @@ Result<net::Response> take_form(Context& context, const net::Request& request,
     if (!subject) return problem(request, 400, Problem::form_is_over);
     auto entry = TRY(find_form(context, *subject, value_of(form, "form")));
     if (!entry) {
-        context.audit("oauth.consent", &*subject, false);
+        context.audit(request, "oauth.consent", &*subject, false);
         return problem(request, 400, Problem::form_is_over);
     }
     const Record record = TRY(Record::parse(entry->value));

@@ -131,7 +131,10 @@ Result<bool> is_proven(Context& context, const Client& client, const Claimed& cl
 std::expected<Client, Refusal> authenticate_client(Context& context, const net::Request& request,
                                                    const net::Parameters& form) {
     auto claimed = read_claim(request, form);
-    if (!claimed) return std::unexpected(std::move(claimed).error());
+    if (!claimed) {
+        context.audit(request, "oauth.client-authentication", nullptr, false);
+        return std::unexpected(std::move(claimed).error());
+    }
     const bool was_basic = claimed->method == ClientAuthentication::secret;
     auto client = context.clients.find(claimed->id);
     if (!client)
@@ -142,7 +145,7 @@ std::expected<Client, Refusal> authenticate_client(Context& context, const net::
     if (!proven && proven.error().category == Category::unavailable)
         return std::unexpected(Refusal{503, "temporarily_unavailable", "try again later", ""});
     if (!proven || !*proven) {
-        context.audit("oauth.client-authentication", nullptr, false);
+        context.audit(request, "oauth.client-authentication", nullptr, false);
         return not_that_client(was_basic);
     }
     return **std::move(client);

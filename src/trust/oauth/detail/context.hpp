@@ -8,6 +8,7 @@
 #include "trust/oauth/detail/key_source.hpp"
 #include "trust/oauth/detail/signing_keys.hpp"
 #include "trust/oauth/options.hpp"
+#include "trust/oauth/provider.hpp"
 #include "trust/vault.hpp"
 
 namespace meridian::trust::oauth::detail {
@@ -18,12 +19,14 @@ struct Context {
         : vault(its_vault),
           options(std::move(its_options)),
           clients(vault),
+          providers(vault),
           signing_keys(vault, options.id_token_algorithm, options.signing_key_life,
                        options.id_token_life) {}
 
     Vault& vault;
     const Options options;
     Clients clients;
+    Providers providers;
     SigningKeys signing_keys;
     KeySource key_source{};
 
@@ -31,8 +34,9 @@ struct Context {
     std::string endpoint(std::string_view name) const {
         return fmt::format("{}/oauth/{}", options.issuer, name);
     }
-    void audit(std::string_view what, const Subject* subject, bool ok) const {
-        options.audit(what, subject, ok);
+    void audit(const net::Request& request, std::string_view what, const Subject* subject,
+               bool ok) const {
+        options.audit(request, what, subject, ok);
     }
     /// What clients know an account by: the same for all of them, ASCII, never the name itself.
     Result<std::string> public_name(std::string_view account);

@@ -2,6 +2,7 @@
 #include "trust/oauth/detail/grants.hpp"
 
 #include "trust/limits.hpp"
+#include "trust/oauth/detail/allowances.hpp"
 #include "trust/oauth/detail/record.hpp"
 #include "trust/oauth/detail/secret.hpp"
 
@@ -11,7 +12,6 @@ namespace {
 
 constexpr std::string_view code_space = "oauth-code";
 constexpr std::string_view family_space = "oauth-grant";
-constexpr std::string_view access_space = "oauth-access";
 constexpr std::string_view revoked_space = "revoked";
 
 void write(Record& record, const Grant& grant) {
@@ -70,11 +70,15 @@ struct Grants::Family {
     std::string secret_hash{};
     Instant ends{};
     Instant access_until{};  ///< when the last access token is over
+    Instant used{};          ///< when the last access token was given
 
     std::string text() const {
         Record record;
         write(record, grant);
-        record.set("secret_hash", secret_hash).set("ends", ends).set("access_until", access_until);
+        record.set("secret_hash", secret_hash)
+            .set("ends", ends)
+            .set("access_until", access_until)
+            .set("used", used);
         return record.text();
     }
     static Result<Family> read(std::string_view text) {
@@ -84,6 +88,7 @@ struct Grants::Family {
         family.secret_hash = record.string("secret_hash");
         family.ends = record.instant("ends");
         family.access_until = record.instant("access_until");
+        family.used = record.instant("used");
         return family;
     }
     Vault::Entry entry(std::string_view name, std::int64_t version) const {
@@ -95,11 +100,18 @@ struct Grants::Family {
     }
 };
 
-/// An access token and what the vault keeps of it.
+/// An access token that was just made.
 struct Grants::Access {
     std::string token{};
     Instant expires{};
-    Vault::Entry entry{};
+};
+
+/// What a code begins: the tokens, and all that is written of it in one commit.
+struct Grants::Beginning {
+    Tokens tokens{};
+    std::string family{};
+    std::vector<Vault::Entry> entries{};
+    std::string crowded_out{};  ///< a family that had to make room
 };
 
 Refusal invalid_grant() {
@@ -113,9 +125,12 @@ Result<std::optional<std::string>> Grants::offer(const CodeOffer& offer,
                                                  std::vector<Vault::Entry> with) {
     const std::string code = new_secret();
     const Instant at = context_.now();
+    const Allowance allowance =
+        TRY(Allowances(context_).begin(offer.grant.subject.account, offer.grant.client));
     Record record;
     write(record, offer.grant);
-    record.set("redirect_uri", offer.redirect_uri)
+    record.set("allowance", allowance.id)
+        .set("redirect_uri", offer.redirect_uri)
         .set("challenge", offer.challenge)
         .set("ends", after(at, limits::oauth_code_seconds));
     with.push_back({.space = std::string(code_space),
@@ -141,14 +156,9 @@ Result<Grants::Access> Grants::issue(Grant& grant, std::string_view family,
     grant.subject.session = family;
     grant.subject.scopes = to_texts(grant.scopes);
     Access access;
-    const Instant at = context_.now();
-    access.expires = after(at, life);
+    access.expires = after(context_.now(), life);
     access.token = context_.options.issue(grant.subject, access.expires);
     if (access.token.empty()) return fail(Category::fault, "no access token could be made");
-    access.entry = {.space = std::string(access_space),
-                    .key = hashed(access.token),
-                    .value = Record().set("issued", at).set("expires", access.expires).text(),
-                    .expires = access.expires};
     return access;
 }
 
@@ -163,8 +173,7 @@ std::expected<Tokens, Refusal> Grants::exchange(const Client& client, std::strin
     if (offer.grant.client != client.id) return refused(invalid_grant());
     if (const std::string family = record.string("family"); !family.empty()) {
         // RFC 6749 §4.1.2: used twice, so one of the two who used it has stolen it.
-        context_.audit("oauth.code-replayed", &offer.grant.subject, false);
-        OR_UNAVAILABLE(revoke(family));
+        OR_UNAVAILABLE(note_replay(offer.grant.subject, family));
         return refused(invalid_grant());
     }
     offer.redirect_uri = record.string("redirect_uri");
@@ -175,45 +184,71 @@ std::expected<Tokens, Refusal> Grants::exchange(const Client& client, std::strin
     return begin(std::move(offer), *std::move(entry));
 }
 
-/// Marks the code as used and writes what it gives, all in one commit.
-std::expected<Tokens, Refusal> Grants::begin(CodeOffer offer, Vault::Entry used) {
-    Grant& grant = offer.grant;
-    if (!take_account(grant)) return refused(invalid_grant());
-    const std::string code_key = used.key;
+void Grants::audit(std::string_view what, const Subject& subject) const {
+    if (request_ != nullptr) context_.audit(*request_, what, &subject, false);
+}
+
+Result<void> Grants::note_replay(const Subject& subject, std::string_view family) {
+    audit("oauth.code-replayed", subject);
+    if (family.empty()) return {};
+    return revoke(family);
+}
+
+/// All that the code gives, as the account and the person's allowance are now; nothing when the
+/// allowance behind the code was taken away.
+Result<std::optional<Grants::Beginning>> Grants::beginning(Grant& grant, const Vault::Entry& used) {
+    Record record = TRY(Record::parse(used.value));
+    auto allowance = TRY(Allowances(context_).find(grant.subject.account, grant.client));
+    if (!allowance || allowance->id != record.string("allowance")) return std::nullopt;
+    const Instant at = context_.now();
     const std::string stem = new_secret();
-    const std::string name = hashed(stem);
-    Tokens tokens;
-    tokens.life = context_.options.access_token_life;
-    Access access = OR_UNAVAILABLE(issue(grant, name, tokens.life));
-    Record record = OR_UNAVAILABLE(Record::parse(used.value));
-    used.value = record.set("family", name).text();
-    std::vector<Vault::Entry> entries;
-    entries.push_back(std::move(used));
-    entries.push_back(std::move(access.entry));
+    Beginning made{.family = hashed(stem)};
+    made.tokens.life = context_.options.access_token_life;
+    Access access = TRY(issue(grant, made.family, made.tokens.life));
+    Instant ends = access.expires;
     if (has_refresh(grant)) {
         const bool is_offline = has_word(grant.scopes, "offline_access");
+        ends = after(at, is_offline ? context_.options.offline_refresh_life
+                                    : context_.options.online_refresh_life);
         const std::string secret = new_secret();
-        const Family family{
-            grant, hashed(secret),
-            after(context_.now(), is_offline ? context_.options.offline_refresh_life
-                                             : context_.options.online_refresh_life),
-            access.expires};
-        entries.push_back(family.entry(name, 0));
-        tokens.refresh_token = stem + '.' + secret;
+        const Family family{grant, hashed(secret), ends, access.expires, at};
+        made.entries.push_back(family.entry(made.family, 0));
+        made.tokens.refresh_token = stem + '.' + secret;
     }
-    if (!OR_UNAVAILABLE(context_.vault.put(std::move(entries)))) {
-        // Somebody used the same code at this very moment, and wins; but neither is to be trusted.
-        const auto winner = OR_UNAVAILABLE(context_.vault.get(code_space, code_key));
-        context_.audit("oauth.code-replayed", &grant.subject, false);
-        if (winner) {
-            const Record won = OR_UNAVAILABLE(Record::parse(winner->value));
-            OR_UNAVAILABLE(revoke(won.string("family")));
+    std::erase_if(allowance->running, [&](const auto& running) { return running.ends <= at; });
+    if (allowance->running.size() >= limits::oauth_grants_per_app_max) {
+        made.crowded_out = allowance->running.front().family;
+        allowance->running.erase(allowance->running.begin());
+    }
+    allowance->running.push_back({made.family, at, ends, grant.scopes});
+    made.entries.push_back(Allowances::entry(*allowance));
+    made.entries.push_back(used);
+    made.entries.back().value = record.set("family", made.family).text();
+    made.tokens.access_token = std::move(access.token);
+    made.tokens.grant = grant;
+    return made;
+}
+
+/// Marks the code as used and writes what it gives, all in one commit.
+std::expected<Tokens, Refusal> Grants::begin(CodeOffer offer, Vault::Entry used) {
+    if (!take_account(offer.grant)) return refused(invalid_grant());
+    for (int attempt = 0; attempt < limits::oauth_vault_attempts_max; ++attempt) {
+        auto made = OR_UNAVAILABLE(beginning(offer.grant, used));
+        if (!made) return refused(invalid_grant());
+        if (OR_UNAVAILABLE(context_.vault.put(std::move(made->entries)))) {
+            if (!made->crowded_out.empty()) OR_UNAVAILABLE(revoke(made->crowded_out));
+            return std::move(made->tokens);
         }
+        const auto now_there = OR_UNAVAILABLE(context_.vault.get(code_space, used.key));
+        // The allowance was changed meanwhile, by another code of the same app: again.
+        if (now_there && now_there->version == used.version) continue;
+        // Somebody used the same code at this very moment, and wins; but neither is to be trusted.
+        const Record won =
+            OR_UNAVAILABLE(Record::parse(now_there ? now_there->value : std::string("{}")));
+        OR_UNAVAILABLE(note_replay(offer.grant.subject, won.string("family")));
         return refused(invalid_grant());
     }
-    tokens.access_token = std::move(access.token);
-    tokens.grant = std::move(grant);
-    return tokens;
+    return refused(unavailable());
 }
 
 std::expected<Tokens, Refusal> Grants::refresh(const Client& client, std::string_view token,
@@ -227,7 +262,7 @@ std::expected<Tokens, Refusal> Grants::refresh(const Client& client, std::string
     if (family.grant.client != client.id || family.ends <= context_.now())
         return refused(invalid_grant());
     if (!equal_secrets(hashed(token.substr(dot + 1)), family.secret_hash)) {
-        context_.audit("oauth.refresh-reused", &family.grant.subject, false);
+        audit("oauth.refresh-reused", family.grant.subject);
         OR_UNAVAILABLE(revoke(entry->key));
         return refused(invalid_grant());
     }
@@ -261,10 +296,11 @@ std::expected<Tokens, Refusal> Grants::go_on(const Client&, Family family, Vault
     const std::string secret = new_secret();
     family.secret_hash = hashed(secret);
     family.access_until = std::max(family.access_until, access.expires);
+    family.used = context_.now();
     Vault::Entry next = family.entry(entry.key, entry.version);
-    if (!OR_UNAVAILABLE(context_.vault.put({std::move(next), std::move(access.entry)}))) {
+    if (!OR_UNAVAILABLE(context_.vault.put({std::move(next)}))) {
         // The same token twice at one moment is reuse like any other.
-        context_.audit("oauth.refresh-reused", &family.grant.subject, false);
+        audit("oauth.refresh-reused", family.grant.subject);
         OR_UNAVAILABLE(revoke(entry.key));
         return refused(invalid_grant());
     }
@@ -292,7 +328,6 @@ std::expected<Tokens, Refusal> Grants::grant_to_itself(const Client& client,
     tokens.grant.client = client.id;
     tokens.life = context_.options.system_token_life;
     Access access = OR_UNAVAILABLE(issue(tokens.grant, hashed(new_secret()), tokens.life));
-    OR_UNAVAILABLE(context_.vault.put({std::move(access.entry)}));
     tokens.access_token = std::move(access.token);
     return tokens;
 }
@@ -337,27 +372,27 @@ Result<std::optional<Grants::Owner>> Grants::owner_of(std::string_view token) {
     return Owner{TRY(Family::read(entry->value)).grant.client, name};
 }
 
+Result<std::optional<Instant>> Grants::last_used(std::string_view family) {
+    const auto entry = TRY(context_.vault.get(family_space, family));
+    if (!entry) return std::nullopt;
+    return TRY(Family::read(entry->value)).used;
+}
+
 Result<std::optional<Introspected>> Grants::introspect(std::string_view token) {
-    auto subject = context_.options.open(token);
-    if (!subject) {
-        if (subject.error().category == Category::unavailable)
-            return std::unexpected(std::move(subject).error());
+    auto opened = context_.options.open(token);
+    if (!opened) {
+        if (opened.error().category == Category::unavailable)
+            return std::unexpected(std::move(opened).error());
         return std::nullopt;
     }
-    if (!subject->session.empty() && TRY(is_revoked(subject->session))) return std::nullopt;
-    if (!subject->client.empty()) {
-        const auto client = TRY(context_.clients.find(subject->client));
+    const Subject& subject = opened->subject;
+    if (opened->expires <= context_.now()) return std::nullopt;
+    if (!subject.session.empty() && TRY(is_revoked(subject.session))) return std::nullopt;
+    if (!subject.client.empty()) {
+        const auto client = TRY(context_.clients.find(subject.client));
         if (!client || client->disabled) return std::nullopt;
     }
-    Introspected found;
-    found.subject = *std::move(subject);
-    if (const auto entry = TRY(context_.vault.get(access_space, hashed(token)))) {
-        const Record record = TRY(Record::parse(entry->value));
-        found.issued = record.instant("issued");
-        found.expires = record.instant("expires");
-        if (*found.expires <= context_.now()) return std::nullopt;
-    }
-    return found;
+    return Introspected{subject, opened->issued, opened->expires};
 }
 
 }  // namespace meridian::trust::oauth::detail

@@ -39,22 +39,24 @@ struct Tokens {
 /// An access token that is known to be good now.
 struct Introspected {
     Subject subject{};
-    std::optional<Instant> issued{};  ///< known for those that were issued here
-    std::optional<Instant> expires{};
+    Instant issued{};
+    Instant expires{};
 };
 
 /// The life of grants: codes, refresh tokens, families, revocation. Nothing of it is kept in
 /// memory; every step that must happen once is one write that names the version it replaces.
 class Grants {
  public:
-    explicit Grants(Context& context) : context_(context) {}
+    /// `request` is what the audit says it came by; null for what we do by ourselves, of which no
+    /// decision comes.
+    Grants(Context& context, const net::Request* request) : context_(context), request_(request) {}
 
     /// A code for the client, good for limits::oauth_code_seconds and for one use. `with` is
     /// written in the same commit; nothing when one of those was changed in between.
     Result<std::optional<std::string>> offer(const CodeOffer& offer,
                                              std::vector<Vault::Entry> with);
     /// Exchanges a code (RFC 6749 §4.1.3, RFC 7636 §4.6). A code that was used before ends all that
-    /// it gave.
+    /// it gave; one of an allowance that was taken away since gives nothing.
     std::expected<Tokens, Refusal> exchange(const Client& client, std::string_view code,
                                             std::string_view redirect_uri,
                                             std::string_view verifier);
@@ -67,6 +69,8 @@ class Grants {
 
     Result<void> revoke(std::string_view family);
     Result<bool> is_revoked(std::string_view family);
+    /// When a token of the family was last given; nothing when it has no refresh token or is over.
+    Result<std::optional<Instant>> last_used(std::string_view family);
     /// The client that a refresh or access token belongs to, and its family; nothing when the token
     /// is not good.
     struct Owner {
@@ -80,12 +84,17 @@ class Grants {
  private:
     struct Family;
     struct Access;
+    struct Beginning;
     Result<Access> issue(Grant& grant, std::string_view family, std::chrono::seconds life);
     std::expected<Tokens, Refusal> begin(CodeOffer offer, Vault::Entry used);
+    Result<std::optional<Beginning>> beginning(Grant& grant, const Vault::Entry& used);
+    Result<void> note_replay(const Subject& subject, std::string_view family);
+    void audit(std::string_view what, const Subject& subject) const;
     std::expected<Tokens, Refusal> go_on(const Client& client, Family family, Vault::Entry entry,
                                          std::string_view stem, std::vector<Scope> scopes);
     Result<void> take_account(Grant& grant);
     Context& context_;
+    const net::Request* request_;
 };
 
 /// Why nothing was given; vault failures become temporarily_unavailable, never a grant.

@@ -8,10 +8,11 @@
 #include "net/http.hpp"
 #include "trust/oauth/client.hpp"
 #include "trust/oauth/options.hpp"
+#include "trust/pages/html.hpp"
 
 namespace meridian::trust::oauth::detail {
 
-enum class Language : unsigned char { english, chinese };
+using trust::Language;
 
 /// The better liked of the two (RFC 9110 §12.5.4); English when neither is named.
 Language language_of(const net::Request& request);

@@ -95,13 +95,15 @@ std::expected<Client, Refusal> client_of_refresh(Context& context, const net::Re
                           has(form, "client_secret");
     if (says_who || value_of(form, "grant_type") != "refresh_token")
         return authenticate_client(context, request, form);
-    const auto owner = Grants(context).owner_of(value_of(form, "refresh_token"));
+    const auto owner = Grants(context, &request).owner_of(value_of(form, "refresh_token"));
     if (!owner) return std::unexpected(unavailable());
-    if (!*owner) return std::unexpected(invalid_grant());
-    const auto client = context.clients.find((*owner)->client);
+    const auto client = context.clients.find(*owner ? (*owner)->client : std::string());
     if (!client) return std::unexpected(unavailable());
-    if (!*client || (*client)->disabled || (*client)->authentication != ClientAuthentication::none)
+    if (!*client || (*client)->disabled ||
+        (*client)->authentication != ClientAuthentication::none) {
+        context.audit(request, "oauth.token.refresh", nullptr, false);
         return std::unexpected(invalid_grant());
+    }
     return **client;
 }
 
@@ -112,7 +114,7 @@ std::expected<net::Response, Refusal> take_token_request(Context& context,
     const auto client = client_of_refresh(context, request, *form);
     if (!client) return std::unexpected(client.error());
     const std::string type = value_of(*form, "grant_type");
-    Grants grants(context);
+    Grants grants(context, &request);
     std::string_view what = "oauth.token.code";
     std::expected<Tokens, Refusal> tokens =
         std::unexpected(Refusal{400, "unsupported_grant_type", "", ""});
@@ -133,7 +135,7 @@ std::expected<net::Response, Refusal> take_token_request(Context& context,
         what = "oauth.token.client";
         tokens = grants.grant_to_itself(*client, value_of(*form, "scope"));
     }
-    context.audit(what, tokens ? &tokens->grant.subject : nullptr, tokens.has_value());
+    context.audit(request, what, tokens ? &tokens->grant.subject : nullptr, tokens.has_value());
     if (!tokens) return std::unexpected(tokens.error());
     return answer(context, *tokens);
 }
@@ -148,11 +150,11 @@ std::expected<net::Response, Refusal> take_introspection(Context& context,
         return std::unexpected(Refusal{401, "invalid_client", "", "Basic realm=\"meridian\""});
     if (!has(*form, "token"))
         return std::unexpected(Refusal{400, "invalid_request", "token is missing", ""});
-    const auto found = Grants(context).introspect(value_of(*form, "token"));
+    const auto found = Grants(context, &request).introspect(value_of(*form, "token"));
     if (!found) return std::unexpected(unavailable());
     const bool may_see =
         *found && (client->may_introspect || (*found)->subject.client == client->id);
-    context.audit("oauth.introspect", may_see ? &(*found)->subject : nullptr, may_see);
+    context.audit(request, "oauth.introspect", may_see ? &(*found)->subject : nullptr, may_see);
     // RFC 7662 §2.2: nothing else is said about a token that is not active.
     if (!may_see) return json(Record().set("active", false));
     const Subject& subject = (*found)->subject;
@@ -168,9 +170,10 @@ std::expected<net::Response, Refusal> take_introspection(Context& context,
         .set_if("fhirUser", fhir_user(context, subject));
     std::string scope;
     for (const std::string& one : subject.scopes) scope += (scope.empty() ? "" : " ") + one;
-    record.set("scope", scope);
-    if ((*found)->issued) record.set("iat", seconds_of(*(*found)->issued));
-    if ((*found)->expires) record.set("exp", seconds_of(*(*found)->expires));
+    record
+        .set_if("scope", scope)  // without any, a token is as good as its account
+        .set("iat", seconds_of((*found)->issued))
+        .set("exp", seconds_of((*found)->expires));
     if (!subject.patient.empty()) record.set("patient", id_of(subject.patient));
     if (!subject.encounter.empty()) record.set("encounter", id_of(subject.encounter));
     return json(record);
@@ -184,14 +187,14 @@ std::expected<net::Response, Refusal> take_revocation(Context& context,
     if (!client) return std::unexpected(client.error());
     if (!has(*form, "token"))
         return std::unexpected(Refusal{400, "invalid_request", "token is missing", ""});
-    Grants grants(context);
+    Grants grants(context, &request);
     const auto owner = grants.owner_of(value_of(*form, "token"));
     if (!owner) return std::unexpected(unavailable());
     // RFC 7009 §2.2: a token that is unknown is as good as revoked. Another client's is answered
     // alike and left alone, so that nobody learns whether it exists.
     const bool is_theirs = *owner && (*owner)->client == client->id;
     if (is_theirs && !grants.revoke((*owner)->family)) return std::unexpected(unavailable());
-    context.audit("oauth.revoke", nullptr, is_theirs || !*owner);
+    context.audit(request, "oauth.revoke", nullptr, is_theirs || !*owner);
     return json(200, "{}");
 }
 
@@ -210,9 +213,10 @@ std::expected<net::Response, Refusal> take_userinfo(Context& context, const net:
     // RFC 6750 §3.1: without a token there is nothing to say about it.
     if (token.empty())
         return std::unexpected(Refusal{401, "invalid_request", "", "Bearer realm=\"meridian\""});
-    const auto found = Grants(context).introspect(token);
+    const auto found = Grants(context, &request).introspect(token);
     if (!found) return std::unexpected(unavailable());
-    context.audit("oauth.userinfo", *found ? &(*found)->subject : nullptr, found->has_value());
+    context.audit(request, "oauth.userinfo", *found ? &(*found)->subject : nullptr,
+                  found->has_value());
     if (!*found)
         return std::unexpected(Refusal{401, "invalid_token", "",
                                        "Bearer realm=\"meridian\", error=\"invalid_token\""});

@@ -47,12 +47,25 @@ class Surroundings {
         const std::lock_guard lock(mutex_);
         return audited_[{what, ok}];
     }
-    Result<Subject> open(std::string_view token) {
+    Result<Tokens::Token> open(std::string_view token) {
         const std::lock_guard lock(mutex_);
         const auto found = tokens_.find(token);
-        if (found == tokens_.end() || found->second.second <= clock())
+        if (found == tokens_.end() || found->second.expires <= clock())
             return fail(Category::unauthenticated, "the token is not valid");
-        return found->second.first;
+        return found->second;
+    }
+    /// A token that was not made for an app, as `meridian token` makes one.
+    std::string host_token(const std::string& account, Instant expires) {
+        const std::lock_guard lock(mutex_);
+        std::string token = base64url_encode(random_bytes(24));
+        tokens_[token] = {
+            .subject = accounts_.at(account), .id = "t", .issued = clock(), .expires = expires};
+        return token;
+    }
+    /// Everything audited so far as "what account outcome", in order.
+    std::vector<std::string> audit_trail() {
+        const std::lock_guard lock(mutex_);
+        return trail_;
     }
 
     Options options(const std::string& issuer) {
@@ -64,7 +77,7 @@ class Surroundings {
         made.issue = [this](const Subject& subject, Instant expires) {
             const std::lock_guard lock(mutex_);
             std::string token = base64url_encode(random_bytes(24));
-            tokens_[token] = {subject, expires};
+            tokens_[token] = {.subject = subject, .id = "t", .issued = clock(), .expires = expires};
             return token;
         };
         made.open = [this](std::string_view token) { return open(token); };
@@ -78,14 +91,34 @@ class Surroundings {
         made.patients = [](const Subject& subject, std::string_view search) {
             return patients_of(subject, search);
         };
-        made.audit = [this](std::string_view what, const Subject*, bool ok) {
+        made.on_federated = [this](const net::Request&, const Federated& person) {
+            const std::lock_guard lock(mutex_);
+            federated.push_back(person);
+            net::Response response;
+            response.status = 303;
+            response.headers.add("Location", person.return_to);
+            return response;
+        };
+        made.csrf_token = [](const net::Request&) { return std::string("csrf-token"); };
+        made.check_csrf = [](const net::Request& request) -> Result<void> {
+            const auto form = request.form();
+            for (const auto& [name, value] : form ? *form : net::Parameters())
+                if (name == "csrf" && value == "csrf-token") return {};
+            return fail(Category::forbidden, "not ours", "csrf");
+        };
+        made.audit = [this](const net::Request& request, std::string_view what,
+                            const Subject* subject, bool ok) {
             const std::lock_guard lock(mutex_);
             ++audited_[{std::string(what), ok}];
+            trail_.push_back(fmt::format("{} {} {} {}", what,
+                                         subject == nullptr ? "-" : subject->account,
+                                         request.peer.empty() ? "-" : request.peer, ok));
         };
         return made;
     }
 
     std::atomic<std::int64_t> ahead_seconds{0};  ///< of the real clock
+    std::vector<Federated> federated{};          ///< who came back from an outside provider
 
  private:
     std::optional<Subject> session_of(const net::Request& request) {
@@ -110,7 +143,8 @@ class Surroundings {
     std::mutex mutex_;
     std::map<std::string, Subject, std::less<>> accounts_;
     std::map<std::string, Subject, std::less<>> sessions_;
-    std::map<std::string, std::pair<Subject, Instant>, std::less<>> tokens_;
+    std::map<std::string, Tokens::Token, std::less<>> tokens_;
+    std::vector<std::string> trail_;
     std::map<std::pair<std::string, bool>, int> audited_;
 };
 
