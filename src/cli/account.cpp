@@ -124,7 +124,7 @@ void add_client_add(CLI::App& client, Action& action) {
         Place place;
         std::string name, id, jwks_file, jwks_uri, account;
         std::vector<std::string> redirects, scopes;
-        bool has_secret = false, is_first_party = false, introspects = false;
+        bool has_secret = false, is_first_party = false, introspects = false, pushes = false;
     };
     auto arguments = std::make_shared<Arguments>();
     CLI::App* command = client.add_subcommand("add", "register an app that may use OAuth");
@@ -146,6 +146,9 @@ void add_client_add(CLI::App& client, Action& action) {
     jwks->excludes(secret);
     command->add_flag("--first-party", arguments->is_first_party,
                       "it is the region's own: people are not asked");
+    command->add_flag(
+        "--pushed", arguments->pushes,
+        "it hands each of its requests in first (RFC 9126), and is refused otherwise");
     command->add_flag("--introspects", arguments->introspects,
                       "it may ask about everybody's tokens, as a resource server does (RFC 7662)");
     add_place(*command, arguments->place.folder, arguments->place.database)->required();
@@ -160,6 +163,7 @@ void add_client_add(CLI::App& client, Action& action) {
             document.set(wanted, "scopes", words(document, arguments->scopes));
             document.set(wanted, "firstParty", document.boolean(arguments->is_first_party));
             document.set(wanted, "mayIntrospect", document.boolean(arguments->introspects));
+            document.set(wanted, "pushes", document.boolean(arguments->pushes));
             if (!arguments->jwks_file.empty())
                 document.set(wanted, "jwks", document.string(TRY(read_file(arguments->jwks_file))));
             document.set(wanted, "jwksUri", document.string(arguments->jwks_uri));

@@ -322,8 +322,15 @@ Result<void> Application::Parts::listen(const ApplicationOptions& options) {
     reach.at_once = [this](const net::Request& request) { return answer_at_once(request); };
     reach.error_response = rest::Service::error_response;
     reach.on_answer = count_answer;
-    reach.websocket = [this](const net::Request& request) -> const net::WebSocketHandler* {
+    reach.websocket = [this, origins = options.cors_origins](
+                          const net::Request& request) -> const net::WebSocketHandler* {
         if (!is_started.load(std::memory_order_acquire)) return nullptr;
+        // RFC 6455 §10.2: a page of others may not have a person's browser open one. Programs send
+        // no Origin.
+        const auto origin = request.headers.find("Origin");
+        if (doors && origin && !doors->is_own_origin(request, *origin) &&
+            std::ranges::find(origins, *origin) == origins.end())
+            return nullptr;
         return subscriptions->websocket(request);
     };
     if (options.is_protected) {

@@ -156,6 +156,7 @@ Result<net::Response> Control::add_client(const Json& wanted) {
     client.account = wanted.string_at("account");
     client.first_party = wanted["firstParty"].boolean();
     client.may_introspect = wanted["mayIntrospect"].boolean();
+    client.pushes = wanted["pushes"].boolean();
     client.redirect_uris = words_of(wanted["redirects"]);
     client.scopes = words_of(wanted["scopes"]);
     const std::string_view authentication = wanted.string_at("authentication", "none");

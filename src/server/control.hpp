@@ -20,8 +20,8 @@ std::string control_socket_path(const std::string& folder);
 /// - `POST /accounts/NAME/disabled` {disabled: true|false} → the account
 /// - `POST /tokens` {account, scopes?, seconds?} → {token}
 /// - `POST /clients` {name, id?, redirects?, scopes?, authentication: none|secret|private-key,
-///   jwks?, jwksUri?, account?, firstParty?, mayIntrospect?} → 201 {id, secret?}: an app that may
-///   use OAuth
+///   jwks?, jwksUri?, account?, firstParty?, mayIntrospect?, pushes?} → 201 {id, secret?}: an app
+///   that may use OAuth
 /// - `GET /clients` → {clients: […]}; `POST /clients/ID/removed` {} → {id}
 /// - `POST /providers` {name, issuer, clientId, label?, labelZh?, secret?, key?, scope?, creates?}
 /// →

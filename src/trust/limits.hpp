@@ -40,6 +40,7 @@ inline constexpr int oauth_fetch_seconds_max = 10;
 inline constexpr int oauth_code_seconds = 60;
 inline constexpr int oauth_code_remembered_seconds = 24 * 3600;  ///< to notice that it is replayed
 inline constexpr int oauth_form_seconds = 15 * 60;
+inline constexpr int oauth_pushed_seconds = 10 * 60;  ///< RFC 9126 §2.2: 5 to 600
 inline constexpr int oauth_launch_seconds = 5 * 60;
 inline constexpr int oauth_federation_seconds = 15 * 60;
 inline constexpr int oauth_vault_attempts_max = 8;  ///< when others write the same entry

@@ -96,6 +96,24 @@ export async function oauth4webapi(record) {
     await assert.rejects(refresh(wide.refresh_token), { error: 'invalid_grant' });
   });
 
+  await check('oauth4webapi: pushed requests (RFC 9126) of a client with a key, which gets nothing otherwise', async () => {
+    const { key, kid } = await record.clientWithKey('ES256', { id: 'pushing', redirect_uris: [redirect], scopes, pushes: true });
+    const client = { client_id: 'pushing' };
+    const authentication = oauth.PrivateKeyJwt({ key, kid });
+    const verifier = oauth.generateRandomCodeVerifier();
+    const parameters = new URLSearchParams({
+      client_id: 'pushing', response_type: 'code', redirect_uri: redirect, aud: record.fhir, state: 'the-state', nonce: 'the-nonce',
+      scope: 'openid patient/*.rs', code_challenge_method: 'S256', code_challenge: await oauth.calculatePKCECodeChallenge(verifier),
+    });
+    const response = await oauth.pushedAuthorizationRequest(server, client, authentication, parameters, insecure);
+    const pushed = await oauth.processPushedAuthorizationResponse(server, client, response);
+    const named = new URLSearchParams({ client_id: 'pushing', request_uri: pushed.request_uri });
+    const end = await signedIn('patient').go(`${server.authorization_endpoint}?${named}`, redirect, allow);
+    assert.ok((await exchange({ url: end.url, verifier }, authentication, client)).access_token);
+    const plain = await signedIn('patient').go(`${server.authorization_endpoint}?${parameters}`, redirect, allow);
+    assert.equal(plain.url.searchParams.get('error'), 'invalid_request');
+  });
+
   await check('attack: a replayed code ends what it gave', async () => {
     const end = await authorize();
     const first = await exchange(end);

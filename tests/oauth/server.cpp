@@ -7,6 +7,7 @@
 
 #include "base/json.hpp"
 #include "net/server.hpp"
+#include "trust/jose/key.hpp"
 #include "trust/oauth/server.hpp"
 #include "trust/oauth/testing/surroundings.hpp"
 #include "trust/testing/memory_vault.hpp"
@@ -144,6 +145,7 @@ class TestServer {
         client.jwks_uri = asked.string_at("jwks_uri");
         client.first_party = asked["first_party"].boolean();
         client.may_introspect = asked["may_introspect"].boolean();
+        client.pushes = asked["pushes"].boolean();
         if (const Json* keys = asked.find("jwks")) client.jwks = to_text(*keys);
         const std::string_view method = asked.string_at("authentication");
         if (method == "secret") client.authentication = oauth::ClientAuthentication::secret;

@@ -95,6 +95,7 @@ std::string to_text(const Client& client) {
         .set("account", client.account)
         .set("first_party", client.first_party)
         .set("may_introspect", client.may_introspect)
+        .set("pushes", client.pushes)
         .set("disabled", client.disabled);
     return record.text();
 }
@@ -119,6 +120,7 @@ Result<Client> from_text(std::string_view text) {
     client.account = record.string("account");
     client.first_party = record.flag("first_party");
     client.may_introspect = record.flag("may_introspect");
+    client.pushes = record.flag("pushes");
     client.disabled = record.flag("disabled");
     return client;
 }

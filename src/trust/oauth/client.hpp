@@ -32,6 +32,7 @@ struct Client {
     std::string account{};     ///< for client_credentials: the account that it acts as; else empty
     bool first_party = false;  ///< ours: people are not asked
     bool may_introspect = false;  ///< a resource server: asks about the tokens of all
+    bool pushes = false;          ///< hands each request in first (RFC 9126), or gets nothing
     bool disabled = false;
 };
 

@@ -4,6 +4,7 @@
 #include "net/url.hpp"
 #include "trust/oauth/detail/answer.hpp"
 #include "trust/oauth/detail/apps_page.hpp"
+#include "trust/oauth/detail/authorization_request.hpp"
 #include "trust/oauth/detail/authorize.hpp"
 #include "trust/oauth/detail/context.hpp"
 #include "trust/oauth/detail/discovery.hpp"
@@ -60,8 +61,9 @@ Result<std::unique_ptr<Server>> Server::make(Vault& vault, Options options) {
 
 std::optional<net::Response> Server::handle(const net::Request& request) {
     using Endpoint = net::Response (*)(detail::Context&, const net::Request&);
-    static constexpr std::array<std::pair<std::string_view, Endpoint>, 6> endpoints{{
+    static constexpr std::array<std::pair<std::string_view, Endpoint>, 7> endpoints{{
         {"/oauth/authorize", detail::authorization_endpoint},
+        {"/oauth/par", detail::pushed_request_endpoint},
         {"/oauth/token", detail::token_endpoint},
         {"/oauth/introspect", detail::introspection_endpoint},
         {"/oauth/revoke", detail::revocation_endpoint},

@@ -19,9 +19,9 @@ namespace meridian::trust::oauth {
 /// OpenID providers. Thread-safe; all that must outlast a request lies in the vault, so any number
 /// of servers on one store are one authorization server.
 ///
-/// Paths: /oauth/authorize, /oauth/token, /oauth/introspect, /oauth/revoke, /oauth/jwks,
-/// /oauth/userinfo, /oauth/federated/NAME/start, /callback and /jwks,
-/// /account/apps, /.well-known/openid-configuration,
+/// Paths: /oauth/authorize, /oauth/par, /oauth/token, /oauth/introspect, /oauth/revoke,
+/// /oauth/jwks, /oauth/userinfo, /oauth/federated/NAME/start, /callback and /jwks, /account/apps,
+/// /.well-known/openid-configuration,
 /// /.well-known/oauth-authorization-server, /.well-known/smart-configuration, and the last one also
 /// below the FHIR base.
 class Server {

@@ -7,6 +7,7 @@
 #include "trust/limits.hpp"
 #include "trust/oauth/detail/allowances.hpp"
 #include "trust/oauth/detail/answer.hpp"
+#include "trust/oauth/detail/authorization_request.hpp"
 #include "trust/oauth/detail/grants.hpp"
 #include "trust/oauth/detail/pages.hpp"
 #include "trust/oauth/detail/record.hpp"
@@ -18,24 +19,6 @@ namespace {
 
 constexpr std::string_view form_space = "oauth-form";
 constexpr std::string_view launch_space = "oauth-launch";
-
-/// A request whose client and redirect address are known, so that errors can be sent there.
-struct Asked {
-    Client client{};
-    std::string redirect_uri{};
-    std::string state{};
-    std::string nonce{};
-    std::string challenge{};
-    std::vector<Scope> scopes{};
-    std::string launch{};
-    std::vector<std::string> prompt{};
-    std::optional<std::int64_t> max_age_seconds{};
-    std::string parameters{};  ///< as a query string, to come back to after sign-in
-
-    bool has_prompt(std::string_view word) const {
-        return std::ranges::find(prompt, word) != prompt.end();
-    }
-};
 
 /// The context that an app was launched with.
 struct Launch {
@@ -51,12 +34,6 @@ struct Pending {
     Launch launch{};
     std::vector<PatientChoice> patients{};  ///< to choose from; empty when there is no choice
     bool chooses_patient = false;
-};
-
-/// What the client is told (RFC 6749 §4.1.2.1).
-struct Denied {
-    std::string code{};
-    std::string description{};
 };
 
 net::Response problem(const net::Request& request, int status, Problem what) {
@@ -83,97 +60,7 @@ net::Response deny(const Context& context, const net::Request& request, const As
     return back_to_client(context, request, asked, std::move(parameters));
 }
 
-// --- 1. reading the request ---
-
-bool is_same_base(std::string_view one, std::string_view other) {
-    while (one.ends_with('/')) one.remove_suffix(1);
-    return one == other;
-}
-
-bool asks_for_records(const std::vector<Scope>& scopes) {
-    return has_level(scopes, Scope::Level::patient) || has_level(scopes, Scope::Level::user) ||
-           has_word(scopes, "launch") || has_word(scopes, "launch/patient");
-}
-
-/// SMART: `aud` is the FHIR server that the app means; without it a counterfeit server could have
-/// sent the person here and be given the token (SMART 2.2, "aud").
-std::optional<Denied> check_audience(const Context& context, const net::Parameters& parameters,
-                                     const std::vector<Scope>& scopes) {
-    const std::string audience =
-        has(parameters, "aud") ? value_of(parameters, "aud") : value_of(parameters, "resource");
-    if (audience.empty() && asks_for_records(scopes))
-        return Denied{"invalid_request", "aud is missing"};
-    if (!audience.empty() && !is_same_base(audience, context.options.fhir_base))
-        return Denied{"invalid_request", "aud is another server"};
-    return std::nullopt;
-}
-
-std::optional<Denied> check_challenge(const net::Parameters& parameters) {
-    const std::string challenge = value_of(parameters, "code_challenge");
-    if (challenge.empty()) return Denied{"invalid_request", "code_challenge is missing"};
-    // RFC 7636 §4.3: absent means plain, which protects nothing.
-    if (value_of(parameters, "code_challenge_method") != "S256")
-        return Denied{"invalid_request", "code_challenge_method is not S256"};
-    if (challenge.size() != 43)
-        return Denied{"invalid_request", "code_challenge is no SHA-256 in base64url"};
-    return std::nullopt;
-}
-
-std::optional<Denied> read_prompt(const net::Parameters& parameters, Asked& asked) {
-    const std::string words = value_of(parameters, "prompt");
-    std::string_view rest = words;
-    while (!rest.empty()) {
-        const std::size_t end = std::min(rest.find(' '), rest.size());
-        if (end > 0) asked.prompt.emplace_back(rest.substr(0, end));
-        rest.remove_prefix(std::min(end + 1, rest.size()));
-    }
-    // OpenID Connect Core §3.1.2.1: with none there may be nothing else.
-    if (asked.has_prompt("none") && asked.prompt.size() > 1)
-        return Denied{"invalid_request", "prompt=none stands alone"};
-    if (!has(parameters, "max_age")) return std::nullopt;
-    const std::string text = value_of(parameters, "max_age");
-    std::int64_t seconds = 0;
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), seconds);
-    if (error != std::errc() || end != text.data() + text.size() || seconds < 0)
-        return Denied{"invalid_request", "max_age is no number of seconds"};
-    asked.max_age_seconds = std::min<std::int64_t>(seconds, 1'000'000'000);
-    return std::nullopt;
-}
-
-std::optional<Denied> read_scopes(const Context& context, const net::Parameters& parameters,
-                                  Asked& asked) {
-    auto requested = parse_scopes(value_of(parameters, "scope"));
-    if (!requested) return Denied{"invalid_scope", "too many scopes"};
-    std::vector<Scope> allowed;
-    for (const std::string& text : asked.client.scopes)
-        if (auto scope = Scope::parse(text); scope && scope->level != Scope::Level::system)
-            allowed.push_back(*std::move(scope));
-    asked.scopes = narrow(*requested, allowed);
-    if (asked.scopes.empty()) return Denied{"invalid_scope", ""};
-    return check_audience(context, parameters, *requested);
-}
-
-std::optional<Denied> read_rest(const Context& context, const net::Parameters& parameters,
-                                Asked& asked) {
-    if (has(parameters, "request")) return Denied{"request_not_supported", ""};
-    if (has(parameters, "request_uri")) return Denied{"request_uri_not_supported", ""};
-    if (!has(parameters, "response_type"))
-        return Denied{"invalid_request", "response_type is missing"};
-    if (value_of(parameters, "response_type") != "code")
-        return Denied{"unsupported_response_type", ""};
-    if (has(parameters, "response_mode") && value_of(parameters, "response_mode") != "query")
-        return Denied{"invalid_request", "response_mode is not query"};
-    asked.nonce = value_of(parameters, "nonce");
-    if (asked.nonce.size() > limits::oauth_state_bytes_max)
-        return Denied{"invalid_request", "nonce is too long"};
-    if (auto denied = check_challenge(parameters)) return denied;
-    asked.challenge = value_of(parameters, "code_challenge");
-    if (auto denied = read_prompt(parameters, asked)) return denied;
-    asked.launch = value_of(parameters, "launch");
-    return read_scopes(context, parameters, asked);
-}
-
-// --- 2. who is it ---
+// --- 1. who is it ---
 
 /// Signs a moment, so that coming back from sign-in shows that it came after the wish for it.
 Result<std::string> moment_mark(Context& context, std::int64_t milliseconds,
@@ -217,7 +104,7 @@ Result<net::Response> to_sign_in(Context& context, const net::Request& request, 
     return redirect(request, with_parameters(context.options.sign_in_path, parameters));
 }
 
-// --- 3. for which patient ---
+// --- 2. for which patient ---
 
 Result<std::expected<Launch, Denied>> find_launch(Context& context, const Asked& asked,
                                                   const Subject& subject) {
@@ -260,7 +147,7 @@ Result<std::optional<Denied>> find_patients(const Context& context, Pending& pen
     return std::nullopt;
 }
 
-// --- 4. is it allowed ---
+// --- 3. is it allowed ---
 
 /// RFC 8252 §8.6: a public client on a loopback address or a private scheme may be any program on
 /// that machine that calls itself so; it is never let through without asking.
@@ -304,7 +191,7 @@ Result<void> leave_out_withheld(Context& context, Pending& pending) {
     return {};
 }
 
-// --- 5. the page and its answer ---
+// --- 4. the page and its answer ---
 
 /// All that the page stands for lies in the vault under its one-time token, so that nothing of it
 /// can be altered on the way (and no other page can send the form: CSRF).
@@ -348,6 +235,7 @@ Result<net::Response> give_code(Context& context, const net::Request& request,
     offer.redirect_uri = pending.asked.redirect_uri;
     offer.challenge = pending.asked.challenge;
     if (pending.launch.used) with.push_back(*pending.launch.used);
+    if (pending.asked.pushed) with.push_back(*pending.asked.pushed);
     const auto code = TRY(Grants(context, &request).offer(offer, std::move(with)));
     if (!code) return problem(request, 400, Problem::form_is_over);
     context.audit(request, "oauth.authorize", &pending.subject, true);
@@ -361,7 +249,7 @@ void keep_usable(const Context& context, Pending& pending) {
                                       pending.asked.scopes);
 }
 
-/// Steps 3 and what is known without asking. A Denied goes back to the client.
+/// Step 2 and what is known without asking. A Denied goes back to the client.
 Result<std::optional<Denied>> prepare(Context& context, Pending& pending, std::string_view search) {
     keep_usable(context, pending);
     TRY(leave_out_withheld(context, pending));
@@ -370,23 +258,6 @@ Result<std::optional<Denied>> prepare(Context& context, Pending& pending, std::s
     if (!launch) return std::move(launch).error();
     pending.launch = *std::move(launch);
     return find_patients(context, pending, search);
-}
-
-/// Client and redirect address first: until they are known, nothing is sent anywhere
-/// (RFC 6749 §4.1.2.1).
-Result<std::optional<Asked>> find_client(Context& context, const net::Parameters& parameters) {
-    Asked asked;
-    const auto client = TRY(context.clients.find(value_of(parameters, "client_id")));
-    asked.redirect_uri = value_of(parameters, "redirect_uri");
-    if (!client || client->disabled || !has_redirect_uri(*client, asked.redirect_uri))
-        return std::nullopt;
-    asked.client = *client;
-    asked.state = value_of(parameters, "state");
-    net::Parameters kept;
-    for (const auto& pair : parameters)
-        if (pair.first != "asked_at") kept.push_back(pair);
-    asked.parameters = query_string(kept);
-    return asked;
 }
 
 Result<net::Response> ask_person(Context& context, const net::Request& request,
@@ -420,13 +291,12 @@ Result<net::Response> take_request(Context& context, const net::Request& request
         context.audit(request, "oauth.authorize", nullptr, false);
         return problem(request, 400, Problem::unknown_app);
     }
-    auto asked = TRY(find_client(context, parameters));
-    if (!asked || asked->state.size() > limits::oauth_state_bytes_max) {
+    auto asked = TRY(find_request(context, parameters));
+    if (!asked) {
         context.audit(request, "oauth.authorize", nullptr, false);
         return problem(request, 400, Problem::unknown_app);
     }
-    if (const auto denied = read_rest(context, parameters, *asked))
-        return deny(context, request, *asked, *denied);
+    if (asked->denied) return deny(context, request, *asked, *asked->denied);
     return ask_person(context, request, parameters, *std::move(asked));
 }
 
@@ -491,10 +361,9 @@ Result<net::Response> take_form(Context& context, const net::Request& request,
     const Record record = TRY(Record::parse(entry->value));
     const net::Parameters parameters = TRY(parse_query_string(record.string("parameters")));
     // Read again from the start: the client may have been changed or disabled meanwhile.
-    auto asked = TRY(find_client(context, parameters));
+    auto asked = TRY(find_request(context, parameters));
     if (!asked) return problem(request, 400, Problem::unknown_app);
-    if (const auto denied = read_rest(context, parameters, *asked))
-        return deny(context, request, *asked, *denied);
+    if (asked->denied) return deny(context, request, *asked, *asked->denied);
     Pending pending;
     pending.asked = *std::move(asked);
     pending.subject = *subject;

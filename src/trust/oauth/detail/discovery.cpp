@@ -23,6 +23,8 @@ void set_common(const Context& context, Record& record) {
         .set("jwks_uri", context.endpoint("jwks"))
         .set("authorization_endpoint", context.endpoint("authorize"))
         .set("token_endpoint", context.endpoint("token"))
+        .set("pushed_authorization_request_endpoint", context.endpoint("par"))
+        .set("require_pushed_authorization_requests", false)
         .set("token_endpoint_auth_methods_supported", client_methods)
         .set("token_endpoint_auth_signing_alg_values_supported", signatures)
         .set("introspection_endpoint", context.endpoint("introspect"))
