@@ -20,12 +20,15 @@ export async function startProvider() {
   outside.stop = () => server.close();
   outside.serve = async (record) => {
     const callback = (name) => `${record.issuer}/oauth/federated/${name}/callback`;
+    // It does not fetch keys from loopback addresses itself. The served program has no such provider.
+    const keys = await fetch(`${record.issuer}/oauth/federated/keyed/jwks`);
+    const jwks = keys.ok ? await keys.json() : { keys: [] };
     const pair = await jose.generateKeyPair('RS256', { extractable: true });
     const provider = new Provider(outside.issuer, {
       clients: [
         { client_id: 'meridian', client_secret: 'outside-secret', redirect_uris: [callback('outside')] },
         { client_id: 'meridian-public', token_endpoint_auth_method: 'none', application_type: 'native', redirect_uris: [callback('public')] },
-        { client_id: 'meridian-keyed', token_endpoint_auth_method: 'private_key_jwt', token_endpoint_auth_signing_alg: 'ES256', jwks_uri: `${record.issuer}/oauth/federated/keyed/jwks`, redirect_uris: [callback('keyed')] },
+        ...(keys.ok ? [{ client_id: 'meridian-keyed', token_endpoint_auth_method: 'private_key_jwt', token_endpoint_auth_signing_alg: 'ES256', jwks, redirect_uris: [callback('keyed')] }] : []),
       ],
       jwks: { keys: [{ ...(await jose.exportJWK(pair.privateKey)), kid: 'outside-1', alg: 'RS256', use: 'sig' }] },
       cookies: { keys: ['only for tests'] },
