@@ -45,7 +45,6 @@ inline constexpr int oauth_launch_seconds = 5 * 60;
 inline constexpr int oauth_federation_seconds = 15 * 60;
 inline constexpr int oauth_vault_attempts_max = 8;  ///< when others write the same entry
 inline constexpr std::size_t oauth_client_name_bytes_max = 200;
-inline constexpr std::size_t oauth_scope_type_bytes_max = 64;  ///< of a resource type in a scope
 inline constexpr int oauth_document_seconds = 300;  ///< how long discovery and keys may be kept
 inline constexpr std::int64_t oauth_key_margin_milliseconds =
     120'000;  ///< that a retired key is shown longer: clocks, and tokens on their way
@@ -54,7 +53,6 @@ inline constexpr int oauth_federation_age_seconds_max =
     12 * 3600;  ///< since the person proved at a provider who they are; more is asked for anew
 inline constexpr std::size_t oauth_apps_listed_max = 200;    ///< that one person has allowed
 inline constexpr std::size_t oauth_grants_per_app_max = 32;  ///< of one person; the oldest ends
-inline constexpr int oauth_vault_attempts_max = 8;           ///< when others write the same entry
 
 // --- trust: accounts, sessions, passkeys ---
 inline constexpr std::size_t account_name_bytes_max = 128;
@@ -169,7 +167,6 @@ inline constexpr std::size_t erasure_mentions_max = 10'000;   ///< listed in a c
 inline constexpr std::size_t sealing_batch_versions = 200;  ///< in one commit, one after the other
 inline constexpr unsigned sealing_slice_milliseconds = 1'000;  ///< between two signs of life
 inline constexpr unsigned key_attempts_max = 50;  ///< after which others change them too often
-inline constexpr unsigned long token_objects_max = 1'000;  ///< keys looked for in a PKCS#11 token
 inline constexpr std::size_t key_backup_versions_looked_at = 20;
 inline constexpr std::int64_t retention_years_max = 1'000;
 
