@@ -3,6 +3,7 @@
 
 #include "base/json.hpp"
 #include "base/log.hpp"
+#include "trust/sessions/fresh_proof.hpp"
 
 namespace meridian::rest {
 
@@ -129,6 +130,20 @@ Answer answer_of(const Error& error) {
     answer.status = status_of(error.category);
     answer.json = outcome_json(error);
     if (answer.status == 503) answer.headers.emplace_back("Retry-After", "2");
+    if (const auto age = trust::wanted_proof_age(error)) {
+        // RFC 9470 §3: an app sends the person to sign in with this max_age, a page to the link.
+        answer.headers.emplace_back(
+            "WWW-Authenticate",
+            fmt::format(R"(Bearer realm="meridian", error="insufficient_user_authentication", )"
+                        R"(error_description="A more recent authentication is required", )"
+                        R"(max_age="{}")",
+                        age->count()));
+        answer.headers.emplace_back("Link", R"(</step-up>; rel="help")");
+        Error shown = error;
+        shown.where = trust::place_of(error);
+        answer.json = outcome_json(shown);
+        return answer;
+    }
     // RFC 6750 §3: a request without a token is told how to bring one, and nothing else.
     if (answer.status == 401)
         answer.headers.emplace_back("WWW-Authenticate", R"(Bearer realm="meridian")");

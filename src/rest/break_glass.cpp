@@ -61,8 +61,16 @@ Result<Answer> break_glass(Decisions& decisions, const SubjectOf& subject_of,
 Result<Answer> review(Decisions& decisions, const SubjectOf& subject_of, const Exchange& exchange) {
     const trust::Subject subject = TRY(subject_of(exchange));
     const Arguments arguments = TRY(Arguments::read(exchange));
-    TRY(arguments.allow("finding"));
-    TRY(decisions.review(subject, exchange.path[1], arguments.text("finding")));
+    TRY(arguments.allow("finding verdict"));
+    const std::string_view verdict = arguments.text("verdict");
+    const std::optional<trust::policy::Verdict> found =
+        verdict.empty() ? trust::policy::Verdict::justified : trust::policy::verdict_named(verdict);
+    if (!found)
+        return fail(Category::incorrect,
+                    fmt::format("\"{}\" is no verdict: expected justified or not-justified",
+                                verdict.substr(0, 40)),
+                    "verdict");
+    TRY(decisions.review(subject, exchange.path[1], arguments.text("finding"), *found));
     Answer answer;
     answer.json = outcome_json(Severity::information, "informational", "The review is closed.");
     return answer;

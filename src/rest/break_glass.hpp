@@ -16,8 +16,9 @@ using SubjectOf = std::function<Result<trust::Subject>(const Exchange&)>;
 /// `POST Patient/ID/$break-glass` and, by exact identifier, `POST Patient/$break-glass`
 /// (Parameters: `reason`, and `identifier` as "system|value") open one patient's record for a time;
 /// the answer names the Task of the review, the notice to the patient and the end.
-/// `POST Task/ID/$break-glass-review` (Parameters: `finding`) closes the review. `decisions` must
-/// outlive the service.
+/// `POST Task/ID/$break-glass-review` (Parameters: `finding`, and `verdict`: justified, which it
+/// is when left out, or not-justified) closes the review. An emergency access asks for a fresh
+/// proof of the person (trust::policy::FreshProof). `decisions` must outlive the service.
 void add_break_glass(Service& service, trust::policy::Decisions& decisions, SubjectOf subject_of);
 
 }  // namespace meridian::rest

@@ -216,6 +216,8 @@ trust::Subject subject_of(trust::Role role, std::string person, std::string orga
     subject.organisation = std::move(organisation);
     subject.purpose = std::move(purpose);
     subject.scopes = std::move(scopes);
+    // Fresh for as long as the test runs.
+    subject.authenticated_at = {now().milliseconds + 86'400'000};
     return subject;
 }
 

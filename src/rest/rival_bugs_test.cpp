@@ -48,6 +48,7 @@ class RivalBugs : public ::testing::Test {
         subject_.account = "d";
         subject_.role = trust::Role::doctor;
         subject_.person = "Practitioner/d";
+        subject_.authenticated_at = now();
         add_basic_operations(service_);
         add_validate_operation(service_, nullptr);
         add_break_glass(service_, decisions_,
@@ -315,6 +316,56 @@ TEST_F(RivalBugs, BreakGlassIsAnOperationThatOpensOnePatient) {
     by_identifier.body =
         R"({"resourceType":"Parameters","parameter":[{"name":"reason","valueString":"unconscious after a fall"},{"name":"identifier","valueIdentifier":{"system":"urn:mrn","value":"nobody"}}]})";
     EXPECT_EQ(send(by_identifier).status, 404);
+}
+
+TEST_F(RivalBugs, AnOldProofIsAskedForAgainAsRfc9470Says) {
+    subject_.authenticated_at = {now().milliseconds - 3'600'000};
+    const auto challenge = [](const Answer& answer) {
+        for (const auto& [name, value] : answer.headers) {
+            if (name == "WWW-Authenticate") return value;
+        }
+        return std::string();
+    };
+    Exchange glass = exchange(net::Method::post, "Patient/theirs/$break-glass");
+    glass.body =
+        R"({"resourceType":"Parameters","parameter":[{"name":"reason","valueString":"unconscious after a fall"}]})";
+    const Answer refused = send(glass);
+    EXPECT_EQ(refused.status, 401);
+    EXPECT_NE(challenge(refused).find(R"(error="insufficient_user_authentication")"),
+              std::string::npos)
+        << challenge(refused);
+    EXPECT_NE(challenge(refused).find(R"(max_age="300")"), std::string::npos);
+    EXPECT_NE(refused.json.find("/step-up"), std::string::npos);
+    EXPECT_EQ(refused.json.find("max_age"), std::string::npos) << refused.json;
+    EXPECT_EQ(get("Observation/o-theirs").status, 404) << "nothing was opened";
+
+    const std::string body =
+        R"({"resourceType":"MedicationRequest","status":"active","intent":"order","subject":{"reference":"Patient/mine"},"requester":{"reference":"Practitioner/d"},"medicationCodeableConcept":{"text":"x"}})";
+    Exchange create = exchange(net::Method::post, "MedicationRequest");
+    create.body = body;
+    EXPECT_EQ(send(create).status, 401);
+    // The same by another way in: in a transaction, whose answer names the entry.
+    Exchange bundle = exchange(net::Method::post, "");
+    const std::string transaction =
+        R"({"resourceType":"Bundle","type":"transaction","entry":[{"request":{"method":"POST","url":"MedicationRequest"},"resource":)" +
+        body + "}]}";
+    bundle.body = transaction;
+    const Answer bundled = send(bundle);
+    EXPECT_EQ(bundled.status, 401) << bundled.json;
+    EXPECT_NE(challenge(bundled).find(R"(max_age="900")"), std::string::npos) << bundled.json;
+    EXPECT_NE(bundled.json.find(R"("Bundle.entry[0]")"), std::string::npos) << bundled.json;
+    std::string batch = transaction;
+    batch.replace(batch.find("transaction"), 11, "batch");
+    bundle.body = batch;
+    const Answer batched = send(bundle);
+    EXPECT_EQ(batched.status, 200);
+    EXPECT_NE(batched.json.find("\"401"), std::string::npos) << batched.json;
+    subject_.authenticated_at = now();
+    create.caller = must(decisions_.caller(subject_));
+    EXPECT_EQ(send(create).status, 201);
+    // Who brings nothing at all is told no more than before.
+    EXPECT_EQ(challenge(answer_of(Error{Category::unauthenticated, "a token is needed", "", {}})),
+              R"(Bearer realm="meridian")");
 }
 
 TEST_F(RivalBugs, AnExportIsItsOwnersAndEndsWithTheirRights) {

@@ -91,6 +91,10 @@ inline constexpr std::size_t session_device_bytes_max = 120;
 inline constexpr unsigned sign_in_minutes = 10;  ///< between the password and the second factor
 inline constexpr unsigned sign_in_code_attempts_max = 5;
 inline constexpr unsigned setup_link_hours = 24;
+/// Of an operator's own list of refused passwords, 8 bytes each in memory.
+inline constexpr std::size_t refused_passwords_max = 10'000'000;
+inline constexpr std::size_t administration_rows_max = 50;    ///< of one page of a list
+inline constexpr std::size_t accounts_searched_max = 20'000;  ///< by one page of a search
 inline constexpr std::size_t cbor_bytes_max = 64u << 10;  ///< an attestation with its certificates
 inline constexpr unsigned cbor_depth_max = 8;
 inline constexpr std::size_t cbor_items_max = 1024;
@@ -117,6 +121,7 @@ inline constexpr std::size_t policy_scopes_max = 200;
 inline constexpr std::size_t consents_max = 1'000'000;
 inline constexpr unsigned consent_provision_depth_max = 16;
 inline constexpr std::size_t break_glass_reason_bytes_max = 2'000;
+inline constexpr std::size_t break_glass_reviews_listed_max = 500;
 
 // --- trust: audit and its tree ---
 inline constexpr std::size_t tree_batch_entries = 4'096;  ///< log entries read at a time

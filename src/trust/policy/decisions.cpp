@@ -10,6 +10,8 @@
 #include "trust/consent/register.hpp"
 #include "trust/limits.hpp"
 #include "trust/policy/filter.hpp"
+#include "trust/policy/proven.hpp"
+#include "trust/sessions/fresh_proof.hpp"
 
 namespace meridian::trust::policy {
 
@@ -186,7 +188,7 @@ Result<fhir::Caller> Decisions::caller(const Subject& who) {
         caller.organisation = subject.organisation;
         caller.purpose = subject.purpose;
         caller.origin = origin_of(subject, std::move(decision.policy), std::move(decision.clause));
-        caller.access = std::move(decision.access);
+        caller.access = with_fresh_proof(std::move(decision.access), who, policy()->fresh_proof);
         caller.renewal = std::make_shared<const Renewed<State>>(state_, subject);
         return caller;
     });
@@ -274,13 +276,16 @@ std::shared_ptr<JsonDocument> patient_notice(const Subject& subject, std::string
     document->set(notice, "recipient", recipients);
     document->set(notice, "sender", reference_to(*document, subject.person));
     document->set(notice, "sent", document->string(to_text(from)));
-    Json content = document->object();
-    document->set(content, "contentString",
-                  document->string(fmt::format("Your record was opened in an emergency until {}. "
-                                               "The reason given: {}",
-                                               to_text(ends), reason)));
     Json payload = document->array();
-    document->append(payload, content);
+    for (const std::string& text :
+         {fmt::format("有人以紧急情况为由打开了您的病历，有效至 {}。所述理由：{}", to_text(ends),
+                      reason),
+          fmt::format("Your record was opened in an emergency until {}. The reason given: {}",
+                      to_text(ends), reason)}) {
+        Json content = document->object();
+        document->set(content, "contentString", document->string(text));
+        document->append(payload, content);
+    }
     document->set(notice, "payload", payload);
     document->set_root(notice);
     return document;
@@ -318,6 +323,7 @@ Result<EmergencyAccess> Decisions::break_glass(const Subject& subject, std::stri
                                                std::string_view reason) {
     const auto files = policy();
     const BreakGlass& right = *TRY(right_of(*files, subject, reason));
+    TRY(require_recent(subject, files->fresh_proof.break_glass, now()));
     fhir::Caller server = fhir::Caller::system("break-glass");
     server.on_behalf_of = subject.person;
     server.purpose = "BTG";
@@ -354,7 +360,12 @@ Result<EmergencyAccess> Decisions::break_glass_by_identifier(const Subject& subj
                                                              std::string_view system,
                                                              std::string_view value,
                                                              std::string_view reason) {
-    TRY(right_of(*policy(), subject, reason));
+    {
+        const auto files = policy();
+        TRY(right_of(*files, subject, reason));
+        // Before the look-up: an old session learns of no identifier whether somebody has it.
+        TRY(require_recent(subject, files->fresh_proof.break_glass, now()));
+    }
     if (system.empty() || value.empty())
         return fail(Category::incorrect, "a patient is looked up by system and value",
                     "identifier");
@@ -380,41 +391,123 @@ Result<EmergencyAccess> Decisions::break_glass_by_identifier(const Subject& subj
     return break_glass(subject, id, reason);
 }
 
-Result<void> Decisions::review(const Subject& subject, std::string_view task_id,
-                               std::string_view finding) {
+namespace {
+
+bool is_break_glass(const Json& concept_of_task) {
+    const auto codings = concept_of_task["coding"].items();
+    return std::any_of(codings.begin(), codings.end(), [](const Json& coding) {
+        return coding.string_at("system") == break_glass_system &&
+               coding.string_at("code") == break_glass_code;
+    });
+}
+
+Result<void> may_review(const Policy& policy, const Subject& subject) {
+    if (policy.of(subject.role).reviews_break_glass && subject.scopes.empty()) return {};
+    return fail(Category::forbidden, "your role does not review emergency accesses");
+}
+
+fhir::Caller reviewing(const Subject& subject, const Policy& policy) {
+    fhir::Caller server = fhir::Caller::system("break-glass");
+    server.on_behalf_of = subject.person;
+    server.origin = origin_of(subject, policy.version(), "break-glass review");
+    return server;
+}
+
+Instant instant_at(const Json& object, std::string_view key) {
+    const auto date = parse_date(object.string_at(key));
+    return date ? date->lower() : Instant{};
+}
+
+PendingReview review_of(const fhir::Resource& task, const Json& root) {
+    return {.task = task.id,
+            .patient = std::string(root["for"].string_at("reference")),
+            .person = std::string(root["requester"].string_at("reference")),
+            .reason = std::string(root["reasonCode"].string_at("text")),
+            .opened = instant_at(root["executionPeriod"], "start"),
+            .ends = instant_at(root["executionPeriod"], "end"),
+            .review_by = instant_at(root["restriction"]["period"], "end")};
+}
+
+/// What the review found, into the Task: it is closed by that.
+void close_task(JsonDocument& document, const Subject& subject, std::string_view finding,
+                Verdict verdict) {
+    Json& root = document.root();
+    document.set(root, "status", document.string("completed"));
+    document.set(root, "businessStatus", coded(document, verdict_system, name_of(verdict)));
+    document.set(root, "lastModified", document.string(to_text(now())));
+    Json note = document.object();
+    document.set(note, "authorString", document.string(subject.account));
+    document.set(note, "time", document.string(to_text(now())));
+    document.set(note, "text", document.string(finding));
+    Json notes = document.array();
+    document.append(notes, note);
+    document.set(root, "note", notes);
+}
+
+}  // namespace
+
+std::string_view name_of(Verdict verdict) {
+    return verdict == Verdict::justified ? "justified" : "not-justified";
+}
+
+std::optional<Verdict> verdict_named(std::string_view name) {
+    for (const Verdict each : {Verdict::justified, Verdict::not_justified}) {
+        if (name_of(each) == name) return each;
+    }
+    return std::nullopt;
+}
+
+Result<PendingReviews> Decisions::pending_reviews(const Subject& subject) {
     const auto files = policy();
-    if (!files->of(subject.role).reviews_break_glass || !subject.scopes.empty())
-        return fail(Category::forbidden, "your role does not review emergency accesses");
+    TRY(may_review(*files, subject));
+    const fhir::Caller server = reviewing(subject, *files);
+    fhir::Repository& repository = state_->repository;
+    PendingReviews pending;
+    fhir::Page page =
+        TRY(repository.search(server, "Task",
+                              {{"code", fmt::format("{}|{}", break_glass_system, break_glass_code)},
+                               {"status", "requested"},
+                               {"_sort", "authored-on"},
+                               {"_count", "100"}},
+                              {}));
+    while (true) {
+        for (const auto& entry : page.entries) {
+            const JsonDocument task = TRY(JsonDocument::parse(entry.resource.json));
+            if (pending.reviews.size() == limits::break_glass_reviews_listed_max) {
+                pending.has_more = true;
+                break;
+            }
+            pending.reviews.push_back(review_of(entry.resource, task.root()));
+        }
+        if (page.next.empty() || pending.has_more) break;
+        page = TRY(repository.next_page(server, page.next));
+    }
+    std::stable_sort(
+        pending.reviews.begin(), pending.reviews.end(),
+        [](const PendingReview& a, const PendingReview& b) { return a.review_by < b.review_by; });
+    return pending;
+}
+
+Result<void> Decisions::review(const Subject& subject, std::string_view task_id,
+                               std::string_view finding, Verdict verdict) {
+    const auto files = policy();
+    TRY(may_review(*files, subject));
     if (finding.empty() || finding.size() > limits::break_glass_reason_bytes_max)
         return fail(Category::incorrect,
                     fmt::format("the finding is a text of at most {} bytes",
                                 limits::break_glass_reason_bytes_max),
                     "finding");
-    fhir::Caller server = fhir::Caller::system("break-glass");
-    server.on_behalf_of = subject.person;
-    server.origin = origin_of(subject, files->version(), "break-glass review");
+    const fhir::Caller server = reviewing(subject, *files);
     fhir::Repository& repository = state_->repository;
     const auto task = repository.read(server, "Task", task_id);
     const auto no_task = [] { return fail(Category::not_found, "there is no such review"); };
     if (!task) return no_task();
     auto document = std::make_shared<JsonDocument>(TRY(JsonDocument::parse(task->json)));
-    Json& root = document->root();
-    bool is_review = false;
-    for (const Json& coding : root["code"]["coding"].items())
-        is_review = is_review || (coding.string_at("system") == break_glass_system &&
-                                  coding.string_at("code") == break_glass_code);
-    if (!is_review || root.string_at("status") != "requested") return no_task();
+    const Json& root = document->root();
+    if (!is_break_glass(root["code"]) || root.string_at("status") != "requested") return no_task();
     if (!subject.person.empty() && root["requester"].string_at("reference") == subject.person)
         return fail(Category::forbidden, "nobody reviews their own emergency access");
-    document->set(root, "status", document->string("completed"));
-    document->set(root, "lastModified", document->string(to_text(now())));
-    Json note = document->object();
-    document->set(note, "authorString", document->string(subject.account));
-    document->set(note, "time", document->string(to_text(now())));
-    document->set(note, "text", document->string(finding));
-    Json notes = document->array();
-    document->append(notes, note);
-    document->set(root, "note", notes);
+    close_task(*document, subject, finding, verdict);
     fhir::Transaction transaction;
     transaction.want_json = false;
     fhir::Operation update;
@@ -422,7 +515,7 @@ Result<void> Decisions::review(const Subject& subject, std::string_view task_id,
     update.type = "Task";
     update.id = task_id;
     update.document = document;
-    update.resource = root;
+    update.resource = document->root();
     update.if_match = task->version;
     transaction.operations.push_back(std::move(update));
     TRY(repository.commit(server, std::move(transaction)));

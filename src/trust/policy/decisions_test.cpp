@@ -7,6 +7,7 @@
 #include "base/ids.hpp"
 #include "base/testing.hpp"
 #include "store/testing.hpp"
+#include "trust/sessions/fresh_proof.hpp"
 
 namespace meridian::trust::policy {
 namespace {
@@ -62,6 +63,7 @@ class Decided : public ::testing::Test {
         subject.person = std::move(person);
         subject.organisation = "Organization/o1";
         subject.purpose = std::move(purpose);
+        subject.authenticated_at = now();
         return subject;
     }
     /// What of the patients' observations the subject finds, e.g. "o1 o3".
@@ -251,6 +253,93 @@ TEST_F(Decided, BreakGlassOpensOnePatientAndLeavesAReviewAndANotice) {
     must(decisions_->review(reviewer, access.task.substr(5), "it was an emergency"));
     EXPECT_EQ(decisions_->review(reviewer, access.task.substr(5), "again").error().category,
               Category::not_found);
+}
+
+TEST_F(Decided, PrescriptionExportAndEmergencyAskForAFreshProof) {
+    team(1, "Practitioner/d");
+    const auto prescription = [](std::string_view id) {
+        return fmt::format(
+            R"({{"resourceType":"MedicationRequest","id":"{}","status":"active","intent":"order","subject":{{"reference":"Patient/p1"}},"requester":{{"reference":"Practitioner/d"}},"medicationCodeableConcept":{{"text":"x"}}}})",
+            id);
+    };
+    put(prescription("m"));
+    Subject old = doctor_;
+    const auto ago = [](std::chrono::minutes time) {
+        return Instant{now().milliseconds - std::chrono::milliseconds(time).count()};
+    };
+    old.authenticated_at = ago(std::chrono::minutes(14));
+    must(write(must(decisions_->caller(old)), prescription("m")));
+    old.authenticated_at = ago(std::chrono::minutes(16));
+    const fhir::Caller caller = must(decisions_->caller(old));
+    const auto refused = write(caller, prescription("m"));
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().category, Category::unauthenticated);
+    EXPECT_EQ(wanted_proof_age(refused.error()), std::chrono::seconds(900));
+    EXPECT_NE(refused.error().message.find("/step-up"), std::string::npos);
+    EXPECT_FALSE(write(caller, prescription("")));
+    must(write(
+        caller,
+        R"({"resourceType":"Observation","id":"o1","status":"amended","code":{"text":"x"},"subject":{"reference":"Patient/p1"}})"));
+    EXPECT_TRUE(repository_->read(caller, "MedicationRequest", "m"));
+    // Who has not proved anything yet, as a subscription's owner, is old too.
+    old.authenticated_at = {};
+    EXPECT_FALSE(write(must(decisions_->caller(old)), prescription("m")));
+
+    old.authenticated_at = ago(std::chrono::minutes(6));
+    const auto emergency = decisions_->break_glass(old, "p2", "unconscious, no contact");
+    ASSERT_FALSE(emergency);
+    EXPECT_EQ(wanted_proof_age(emergency.error()), std::chrono::seconds(300));
+    EXPECT_EQ(decisions_->break_glass_by_identifier(old, "urn:mrn", "none", "unconscious, none")
+                  .error()
+                  .category,
+              Category::unauthenticated)
+        << "before the look-up";
+
+    Subject manager = subject(Role::data_manager, "Practitioner/q", "HQUALIMP");
+    const auto may_export = [&] {
+        return must(decisions_->caller(manager))
+            .access->allow(fhir::Right::bulk_export, "Observation");
+    };
+    EXPECT_TRUE(may_export());
+    fhir::Caller job = must(decisions_->caller(manager));
+    manager.authenticated_at = ago(std::chrono::minutes(6));
+    EXPECT_EQ(wanted_proof_age(may_export().error()), std::chrono::seconds(300));
+    must(job.renew());
+    EXPECT_TRUE(job.access->allow(fhir::Right::bulk_export, "Observation")) << "it has begun";
+    // Who may not at all is told that, and not sent to prove anything.
+    EXPECT_EQ(caller.access->allow(fhir::Right::bulk_export, "Observation").error().category,
+              Category::forbidden);
+
+    Subject engine = subject(Role::system_client, "Device/e");
+    engine.authenticated_at = {};
+    must(write(must(decisions_->caller(engine)), prescription("m")));
+}
+
+TEST_F(Decided, ReviewsWaitInTheOrderOfTheirDeadlines) {
+    EXPECT_TRUE(
+        must(decisions_->pending_reviews(subject(Role::audit_admin, "Person/a"))).reviews.empty());
+    EXPECT_EQ(decisions_->pending_reviews(doctor_).error().category, Category::forbidden);
+    const auto first = must(decisions_->break_glass(doctor_, "p1", "unconscious, no contact"));
+    const auto second = must(decisions_->break_glass(doctor_, "p2", "unconscious, no contact"));
+    put(R"({"resourceType":"Task","id":"other","status":"requested","intent":"order"})");
+    const Subject reviewer = subject(Role::audit_admin, "Person/a", "HCOMPL");
+    auto pending = must(decisions_->pending_reviews(reviewer));
+    ASSERT_EQ(pending.reviews.size(), 2u);
+    EXPECT_EQ("Task/" + pending.reviews[0].task, first.task);
+    EXPECT_EQ(pending.reviews[0].patient, "Patient/p1");
+    EXPECT_EQ(pending.reviews[0].person, "Practitioner/d");
+    EXPECT_EQ(pending.reviews[0].reason, "unconscious, no contact");
+    EXPECT_EQ(pending.reviews[0].ends, first.ends);
+    EXPECT_EQ((pending.reviews[0].review_by.milliseconds - pending.reviews[0].opened.milliseconds),
+              72LL * 3'600'000);
+    must(decisions_->review(reviewer, pending.reviews[0].task, "it was none",
+                            Verdict::not_justified));
+    pending = must(decisions_->pending_reviews(reviewer));
+    ASSERT_EQ(pending.reviews.size(), 1u);
+    EXPECT_EQ("Task/" + pending.reviews[0].task, second.task);
+    const auto closed =
+        must(repository_->read(fhir::Caller::system("t"), "Task", first.task.substr(5)));
+    EXPECT_NE(closed.json.find("\"not-justified\""), std::string::npos) << closed.json;
 }
 
 TEST_F(Decided, NobodyWritesThemselvesAnEmergency) {

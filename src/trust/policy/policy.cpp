@@ -66,13 +66,16 @@ class Reader {
 
     Result<void> read() {
         const Toml root = TRY(parse_toml(file_.text, file_.name));
-        TRY(known(root, "policy version settings groups labels label_codes approvals roles"));
+        TRY(known(root,
+                  "policy version settings fresh_proof groups labels label_codes approvals roles"));
         const Toml& name = *TRY(needed(root, "policy", Toml::Kind::text));
         const Toml& version = *TRY(needed(root, "version", Toml::Kind::integer));
         if (!policy_.name.empty()) policy_.name += " + ";
         policy_.name += fmt::format("{} {}", name.text, version.integer);
         if (const Toml* settings = TRY(optional(root, "settings", Toml::Kind::table)))
             TRY(read_settings(*settings));
+        if (const Toml* proof = TRY(optional(root, "fresh_proof", Toml::Kind::table)))
+            TRY(read_fresh_proof(*proof));
         if (const Toml* groups = TRY(optional(root, "groups", Toml::Kind::table)))
             TRY(read_groups(*groups));
         if (const Toml* labels = TRY(optional(root, "labels", Toml::Kind::table)))
@@ -151,6 +154,19 @@ class Reader {
         if (const Toml* codes = TRY(optional(table, "legal_guardians", Toml::Kind::list)))
             policy_.legal_guardians = TRY(texts(*codes));
         return {};
+    }
+
+    Result<void> read_fresh_proof(const Toml& table) {
+        TRY(known(table, "export_minutes break_glass_minutes prescription_minutes"));
+        const auto read_one = [&](std::string_view key,
+                                  std::chrono::minutes& minutes) -> Result<void> {
+            // A session ends after twelve hours in any case.
+            minutes = std::chrono::minutes(TRY(number(table, key, minutes.count(), 1, 720)));
+            return {};
+        };
+        TRY(read_one("export_minutes", policy_.fresh_proof.bulk_export));
+        TRY(read_one("break_glass_minutes", policy_.fresh_proof.break_glass));
+        return read_one("prescription_minutes", policy_.fresh_proof.prescription);
     }
 
     Result<void> read_groups(const Toml& table) {
@@ -565,6 +581,11 @@ std::string document_of(const Policy& policy) {
     }
     if (!policy.two_people.empty()) out += "\n### What takes two people\n\n";
     for (const auto& [name, kind] : policy.two_people) document_approval(kind, out);
+    out += fmt::format(
+        "\n### Fresh proof\n\nA person must have proved who they are within the last {} minutes to "
+        "export, {} minutes to open a record in an emergency, {} minutes to prescribe.\n",
+        policy.fresh_proof.bulk_export.count(), policy.fresh_proof.break_glass.count(),
+        policy.fresh_proof.prescription.count());
     for (const Role role : all_roles()) {
         const RolePolicy& made = policy.of(role);
         out += fmt::format("\n### {}\n\n{}\n", trust::name_of(role),

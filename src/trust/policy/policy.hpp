@@ -81,6 +81,14 @@ struct RolePolicy {
     bool reviews_break_glass = false;       ///< may close the review of an emergency access
 };
 
+/// How fresh a person's proof of who they are has to be for what does most harm in wrong hands
+/// (ASVS 5.0 V7.5.3). Systems have none to give, and are not asked.
+struct FreshProof {
+    std::chrono::minutes bulk_export{5};
+    std::chrono::minutes break_glass{5};
+    std::chrono::minutes prescription{15};  ///< to write a MedicationRequest
+};
+
 /// All policy files together. Immutable; safe to share between threads.
 struct Policy {
     std::string name{};              ///< of all files: "meridian default 1 + st-anne 4"
@@ -96,6 +104,7 @@ struct Policy {
     /// What takes two people, by name.
     std::map<std::string, approvals::Kind, std::less<>> two_people{};
     std::map<Role, RolePolicy> roles{};
+    FreshProof fresh_proof{};
 
     /// The role's part; one that allows nothing for a role that no file names.
     const RolePolicy& of(Role role) const;

@@ -11,6 +11,7 @@
 #include "text/utf8.hpp"
 #include "trust/accounts/throttle.hpp"
 #include "trust/sessions/cookie.hpp"
+#include "trust/sessions/fresh_proof.hpp"
 
 namespace meridian::trust {
 
@@ -339,6 +340,20 @@ Result<void> Sessions::revoke_all(std::string_view account, std::string_view exc
     return {};
 }
 
+Result<std::size_t> Sessions::revoke_everybody(std::string_view except_account) {
+    std::size_t accounts = 0;
+    for (std::string after;;) {
+        const auto part = TRY(accounts_.list(after));
+        if (part.empty()) return accounts;
+        for (const Account& account : part) {
+            if (account.name == except_account) continue;
+            TRY(revoke_all(account.name));
+            ++accounts;
+        }
+        after = part.back().name;
+    }
+}
+
 // --- forged requests ---
 
 std::string Sessions::csrf_token_for(std::string_view cookie_value) {
@@ -392,16 +407,7 @@ Result<void> Sessions::check_csrf(const net::Request& request) const {
 
 Result<void> Sessions::require_recent(const Subject& subject, std::chrono::seconds age,
                                       std::initializer_list<std::string_view> methods) const {
-    const bool is_recent =
-        options_.clock().milliseconds - subject.authenticated_at.milliseconds <= milliseconds(age);
-    const bool is_strong =
-        methods.size() == 0 ||
-        std::any_of(methods.begin(), methods.end(), [&](std::string_view wanted) {
-            return std::find(subject.methods.begin(), subject.methods.end(), wanted) !=
-                   subject.methods.end();
-        });
-    if (is_recent && is_strong) return {};
-    return fail(Category::unauthenticated, "prove once more who you are", "step-up");
+    return trust::require_recent(subject, age, options_.clock(), methods);
 }
 
 }  // namespace meridian::trust

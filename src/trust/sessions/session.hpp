@@ -91,6 +91,10 @@ class Sessions {
     /// All of an account but the one called `except`, which may be empty.
     Result<void> revoke_all(std::string_view account, std::string_view except = {});
 
+    /// All of everybody but `except_account`, after a break-in. The result is of how many accounts.
+    /// Errors: those of the vault; then some may have ended. Blocking: reads all accounts.
+    Result<std::size_t> revoke_everybody(std::string_view except_account = {});
+
     /// Whether a request that a cookie speaks for may change something: a page of ours must have
     /// made it. GET, HEAD and OPTIONS pass. Others need: Sec-Fetch-Site "same-origin" or "none" and
     /// an Origin of ours, as far as they are sent; and the token of csrf_token(), in the header
@@ -104,10 +108,7 @@ class Sessions {
     /// The token that belongs to a cookie's value.
     static std::string csrf_token_for(std::string_view cookie_value);
 
-    /// Whether the person proved who they are within `age`, by one of `methods` (any when empty):
-    /// before a prescription, an export, a break-glass. Errors: `unauthenticated`, with "step-up"
-    /// as Error::where; the answer to a browser is a redirect to
-    /// /step-up?return_to=…, to an app RFC 9470's insufficient_user_authentication.
+    /// As trust::require_recent (sessions/fresh_proof.hpp), by this clock.
     Result<void> require_recent(const Subject& subject, std::chrono::seconds age,
                                 std::initializer_list<std::string_view> methods = {}) const;
 

@@ -105,7 +105,7 @@ TEST_F(SessionTest, RequireRecent) {
         sessions.require_recent(*sessions.find(with_cookie(pair)), std::chrono::minutes(5));
     ASSERT_FALSE(refused);
     EXPECT_EQ(refused.error().category, Category::unauthenticated);
-    EXPECT_EQ(refused.error().where, "step-up");
+    EXPECT_EQ(refused.error().where, "step-up;max_age=300");
     const std::string renewed = pair_of(*sessions.renew(with_cookie(pair), {"otp"}));
     EXPECT_TRUE(sessions.require_recent(*sessions.find(with_cookie(renewed)),
                                         std::chrono::minutes(5), {"otp", "hwk"}));
@@ -130,6 +130,17 @@ TEST_F(SessionTest, ListAndRevoke) {
     EXPECT_TRUE(sessions.find(with_cookie(third)));
     ASSERT_TRUE(sessions.revoke_all("WANG"));
     EXPECT_FALSE(sessions.find(with_cookie(third)));
+}
+
+TEST_F(SessionTest, EverybodysEndButOne) {
+    const Account li = *accounts.add({.name = "li", .role = Role::nurse});
+    const std::string own = start();
+    const std::string other = pair_of(*sessions.start(with_cookie(""), li, {"pwd"}));
+    EXPECT_EQ(*sessions.revoke_everybody("wang"), 1u);
+    EXPECT_TRUE(sessions.find(with_cookie(own)));
+    EXPECT_FALSE(sessions.find(with_cookie(other)));
+    EXPECT_EQ(*sessions.revoke_everybody(), 2u);
+    EXPECT_FALSE(sessions.find(with_cookie(own)));
 }
 
 TEST_F(SessionTest, ADisabledAccountHasNone) {
