@@ -140,15 +140,18 @@ class Accounts {
     using Change = std::function<Result<void>(Account&, std::vector<Vault::Entry>& together)>;
     Result<Account> change(std::string_view name, const Change& change);
 
-    /// A disabled account cannot sign in, and its sessions are not found any more.
+    /// A disabled account cannot sign in, and its sessions are not found any more. Errors:
+    /// `conflict` for the last security administrator who could enable anybody again.
     Result<void> set_disabled(std::string_view name, bool disabled);
     /// Errors: `forbidden` when the old or the new role is one of the three administrators: an
     /// administrator is made as such, and stays it.
     Result<void> change_role(std::string_view name, Role role);
 
-    /// Errors: `incorrect` with what is wrong with the password (see password.hpp); `busy` as
-    /// verify_password.
-    Result<void> set_password(std::string_view name, std::string_view password);
+    /// `together` is written in the same commit. Errors: `incorrect` with what is wrong with the
+    /// password (see password.hpp); `busy` as verify_password; `conflict` when an entry of
+    /// `together` has changed meanwhile.
+    Result<void> set_password(std::string_view name, std::string_view password,
+                              const std::vector<Vault::Entry>& together = {});
     /// The account whose name and password these are. Takes as long for a name that does not exist.
     /// Errors: `unauthenticated`, with one text for a wrong name, a wrong password and a disabled
     /// account; `busy` when too many are being computed.
@@ -179,6 +182,9 @@ class Accounts {
     Result<void> add_passkey(std::string_view name, Passkey passkey);
     /// Errors: `not_found`.
     Result<void> remove_passkey(std::string_view name, std::string_view id);
+    /// Takes one-time codes, recovery codes and all passkeys away: the person has lost them, and
+    /// somebody has made sure who they are.
+    Result<void> remove_second_factors(std::string_view name);
     /// The account that has the credential.
     Result<std::optional<Account>> find_by_passkey(std::string_view id);
     /// A passkey was used: its counter may only grow, unless it counts nothing (WebAuthn level 2
@@ -198,6 +204,8 @@ class Accounts {
 
  private:
     class Hashing;
+    Result<void> keep_one_security_administrator(const Account& leaving,
+                                                 std::vector<Vault::Entry>& together);
     Result<std::string> chosen(std::string_view password, const Account& account) const;
     Result<std::optional<Account>> find_by_index(std::string_view space, const std::string& key);
 

@@ -17,6 +17,7 @@ namespace {
 
 constexpr std::string_view accounts_space = "account";
 constexpr std::string_view administrators_space = "account-administrator";
+constexpr std::string_view last_administrator_space = "account-last-administrator";
 constexpr std::string_view identities_space = "account-identity";
 constexpr std::string_view passkeys_space = "account-passkey";
 
@@ -236,11 +237,39 @@ Result<Account> Accounts::change(std::string_view name, const Change& change) {
 }
 
 Result<void> Accounts::set_disabled(std::string_view name, bool disabled) {
-    TRY(change(name, [&](Account& account, auto&) -> Result<void> {
+    TRY(change(name, [&](Account& account, std::vector<Vault::Entry>& together) -> Result<void> {
+        if (disabled && !account.disabled && account.role == Role::security_admin)
+            TRY(keep_one_security_administrator(account, together));
         account.disabled = disabled;
         return {};
     }));
     return {};
+}
+
+Result<void> Accounts::keep_one_security_administrator(const Account& leaving,
+                                                       std::vector<Vault::Entry>& together) {
+    // Two who disable one another at the same time both write this entry: one of them reads again.
+    auto turn = TRY(vault_.get(last_administrator_space, "turn"));
+    if (!turn) turn = made(last_administrator_space, "turn", "");
+    for (std::string after;;) {
+        const auto part =
+            TRY(vault_.list(administrators_space, after, limits::accounts_listed_max));
+        if (part.empty()) break;
+        for (const Vault::Entry& administrator : part) {
+            const auto account = TRY(find(administrator.value));
+            if (!account || account->name == leaving.name || account->disabled ||
+                account->role != Role::security_admin)
+                continue;
+            turn->value = leaving.name;
+            together.push_back(*std::move(turn));
+            return {};
+        }
+        after = part.back().key;
+    }
+    return fail(Category::conflict,
+                "this is the last security administrator: without one nobody could open an account "
+                "again",
+                "last-security-admin");
 }
 
 Result<void> Accounts::change_role(std::string_view name, Role role) {
@@ -266,13 +295,15 @@ Result<std::string> Accounts::chosen(std::string_view password, const Account& a
     return normal;
 }
 
-Result<void> Accounts::set_password(std::string_view name, std::string_view password) {
+Result<void> Accounts::set_password(std::string_view name, std::string_view password,
+                                    const std::vector<Vault::Entry>& together) {
     const std::optional<Account> before = TRY(find(name));
     if (!before) return fail(Category::not_found, "there is no such account");
     const std::string hash = TRY(hashing_->hash(TRY(chosen(password, *before))));
-    TRY(change(name, [&](Account& account, auto&) -> Result<void> {
+    TRY(change(name, [&](Account& account, std::vector<Vault::Entry>& written) -> Result<void> {
         account.password = hash;
         account.password_changed = options_.clock();
+        written = together;
         return {};
     }));
     return {};
@@ -420,6 +451,24 @@ Result<void> Accounts::remove_passkey(std::string_view name, std::string_view id
             entry.removed = true;
             together.push_back(std::move(entry));
         }
+        return {};
+    }));
+    return {};
+}
+
+Result<void> Accounts::remove_second_factors(std::string_view name) {
+    TRY(change(name, [&](Account& account, std::vector<Vault::Entry>& together) -> Result<void> {
+        for (const Passkey& passkey : account.passkeys) {
+            auto index = TRY(vault_.get(passkeys_space, index_key(passkey.id)));
+            if (!index) continue;
+            index->removed = true;
+            together.push_back(*std::move(index));
+        }
+        account.passkeys.clear();
+        account.totp.reset();
+        account.totp_waiting.reset();
+        account.recovery_codes.clear();
+        account.recovery_codes_waiting.clear();
         return {};
     }));
     return {};

@@ -49,6 +49,46 @@ TEST_F(SetupTest, ANewLinkEndsTheOneBeforeAndEachEndsByItself) {
     EXPECT_FALSE(*is_setup_key(vault, accounts, second, clock));
 }
 
+TEST_F(SetupTest, AnAccountsLinkSetsItsPasswordOnce) {
+    Instant at = now();
+    const auto clock = [&] { return at; };
+    const auto key = [](const std::string& link) { return link.substr(link.rfind('=') + 1); };
+    ASSERT_TRUE(
+        accounts.add({.name = "li.na", .role = Role::nurse, .password = "old herons sleep"}));
+    ASSERT_TRUE(accounts.add({.name = "engine", .role = Role::system_client}));
+    EXPECT_EQ(make_account_link(vault, accounts, "none", clock).error().category,
+              Category::not_found);
+    EXPECT_EQ(make_account_link(vault, accounts, "engine", clock).error().category,
+              Category::incorrect);
+    const std::string first = *make_account_link(vault, accounts, "LI.NA", clock);
+    EXPECT_TRUE(first.starts_with("/setup/account?name=li.na&key=")) << first;
+    const std::string second = *make_account_link(vault, accounts, "li.na", clock);
+    EXPECT_FALSE(*account_of_link(vault, accounts, "li.na", key(first), clock)) << "a newer one";
+    EXPECT_TRUE(*account_of_link(vault, accounts, "li.na", key(second), clock));
+    EXPECT_FALSE(*account_of_link(vault, accounts, "engine", key(second), clock));
+    EXPECT_TRUE(accounts.verify_password("li.na", "old herons sleep")) << "not used yet";
+    EXPECT_FALSE(use_account_link(vault, accounts, "li.na", key(second), "password", clock))
+        << "the key stays good";
+    ASSERT_TRUE(use_account_link(vault, accounts, "li.na", key(second), "new herons wake", clock));
+    EXPECT_TRUE(accounts.verify_password("li.na", "new herons wake"));
+    EXPECT_FALSE(accounts.verify_password("li.na", "old herons sleep"));
+    EXPECT_EQ(use_account_link(vault, accounts, "li.na", key(second), "third herons", clock)
+                  .error()
+                  .category,
+              Category::forbidden);
+    const std::string late = key(*make_account_link(vault, accounts, "li.na", clock));
+    ASSERT_TRUE(accounts.set_disabled("li.na", true));
+    EXPECT_FALSE(*account_of_link(vault, accounts, "li.na", late, clock));
+    EXPECT_EQ(make_account_link(vault, accounts, "li.na", clock).error().category,
+              Category::forbidden);
+    ASSERT_TRUE(accounts.set_disabled("li.na", false));
+    EXPECT_TRUE(*account_of_link(vault, accounts, "li.na", late, clock));
+    at.milliseconds += 24LL * 3'600'000;
+    EXPECT_FALSE(*account_of_link(vault, accounts, "li.na", late, clock));
+    for (const auto& entry : *vault.list("setup-account", "", 10))
+        EXPECT_EQ(entry.value.find(late), std::string::npos) << "the hash only";
+}
+
 TEST_F(SetupTest, TheDemoHasAnAccountForEachRole) {
     int persons = 0;
     const auto person_for = [&](Role role) -> Result<NewAccount> {

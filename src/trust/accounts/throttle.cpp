@@ -13,6 +13,7 @@ namespace {
 
 constexpr std::string_view counters_space = "throttle";
 constexpr std::string_view key_space = "throttle-key";
+constexpr std::string_view unlocked_space = "throttle-unlocked";
 
 }  // namespace
 
@@ -64,7 +65,7 @@ struct Throttle::Counter {
 };
 
 std::vector<Throttle::Counter> Throttle::counters_of(const Attempt& attempt,
-                                                     const SipKey& key) const {
+                                                     std::string_view unlocked, const SipKey& key) {
     using std::chrono::hours;
     using std::chrono::minutes;
     using std::chrono::seconds;
@@ -91,14 +92,15 @@ std::vector<Throttle::Counter> Throttle::counters_of(const Attempt& attempt,
         return counters;
     }
     const bool is_code = attempt.proof == Proof::code;
+    // An account that was unlocked has other places than before.
+    const std::string account = unlocked.empty() ? std::string(attempt.account)
+                                                 : fmt::format("{}#{}", attempt.account, unlocked);
     if (!attempt.device.empty()) {
-        add(is_code ? code_device : password_device,
-            fmt::format("{}|{}", attempt.account, attempt.device));
+        add(is_code ? code_device : password_device, fmt::format("{}|{}", account, attempt.device));
         return counters;
     }
-    add(is_code ? code_here : password_here,
-        fmt::format("{}|{}", attempt.account, attempt.network));
-    add(is_code ? code_account : password_account, attempt.account);
+    add(is_code ? code_here : password_here, fmt::format("{}|{}", account, attempt.network));
+    add(is_code ? code_account : password_account, account);
     add(network, attempt.network);
     return counters;
 }
@@ -127,6 +129,22 @@ Result<SipKey> Throttle::key() {
     return *key_;
 }
 
+Result<std::string> Throttle::unlocked(std::string_view account) {
+    if (account.empty()) return std::string();
+    const auto entry = TRY(vault_.get(unlocked_space, account));
+    return entry ? entry->value : std::string();
+}
+
+Result<void> Throttle::unlock(std::string_view account) {
+    auto entry = TRY(vault_.get(unlocked_space, account));
+    if (!entry) entry = {.space = std::string(unlocked_space), .key = std::string(account)};
+    entry->value = std::to_string(entry->version + 1);
+    std::vector<Vault::Entry> entries;
+    entries.push_back(*std::move(entry));
+    if (TRY(vault_.put(std::move(entries)))) return {};
+    return fail(Category::conflict, "the account is being unlocked by others; try again");
+}
+
 Result<bool> Throttle::count(std::vector<Counter>& counters, Instant at) {
     std::vector<Vault::Entry> entries;
     for (Counter& counter : counters) {
@@ -139,9 +157,10 @@ Result<bool> Throttle::count(std::vector<Counter>& counters, Instant at) {
 
 Result<void> Throttle::begin(const Attempt& attempt) {
     const SipKey place_key = TRY(key());
+    const std::string times = TRY(unlocked(attempt.account));
     for (unsigned round = 0; round < limits::account_write_attempts_max; ++round) {
         const Instant at = clock_();
-        std::vector<Counter> counters = counters_of(attempt, place_key);
+        std::vector<Counter> counters = counters_of(attempt, times, place_key);
         Instant ready{};
         for (Counter& counter : counters) {
             if (const auto entry = TRY(vault_.get(counters_space, counter.place)))
@@ -160,10 +179,11 @@ Result<void> Throttle::begin(const Attempt& attempt) {
 
 Result<void> Throttle::succeeded(const Attempt& attempt) {
     const SipKey place_key = TRY(key());
+    const std::string times = TRY(unlocked(attempt.account));
     for (unsigned round = 0; round < limits::account_write_attempts_max; ++round) {
         const Instant at = clock_();
         std::vector<Vault::Entry> entries;
-        std::vector<Counter> counters = counters_of(attempt, place_key);
+        std::vector<Counter> counters = counters_of(attempt, times, place_key);
         for (Counter& counter : counters) {
             const auto entry = TRY(vault_.get(counters_space, counter.place));
             if (!entry) continue;

@@ -61,11 +61,18 @@ class Throttle {
     /// It was right after all: its device, and the account from its network, start anew; what it
     /// added to the others is taken back.
     Result<void> succeeded(const Attempt& attempt);
+    /// All counters of an account start anew, from everywhere: an administrator knows that its
+    /// owner was slowed. Those of networks stay. Errors: those of the vault; `conflict` when others
+    /// do it at the same time. Blocking: a commit.
+    Result<void> unlock(std::string_view account);
 
  private:
     struct Counter;
     struct Rule;
-    std::vector<Counter> counters_of(const Attempt& attempt, const SipKey& key) const;
+    /// How often the account was unlocked, for the places of its counters; empty: never.
+    Result<std::string> unlocked(std::string_view account);
+    static std::vector<Counter> counters_of(const Attempt& attempt, std::string_view unlocked,
+                                            const SipKey& key);
     Result<SipKey> key();
     Result<bool> count(std::vector<Counter>& counters, Instant at);
 

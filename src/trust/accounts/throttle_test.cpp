@@ -35,6 +35,24 @@ struct ThrottleTest : ::testing::Test {
     }
 };
 
+TEST_F(ThrottleTest, AnUnlockedAccountStartsAnewAndNetworksDoNot) {
+    while (may("192.0.2.1")) continue;
+    while (may("", "device")) continue;
+    while (may("192.0.2.1", {}, "another")) continue;
+    ASSERT_TRUE(throttle.unlock("victim"));
+    EXPECT_TRUE(may("192.0.2.1"));
+    EXPECT_TRUE(may("", "device"));
+    EXPECT_FALSE(may("192.0.2.1", {}, "another"));
+    while (may("192.0.2.1")) continue;
+    ASSERT_TRUE(throttle.unlock("victim"));
+    EXPECT_TRUE(may("192.0.2.1")) << "again";
+    // Guessing at ever new names from one network stays slow, whoever is unlocked.
+    int heard = 0;
+    while (may("192.0.2.9", {}, fmt::format("name{}", heard))) ++heard;
+    ASSERT_TRUE(throttle.unlock("victim"));
+    EXPECT_FALSE(may("192.0.2.9"));
+}
+
 TEST_F(ThrottleTest, AttackersElsewhereDoNotLockOutAKnownDevice) {
     const int guesses = heard_in(std::chrono::hours(2), Proof::password, false, true);
     EXPECT_GT(guesses, 5);
