@@ -71,6 +71,8 @@ constexpr Option settings[] = {
     {"base-url", Option::Kind::text, "", "public FHIR base, when a proxy stands in front"},
     {"conditional-delete-many", Option::Kind::boolean, "false",
      "DELETE Type?search removes all that match, not only one"},
+    {"refused-passwords", Option::Kind::text, "",
+     "file with passwords that nobody may choose, one a line"},
     {"replica", Option::Kind::list, "", "read-only copies of the database of --store"},
     {"import.sources", Option::Kind::list, "",
      "URL prefixes (http, https, file) that $import may fetch from"},
@@ -103,6 +105,7 @@ Result<void> read_settings(const CLI::App& command, const std::string& file, std
     if (wanted("--base-url")) options.base_url = config.text("base-url");
     if (wanted("--conditional-delete-many"))
         options.conditional_delete_many = config.boolean("conditional-delete-many");
+    if (wanted("--refused-passwords")) options.refused_passwords = config.text("refused-passwords");
     if (wanted("--replica")) options.replicas = config.list("replica");
     if (wanted("--import.sources")) options.import_sources = config.list("import.sources");
     if (wanted("--subscription.endpoints"))
@@ -168,6 +171,9 @@ void add_serve(CLI::App& app, Action& action) {
                       "measurements");
     command->add_flag("--conditional-delete-many", arguments->options.conditional_delete_many,
                       "DELETE Type?search removes all that match, not only one");
+    command->add_option("--refused-passwords", arguments->options.refused_passwords,
+                        "file with passwords that nobody may choose: one a line, or its SHA-1 as "
+                        "in lists of breached passwords");
     command->add_option("--import.sources", arguments->options.import_sources,
                         "URL prefixes (http, https, file) that $import may fetch from; none unless "
                         "given");

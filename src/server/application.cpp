@@ -91,9 +91,10 @@ void count_answer(const net::Request& request, const net::Response& response,
 /// used without protection may have been sealed before: then its bodies are opened all the same.
 Result<void> protect(store::Store& store, const std::string& folder, bool is_protected,
                      std::unique_ptr<Guard>& guard, fhir::Repository::Options& options,
-                     std::function<std::string()> base_url) {
+                     std::function<std::string()> base_url,
+                     const std::string& refused_passwords = {}) {
     if (is_protected) {
-        guard = TRY(Guard::open(store, folder));
+        guard = TRY(Guard::open(store, folder, refused_passwords));
         guard->protect(options, std::move(base_url));
         return {};
     }
@@ -310,8 +311,10 @@ Result<void> Application::Parts::open_record(const ApplicationOptions& options) 
     repository_options.validate = options.validate;
     repository_options.conditional_delete_many = options.conditional_delete_many;
     repository_options.base_url = options.base_url;
-    TRY(protect(*store, options.data_folder, options.is_protected, guard, repository_options,
-                [this] { return repository ? repository->base_url() : std::string(); }));
+    TRY(protect(
+        *store, options.data_folder, options.is_protected, guard, repository_options,
+        [this] { return repository ? repository->base_url() : std::string(); },
+        options.refused_passwords));
     repository = TRY(fhir::Repository::open(*store, repository_options));
     return {};
 }

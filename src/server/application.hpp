@@ -37,6 +37,7 @@ struct ApplicationOptions {
     /// Sign-in, policy, audit and encryption. Without them only loopback is served: for tests and
     /// measurements, never for people's data.
     bool is_protected = true;
+    std::string refused_passwords{};       ///< file of the operator's own list; empty = none
     bool conditional_delete_many = false;  ///< DELETE Type?search removes all that match (capped)
     std::vector<std::string> import_sources{};  ///< URL prefixes that $import may fetch from
     /// URL prefixes that notifications may be posted to (rest-hook); others are refused.

@@ -2,6 +2,8 @@
 #include "server/guard.hpp"
 
 #include "base/ids.hpp"
+#include "base/log.hpp"
+#include "trust/accounts/refused_passwords.hpp"
 #include "trust/audit/trail.hpp"
 #include "trust/keys/body_cipher.hpp"
 #include "trust/keys/kek.hpp"
@@ -35,7 +37,16 @@ trust::audit::AuditScope audit_scope(const fhir::Caller& caller) {
 
 }  // namespace
 
-Result<std::unique_ptr<Guard>> Guard::open(store::Store& store, const std::string& folder) {
+Result<std::unique_ptr<Guard>> Guard::open(store::Store& store, const std::string& folder,
+                                           const std::string& refused_passwords) {
+    trust::Accounts::Options accounts;
+    if (!refused_passwords.empty()) {
+        const auto list = TRY(trust::RefusedPasswords::read(refused_passwords));
+        accounts.also_refused = [list](std::string_view normal) { return list->contains(normal); };
+        log::info(
+            "passwords that nobody may choose were read",
+            {{"file", refused_passwords}, {"count", static_cast<std::int64_t>(list->size())}});
+    }
     std::unique_ptr<Guard> guard(
         new Guard(store, folder, TRY(trust::open_master_key(store, folder))));
     guard->keys_ = TRY(trust::open_keys(store, folder, {.background = true}));
@@ -45,8 +56,7 @@ Result<std::unique_ptr<Guard>> Guard::open(store::Store& store, const std::strin
             return keys->keyed_hash("audit query", text);
         });
     guard->vault_ = trust::store_vault(store, guard->master_);
-    guard->accounts_ =
-        std::make_unique<trust::Accounts>(*guard->vault_, trust::Accounts::Options{});
+    guard->accounts_ = std::make_unique<trust::Accounts>(*guard->vault_, std::move(accounts));
     return guard;
 }
 

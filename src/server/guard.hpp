@@ -18,9 +18,11 @@ namespace meridian::server {
 /// on the machine that owns the data folder.
 class Guard {
  public:
-    /// Opens the keys of `folder`, which are made when `store` is new. Errors: as
-    /// trust::open_master_key. `store` must outlive it.
-    static Result<std::unique_ptr<Guard>> open(store::Store& store, const std::string& folder);
+    /// Opens the keys of `folder`, which are made when `store` is new. `refused_passwords` is the
+    /// operator's own list (trust::RefusedPasswords); empty: none. Errors: as
+    /// trust::open_master_key and RefusedPasswords::read. `store` must outlive it.
+    static Result<std::unique_ptr<Guard>> open(store::Store& store, const std::string& folder,
+                                               const std::string& refused_passwords = {});
 
     /// Seals and opens bodies with the keys of the record, which are made when it is new.
     std::shared_ptr<const fhir::Cipher> cipher() const { return cipher_; }
