@@ -37,6 +37,14 @@ void print_account(const Json& account) {
         account.string_at("person").data(), account["disabled"].boolean() ? "disabled" : "");
 }
 
+/// Where its owner chooses the password of an account, when the answer says so.
+void print_setup(const Json& account) {
+    const std::string setup(account.string_at("setup"));
+    if (setup.empty()) return;
+    std::printf("The password is chosen once, within a day, at %s%s\n",
+                setup.starts_with('/') ? "the server's address, " : "", setup.c_str());
+}
+
 void add_add(CLI::App& account, Action& action) {
     struct Arguments {
         Place place;
@@ -55,8 +63,8 @@ void add_add(CLI::App& account, Action& action) {
                         "Patient/ID that the account stands for, or whose guardian it is");
     command->add_option("--display", arguments->display, "the person's name as others see it");
     command->add_flag("--password-stdin", arguments->reads_password,
-                      "read the password from the first line of standard input; without it the "
-                      "account has none, and only tokens speak for it");
+                      "read the password from the first line of standard input; without it a "
+                      "one-time address is printed at which the person chooses it");
     add_place(*command, arguments->place.folder, arguments->place.database)->required();
     command->callback([arguments, &action] {
         action = [arguments]() -> Result<int> {
@@ -77,6 +85,7 @@ void add_add(CLI::App& account, Action& action) {
             const JsonDocument made = TRY(
                 ask(arguments->place, net::Method::post, "/accounts", meridian::to_text(wanted)));
             print_account(made.root());
+            print_setup(made.root());
             return done;
         };
     });
@@ -114,6 +123,29 @@ void add_disable(CLI::App& account, Action& action) {
                         fmt::format("/accounts/{}/disabled", percent_encode(arguments->name)),
                         arguments->again ? R"({"disabled":false})" : R"({"disabled":true})"));
             print_account(changed.root());
+            return done;
+        };
+    });
+}
+
+/// A command that asks for one thing about one account.
+void add_act(CLI::App& account, Action& action, const std::string& word, const std::string& says,
+             const std::string& path, const std::string& body) {
+    struct Arguments {
+        Place place;
+        std::string name;
+    };
+    auto arguments = std::make_shared<Arguments>();
+    CLI::App* command = account.add_subcommand(word, says);
+    command->add_option("NAME", arguments->name, "of the account")->required();
+    add_place(*command, arguments->place.folder, arguments->place.database)->required();
+    command->callback([arguments, path, body, &action] {
+        action = [arguments, path, body]() -> Result<int> {
+            const JsonDocument changed = TRY(
+                ask(arguments->place, net::Method::post,
+                    fmt::format("/accounts/{}/{}", percent_encode(arguments->name), path), body));
+            print_account(changed.root());
+            print_setup(changed.root());
             return done;
         };
     });
@@ -371,6 +403,15 @@ void add_account(CLI::App& app, Action& action) {
     add_list(*command, action);
     add_disable(*command, action);
     add_link(*command, action);
+    add_act(*command, action, "reset", "print a one-time address for a new password", "reset",
+            "{}");
+    add_act(*command, action, "reset-factors",
+            "the same, and take one-time codes, recovery codes and passkeys away: phone or key is "
+            "lost, and you know who asks",
+            "reset", R"({"secondFactors":true})");
+    add_act(*command, action, "unlock", "end the waiting time after many wrong attempts",
+            "unlocked", "{}");
+    add_act(*command, action, "sign-out", "end all sessions of an account", "sessions", "{}");
 }
 
 void add_token(CLI::App& app, Action& action) {

@@ -6,11 +6,14 @@
 #include "server/erasures.hpp"
 #include "server/persons.hpp"
 #include "server/project_control.hpp"
+#include "trust/accounts/setup.hpp"
+#include "trust/accounts/throttle.hpp"
 #include "trust/jose/key.hpp"
 #include "trust/keys/sealing.hpp"
 #include "trust/limits.hpp"
 #include "trust/oauth/client.hpp"
 #include "trust/oauth/provider.hpp"
+#include "trust/sessions/session.hpp"
 
 namespace meridian::server {
 
@@ -84,8 +87,8 @@ Result<net::Response> Control::answer(const net::Request& request) {
     const JsonDocument body = TRY(JsonDocument::parse(request.body));
     if (path == std::vector<std::string>{"accounts"}) return add_account(body.root());
     if (path == std::vector<std::string>{"tokens"}) return issue_token(body.root());
-    if (path.size() == 3 && path[0] == "accounts" && path[2] == "disabled")
-        return set_disabled(path[1], body.root());
+    if (path.size() == 3 && path[0] == "accounts")
+        return act_on_account(path[1], path[2], body.root());
     if (path == std::vector<std::string>{"clients"}) return add_client(body.root());
     if (path.size() == 3 && path[0] == "clients" && path[2] == "removed")
         return remove_client(path[1]);
@@ -101,26 +104,77 @@ Result<net::Response> Control::answer(const net::Request& request) {
     return fail(Category::not_found, "there is no such question");
 }
 
-Result<net::Response> Control::add_account(const Json& wanted) {
-    const trust::Role role = TRY(wanted_role(wanted));
-    const std::string name = TRY(trust::account_name(wanted.string_at("name")));
+Result<trust::Account> make_account(Guard& guard, fhir::Repository& repository,
+                                    const trust::WantedAccount& wanted) {
+    trust::NewAccount account = wanted.account;
+    account.name = TRY(trust::account_name(account.name));
     // Before a person is made for nothing.
-    if (TRY(guard_.accounts().find(name)))
-        return fail(Category::conflict, fmt::format("the account {} exists already", name));
-    trust::NewAccount account{.name = name, .role = role};
-    account.organisation = wanted.string_at("organisation");
-    account.display_name = wanted.string_at("display");
-    account.password = wanted.string_at("password");
-    account.person = TRY(person_for(repository_, fhir::Caller::system("accounts"),
-                                    {.role = role,
-                                     .account = name,
+    if (TRY(guard.accounts().find(account.name)))
+        return fail(Category::conflict, fmt::format("the account {} exists already", account.name));
+    account.person = TRY(person_for(repository, fhir::Caller::system("accounts"),
+                                    {.role = account.role,
+                                     .account = account.name,
                                      .display = account.display_name,
                                      .organisation = account.organisation,
-                                     .practitioner = std::string(wanted.string_at("practitioner")),
-                                     .patient = std::string(wanted.string_at("patient"))}));
-    const trust::Account made = TRY(guard_.accounts().add(account));
+                                     .practitioner = wanted.practitioner,
+                                     .patient = wanted.patient}));
+    return guard.accounts().add(account);
+}
+
+Result<std::string> Control::setup_address(std::string_view name) {
+    const std::string path = TRY(trust::make_account_link(guard_.vault(), guard_.accounts(), name));
+    // Under which the record was last served: without a server nobody knows better.
+    const std::string base = repository_.base_url();
+    const std::size_t host = base.find("://");
+    return host == std::string::npos ? path : base.substr(0, base.find('/', host + 3)) + path;
+}
+
+Result<net::Response> Control::add_account(const Json& wanted) {
+    const trust::Account made =
+        TRY(make_account(guard_, repository_,
+                         {.account = {.name = std::string(wanted.string_at("name")),
+                                      .role = TRY(wanted_role(wanted)),
+                                      .organisation = std::string(wanted.string_at("organisation")),
+                                      .display_name = std::string(wanted.string_at("display")),
+                                      .password = std::string(wanted.string_at("password"))},
+                          .practitioner = std::string(wanted.string_at("practitioner")),
+                          .patient = std::string(wanted.string_at("patient"))}));
+    TRY(note("account add", fmt::format("{} {}", made.name, name_of(made.role))));
     JsonDocument document;
-    return response_of(201, described(document, made));
+    Json out = described(document, made);
+    if (made.password.empty() && made.role != trust::Role::system_client)
+        document.set(out, "setup", document.string(TRY(setup_address(made.name))));
+    return response_of(201, out);
+}
+
+Result<void> Control::reset(std::string_view name, const Json& wanted) {
+    if (!wanted["secondFactors"].boolean()) return {};
+    TRY(guard_.accounts().remove_second_factors(name));
+    return trust::Sessions(guard_.vault(), guard_.accounts(), {}).revoke_all(name);
+}
+
+Result<net::Response> Control::act_on_account(std::string_view name, std::string_view what,
+                                              const Json& wanted) {
+    const auto account = TRY(guard_.accounts().find(name));
+    if (!account)
+        return fail(Category::not_found,
+                    fmt::format("there is no account \"{}\"; `meridian account list` shows all",
+                                name.substr(0, 80)));
+    if (what == "disabled") return set_disabled(account->name, wanted);
+    JsonDocument document;
+    Json out = described(document, *account);
+    if (what == "reset") {
+        TRY(reset(account->name, wanted));
+        document.set(out, "setup", document.string(TRY(setup_address(account->name))));
+    } else if (what == "unlocked") {
+        TRY(trust::Throttle(guard_.vault()).unlock(account->name));
+    } else if (what == "sessions") {
+        TRY(trust::Sessions(guard_.vault(), guard_.accounts(), {}).revoke_all(account->name));
+    } else {
+        return fail(Category::not_found, "there is no such question");
+    }
+    TRY(note(fmt::format("account {}", what), account->name));
+    return response_of(200, out);
 }
 
 Result<net::Response> Control::list_accounts() {
@@ -139,7 +193,9 @@ Result<net::Response> Control::list_accounts() {
 }
 
 Result<net::Response> Control::set_disabled(std::string_view name, const Json& wanted) {
-    TRY(guard_.accounts().set_disabled(name, wanted["disabled"].boolean()));
+    const bool disabled = wanted["disabled"].boolean();
+    TRY(guard_.accounts().set_disabled(name, disabled));
+    TRY(note(disabled ? "account disable" : "account enable", name));
     const auto account = TRY(guard_.accounts().find(name));
     if (!account) return fail(Category::not_found, "there is no such account");
     JsonDocument document;

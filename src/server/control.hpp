@@ -4,20 +4,32 @@
 #include "fhir/repository.hpp"
 #include "net/http.hpp"
 #include "server/guard.hpp"
+#include "trust/pages/administration.hpp"
 
 namespace meridian::server {
 
 /// Where a server that serves a data folder can be asked by the owner of that folder.
 std::string control_socket_path(const std::string& folder);
 
+/// Makes an account, and the person's resource when none is named. Errors: `conflict` when the name
+/// is taken; those of person_for and trust::Accounts::add. Blocking: look-ups and commits.
+Result<trust::Account> make_account(Guard& guard, fhir::Repository& repository,
+                                    const trust::WantedAccount& wanted);
+
 /// What the owner of a data folder may ask: accounts, tokens, apps, erasures. A running server
 /// answers it on a socket in the folder that only its owner can open; without a server the command
 /// answers itself, by the same functions. Requests and answers are JSON:
 ///
 /// - `POST /accounts` {name, role, organisation?, practitioner?, patient?, display?, password?} →
-///   201, the account. The person's resource is made when none is named.
+///   201, the account. The person's resource is made when none is named. For a person without a
+///   password also `setup`: the one-time address at which they choose it.
 /// - `GET /accounts` → {accounts: […]}
 /// - `POST /accounts/NAME/disabled` {disabled: true|false} → the account
+/// - `POST /accounts/NAME/reset` {secondFactors?: true} → {name, setup}: a one-time address for a
+/// new
+///   password; with `secondFactors` those are taken away too
+/// - `POST /accounts/NAME/unlocked` {} → the account: nobody waits any more after wrong attempts
+/// - `POST /accounts/NAME/sessions` {} → the account: all its sessions are ended
 /// - `POST /tokens` {account, scopes?, seconds?} → {token}
 /// - `POST /clients` {name, id?, redirects?, scopes?, authentication: none|secret|private-key,
 ///   jwks?, jwksUri?, account?, firstParty?, mayIntrospect?, pushes?} → 201 {id, secret?}: an app
@@ -50,6 +62,10 @@ class Control {
                                          const std::vector<std::string>& path);
     Result<net::Response> add_account(const Json& wanted);
     Result<net::Response> list_accounts();
+    Result<net::Response> act_on_account(std::string_view name, std::string_view what,
+                                         const Json& wanted);
+    Result<std::string> setup_address(std::string_view name);
+    Result<void> reset(std::string_view name, const Json& wanted);
     Result<net::Response> set_disabled(std::string_view name, const Json& wanted);
     Result<net::Response> issue_token(const Json& wanted);
     Result<net::Response> add_client(const Json& wanted);
@@ -63,6 +79,8 @@ class Control {
     Result<net::Response> list_providers();
     Result<net::Response> remove_provider(std::string_view name);
     Result<net::Response> set_identity(std::string_view account, const Json& wanted);
+    /// What is done here, and to which account, is in the audit as well. Errors: of
+    /// Repository::note.
     Result<void> note(std::string_view what, std::string_view account = {});
 
     Guard& guard_;

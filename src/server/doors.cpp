@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/doors.hpp"
 
+#include <filesystem>
+
 #include "base/file.hpp"
 #include "base/log.hpp"
+#include "rest/service.hpp"
+#include "server/control.hpp"
 #include "server/persons.hpp"
 #include "server/policy_file.hpp"
 
@@ -84,6 +88,7 @@ Result<std::unique_ptr<Doors>> Doors::open(Guard& guard, fhir::Repository& repos
     doors->decisions_ = std::make_unique<trust::policy::Decisions>(
         repository, TRY(read_policy(doors->options_.folder)));
     TRY(doors->open_sign_in());
+    doors->open_administration();
     TRY(doors->open_oauth());
     TRY(doors->open_gate());
     doors->keeper_ = TRY(
@@ -121,6 +126,37 @@ Result<void> Doors::open_sign_in() {
     sign_in_ = std::make_unique<trust::SignIn>(guard_.vault(), guard_.accounts(), *sessions_,
                                                std::move(pages));
     return {};
+}
+
+void Doors::open_administration() {
+    administration_ = std::make_unique<trust::Administration>(
+        guard_.vault(), guard_.accounts(), *sessions_, repository_, *decisions_,
+        trust::Administration::Options{.add_account =
+                                           [this](const trust::WantedAccount& wanted) {
+                                               return make_account(guard_, repository_, wanted);
+                                           },
+                                       .status = [this] { return status(); }});
+    record_access_ = std::make_unique<trust::RecordAccess>(*sessions_, repository_, *decisions_);
+}
+
+Result<std::vector<trust::StatusLine>> Doors::status() const {
+    std::vector<trust::StatusLine> lines;
+    const store::Position position = TRY(repository_.store().snapshot())->position();
+    lines.push_back({"版本", "Version", rest::ServiceOptions().software_version});
+    lines.push_back({"运行起始", "Running since", to_text(started_)});
+    lines.push_back({"对外地址", "Public address", options_.fhir_base});
+    lines.push_back({"日志条目", "Log entries", std::to_string(position + 1)});
+    std::error_code error;
+    const auto space = std::filesystem::space(options_.folder, error);
+    constexpr std::uintmax_t gibibyte = std::uintmax_t{1} << 30;
+    constexpr std::uintmax_t little = 5;  // GiB
+    if (!error)
+        lines.push_back(
+            {"磁盘剩余空间", "Free disk space",
+             fmt::format("{} GiB / {} GiB", space.available / gibibyte, space.capacity / gibibyte),
+             space.available / gibibyte >= little});
+    lines.push_back({"访问策略", "Policy", decisions_->policy()->version()});
+    return lines;
 }
 
 Result<void> Doors::open_oauth() {
@@ -230,6 +266,8 @@ std::string Doors::capability() const {
 
 std::optional<net::Response> Doors::handle(const net::Request& request) {
     if (auto response = sign_in_->handle(request)) return response;
+    if (auto response = administration_->handle(request)) return response;
+    if (auto response = record_access_->handle(request)) return response;
     if (auto response = oauth_->handle(request)) return response;
     return tree_->handle(request);
 }

@@ -9,6 +9,8 @@
 #include "trust/merkle/keeper.hpp"
 #include "trust/merkle/pages.hpp"
 #include "trust/oauth/server.hpp"
+#include "trust/pages/administration.hpp"
+#include "trust/pages/record_access.hpp"
 #include "trust/pages/sign_in.hpp"
 #include "trust/policy/decisions.hpp"
 #include "trust/sessions/session.hpp"
@@ -32,7 +34,8 @@ class Doors {
     static Result<std::unique_ptr<Doors>> open(Guard& guard, fhir::Repository& repository,
                                                Options options);
 
-    /// The answer for pages of sign-in, OAuth and the audit tree; nothing for every other path.
+    /// The answer for pages of sign-in, administration, OAuth and the audit tree; nothing for every
+    /// other path.
     std::optional<net::Response> handle(const net::Request& request);
     /// As trust::Gate, of people and apps that come by HTTP.
     Result<fhir::Caller> admit(const net::Request& request);
@@ -55,6 +58,8 @@ class Doors {
     Doors(Guard& guard, fhir::Repository& repository, Options options)
         : guard_(guard), repository_(repository), options_(std::move(options)) {}
     Result<void> open_sign_in();
+    void open_administration();
+    Result<std::vector<trust::StatusLine>> status() const;
     Result<void> open_oauth();
     Result<void> open_gate();
     Result<std::vector<trust::oauth::PatientChoice>> choices_for(const trust::Subject& subject,
@@ -64,9 +69,12 @@ class Doors {
     Guard& guard_;
     fhir::Repository& repository_;
     Options options_;
+    Instant started_ = now();
     std::unique_ptr<trust::policy::Decisions> decisions_;
     std::unique_ptr<trust::Sessions> sessions_;
     std::unique_ptr<trust::SignIn> sign_in_;
+    std::unique_ptr<trust::Administration> administration_;
+    std::unique_ptr<trust::RecordAccess> record_access_;
     std::unique_ptr<trust::oauth::Server> oauth_;
     std::unique_ptr<trust::merkle::Keeper> keeper_;
     std::unique_ptr<trust::merkle::Pages> tree_;

@@ -10,43 +10,6 @@ namespace {
 
 using Visit = SignIn::Visit;
 
-/// "2026-05-01 08:30 UTC", for machines too.
-std::string when(Instant instant) {
-    const std::string text = to_text(instant);
-    return fmt::format(R"(<time datetime="{}">{} {} UTC</time>)", text, text.substr(0, 10),
-                       text.substr(11, 5));
-}
-
-std::string role_text(const Visit& visit, Role role) {
-    static constexpr std::pair<std::string_view, std::string_view> names[] = {
-        {"系统管理员", "System administrator"},
-        {"安全管理员", "Security administrator"},
-        {"审计管理员", "Audit administrator"},
-        {"医生", "Doctor"},
-        {"护士", "Nurse"},
-        {"药师", "Pharmacist"},
-        {"随访人员", "Follow-up staff"},
-        {"科研人员", "Researcher"},
-        {"数据管理员", "Data manager"},
-        {"保险人员", "Insurer"},
-        {"监管人员", "Regulator"},
-        {"患者", "Patient"},
-        {"监护人", "Guardian"},
-        {"系统", "System"}};
-    const auto at = static_cast<std::size_t>(role);
-    return std::string(visit.say(names[at].first, names[at].second));
-}
-
-/// One form with one button, as rows end with.
-std::string button_form(const Visit& visit, std::string_view action, std::string_view field,
-                        std::string_view value, std::string_view text,
-                        std::string_view description) {
-    return fmt::format(
-        R"(<form method="post" action="{}">{}<input type="hidden" name="{}" value="{}"><button class="second small" aria-label="{}">{}</button></form>)",
-        action, visit.hidden_csrf(), field, escaped_markup(value),
-        escaped_markup(fmt::format("{}: {}", text, description)), text);
-}
-
 std::string profile(const Visit& visit, const Account& account) {
     std::string facts;
     const auto add = [&](std::string_view name, std::string_view value) {
@@ -54,7 +17,7 @@ std::string profile(const Visit& visit, const Account& account) {
             facts += fmt::format("<dt>{}</dt><dd>{}</dd>", name, escaped_markup(value));
     };
     add(visit.say("账户名", "Account"), account.name);
-    add(visit.say("角色", "Role"), role_text(visit, account.role));
+    add(visit.say("角色", "Role"), role_text(visit.language, account.role));
     add(visit.say("人员", "Person"), account.person);
     add(visit.say("机构", "Organisation"), account.organisation);
     return fmt::format(
@@ -224,10 +187,35 @@ std::string elsewhere_section(const Visit& visit) {
         visit.say("通过其他机构登录", "Signing in through others"));
 }
 
+/// Says that a change is kept. Who changed how they sign in may want all others out: what somebody
+/// else set up or stole before would go on (ASVS 5.0 V7.4.3). A new password does it unasked.
 std::string notice(const Visit& visit) {
     const std::string_view done = Visit::value(visit.query, "done");
     if (done.empty()) return "";
-    return fmt::format(R"(<p class="good" role="status">{}</p>)", visit.say("已保存。", "Saved."));
+    std::string out = good_news(visit.say("已保存。", "Saved."));
+    if (done == "codes" || done == "passkey" || done == "recovery")
+        out += fmt::format(
+            R"(<form method="post" action="/account/sessions/revoke-others">{}<p>{}</p><button class="second">{}</button></form>)",
+            visit.hidden_csrf(),
+            visit.say("登录方式已更改。其他设备上的登录仍然有效。",
+                      "How you sign in has changed. Other devices are still signed in."),
+            visit.say("退出其他所有设备", "Sign out everywhere else"));
+    return out;
+}
+
+/// Where else this account leads.
+std::string rooms(const Visit& visit, const Account& account) {
+    std::string links;
+    const auto add = [&](std::string_view address, std::string_view text) {
+        links += fmt::format(R"(<a href="{}">{}</a>)", address, text);
+    };
+    if (account.role == Role::patient || account.role == Role::guardian)
+        add("/account/access", visit.say("谁看过病历", "Who saw the record"));
+    if (is_administrator(account.role) || account.role == Role::data_manager)
+        add("/administration", visit.say("管理", "Administration"));
+    if (links.empty()) return "";
+    return fmt::format(R"(<nav class="tabs" aria-label="{}">{}</nav>)",
+                       visit.say("其他页面", "Other pages"), links);
 }
 
 }  // namespace
@@ -255,7 +243,7 @@ net::Response SignIn::account_page(Visit& visit, int status, std::string_view pl
                       "Your role needs a second way to prove who you are. Add a passkey or "
                       "one-time codes, then go on."));
     else
-        body += profile(visit, *account);
+        body += rooms(visit, *account) + profile(visit, *account);
     body += passkey_section(visit, *account, at("passkeys"));
     body += code_section(visit, *account, place, at("codes"));
     if (!visit.session->must_enrol) {

@@ -21,7 +21,7 @@ p{margin:0 0 14px}.soft{color:var(--soft);font-size:14px}
 section,.card{background:var(--card);border:1px solid var(--line);border-radius:10px;padding:20px;margin:16px 0 0}
 label{display:block;font-weight:600;margin:14px 0 4px}
 label:first-of-type{margin-top:0}
-input:not([type=hidden]){width:100%;min-height:46px;padding:9px 12px;border:1px solid var(--field);border-radius:6px;background:var(--card);color:inherit;font:inherit}
+input:not([type=hidden],[type=radio]){width:100%;min-height:46px;padding:9px 12px;border:1px solid var(--field);border-radius:6px;background:var(--card);color:inherit;font:inherit}
 input[aria-invalid=true]{border-color:var(--bad)}
 button{min-height:46px;padding:9px 18px;border:1px solid var(--accent);border-radius:6px;background:var(--accent);color:var(--accent-ink);font:inherit;font-weight:600;cursor:pointer}
 button.second{background:transparent;color:var(--accent)}
@@ -41,7 +41,16 @@ code,.codes{font:15px/1.8 ui-monospace,"DejaVu Sans Mono",monospace}
 .codes{columns:2;column-gap:24px;list-style:none;padding:14px;margin:12px 0;border:1px dashed var(--field);border-radius:6px}
 .tag{display:inline-block;border:1px solid var(--line);border-radius:6px;padding:0 8px;font-size:13px;color:var(--soft);white-space:nowrap}
 .facts{display:grid;grid-template-columns:max-content 1fr;gap:4px 18px;margin:0}.facts dt{color:var(--soft)}.facts dd{margin:0;overflow-wrap:anywhere}
-@media(max-width:560px){header,main{padding-left:16px;padding-right:16px}section,.card{padding:16px}.codes{columns:1}h1{font-size:23px}ul.rows li{flex-wrap:wrap}}
+main:has(.broad),body:has(.broad) header{max-width:1120px}
+.tabs{flex-wrap:wrap;gap:4px 18px;border-bottom:1px solid var(--line);margin:10px 0 4px}.tabs a{padding:8px 0;text-decoration:none}.tabs a:hover{text-decoration:underline}.tabs a[aria-current]{color:var(--ink);font-weight:600;border-bottom:3px solid var(--accent);margin-bottom:-1px}
+select,textarea{width:100%;min-height:46px;padding:9px 12px;border:1px solid var(--field);border-radius:6px;background:var(--card);color:inherit;font:inherit}
+.fields{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(230px,100%),1fr));gap:14px;align-items:end}.fields label{margin-top:0}.fields button{margin:0}
+.scroll{overflow-x:auto;margin:16px 0 0;border:1px solid var(--line);border-radius:10px;background:var(--card)}table{border-collapse:collapse;width:100%;font-size:15px}th,td{text-align:left;vertical-align:top;padding:10px 14px;border-top:1px solid var(--line)}tr:first-child th{border-top:0}th{color:var(--soft);font-size:14px;font-weight:600;white-space:nowrap}td{overflow-wrap:break-word;min-width:84px}td form{margin:0}td form button{margin:0}td time{white-space:nowrap}
+.empty{color:var(--soft);text-align:center;padding:26px;margin:16px 0 0;border:1px dashed var(--field);border-radius:10px}
+.warn{color:var(--bad);border-color:currentColor}.good code{overflow-wrap:anywhere}.good p:last-child{margin:0}
+fieldset{border:0;margin:14px 0 0;padding:0}legend{font-weight:600;padding:0}label.choice{font-weight:400;display:flex;gap:8px;align-items:center;margin:6px 0;min-height:32px}label.choice input{width:20px;height:20px;min-height:0;accent-color:var(--accent)}
+.document h2{margin-top:26px}.document li,.document td{overflow-wrap:anywhere}
+@media(max-width:560px){.stack thead{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%)}.stack tr,.stack td{display:block}.stack tr{border-top:1px solid var(--line);padding:10px 0}.stack tr:first-child{border-top:0}.stack td{border:0;padding:2px 14px}.stack td:empty{display:none}header,main{padding-left:16px;padding-right:16px}section,.card{padding:16px}.codes{columns:1}h1{font-size:23px}ul.rows li{flex-wrap:wrap}}
 )css";
 
 // Binary members travel as base64url; texts for people stand in the page.

@@ -4,9 +4,7 @@
 #include <charconv>
 
 #include "base/hash.hpp"
-#include "base/log.hpp"
 #include "base/query_string.hpp"
-#include "trust/accounts/setup.hpp"
 #include "trust/pages/visit.hpp"
 #include "trust/sessions/cookie.hpp"
 
@@ -15,7 +13,6 @@ namespace meridian::trust {
 namespace {
 
 constexpr std::string_view pending_space = "sign-in";
-constexpr std::chrono::seconds recent = std::chrono::minutes(10);
 constexpr std::size_t cookie_bytes = 32;
 
 std::string name_of_host(std::string_view host) {
@@ -57,6 +54,8 @@ std::span<const SignIn::Route> SignIn::routes() {
         {Method::post, "/sign-out", &SignIn::sign_out, Door::signed_in, "sign-out"},
         {Method::get, "/setup", &SignIn::show_setup},
         {Method::post, "/setup", &SignIn::take_setup, Door::open, "setup"},
+        {Method::get, "/setup/account", &SignIn::show_account_setup},
+        {Method::post, "/setup/account", &SignIn::take_account_setup, Door::open, "setup.account"},
         {Method::get, "/step-up", &SignIn::show_step_up, Door::signed_in},
         {Method::post, "/step-up", &SignIn::take_step_up, Door::signed_in, "step-up"},
         {Method::post, "/step-up/passkey/options", &SignIn::step_up_options, Door::signed_in,
@@ -80,9 +79,9 @@ std::span<const SignIn::Route> SignIn::routes() {
         {Method::post, "/account/passkeys", &SignIn::add_passkey, Door::recent, "account.passkey"},
         {Method::post, "/account/passkeys/remove", &SignIn::remove_passkey, Door::recent,
          "account.passkey-removed"},
-        {Method::post, "/account/sessions/revoke", &SignIn::revoke_session, Door::signed_in,
+        {Method::post, "/account/sessions/revoke", &SignIn::revoke_session, Door::recent,
          "account.session-revoked"},
-        {Method::post, "/account/sessions/revoke-others", &SignIn::revoke_others, Door::signed_in,
+        {Method::post, "/account/sessions/revoke-others", &SignIn::revoke_others, Door::recent,
          "account.sessions-revoked"},
         {Method::get, "/account/identities", &SignIn::show_identities, Door::recent},
         {Method::post, "/account/identities", &SignIn::add_identity, Door::recent,
@@ -114,28 +113,18 @@ std::optional<net::Response> SignIn::handle(const net::Request& request) {
 }
 
 net::Response SignIn::answer(Visit& visit, const Route& route) {
-    auto found = sessions_.look_up(visit.request);
-    if (!found) return failure(visit, found.error());
-    visit.session = *std::move(found);
-    const std::string_view who = visit.session ? std::string_view(visit.session->account.name) : "";
-    if (const auto genuine = sessions_.check_csrf(visit.request); !genuine) {
-        report(visit, route.audited, who, false);
-        return failure(visit, genuine.error());
-    }
     const bool is_post = route.method == net::Method::post;
-    const std::string here = is_post ? "/account" : own_path(visit.request.target);
-    const auto elsewhere = [&](std::string_view page) {
-        const std::string location = fmt::format("{}?return_to={}", page, percent_encode(here));
-        return visit.wants_json() ? json_answer(200, json_of("location", location))
-                                  : redirect(location);
-    };
-    if (route.door != Door::open && !visit.session) return elsewhere("/sign-in");
-    if (route.door == Door::recent && !is_recent(visit)) return elsewhere("/step-up");
+    auto stopped =
+        stopped_at(visit, sessions_, route.door,
+                   is_post ? std::string_view("/account") : std::string_view(visit.request.target));
+    if (!stopped) {
+        if (stopped.error().category == Category::forbidden)
+            report(visit, route.audited,
+                   visit.session ? std::string_view(visit.session->account.name) : "", false);
+        return failure_page(visit, stopped.error());
+    }
+    if (*stopped) return **std::move(stopped);
     return (this->*route.handler)(visit);
-}
-
-bool SignIn::is_recent(const Visit& visit) const {
-    return sessions_.require_recent(visit.session->subject, recent).has_value();
 }
 
 void SignIn::report(const Visit& visit, std::string_view what, std::string_view account,
@@ -144,25 +133,7 @@ void SignIn::report(const Visit& visit, std::string_view what, std::string_view 
 }
 
 net::Response SignIn::failure(Visit& visit, const Error& error) {
-    const int status = status_of(error);
-    if (status == 500)
-        log::error("a sign-in page failed", {{"category", name_of(error.category)},
-                                             {"path", visit.request.path()},
-                                             {"request", visit.request.id}});
-    std::string text =
-        error.category == Category::forbidden && error.where == "csrf"
-            ? std::string(visit.say("页面已过期，请返回并刷新后重试。",
-                                    "This page is too old. Go back, reload it and try again."))
-        : status >= 500 ? std::string(visit.say("服务暂时不可用，请稍后重试。",
-                                                "This does not work just now. Try again later."))
-                        : problem_text(visit.language, error);
-    if (visit.wants_json()) return with_wait(json_answer(status, json_of("message", text)), error);
-    const std::string body =
-        fmt::format(R"(<h1>{}</h1>{}<p><a href="/sign-in">{}</a></p>)",
-                    visit.say("未能完成", "That did not work"), alert("problem", text),
-                    visit.say("返回登录", "Back to sign-in"));
-    return with_wait(visit.page(status, visit.say("未能完成", "That did not work"), true, body),
-                     error);
+    return failure_page(visit, error);
 }
 
 net::Response SignIn::style(Visit&) {
@@ -196,13 +167,8 @@ Passkeys::Site SignIn::site(const net::Request& request) const {
 
 net::Response SignIn::sign_in_page(Visit& visit, int status, std::string_view name,
                                    std::string_view problem) {
-    std::string set_sign_in;
-    if (visit.csrf.empty()) {
-        // Before there is a session, the form's token is made of a cookie of its own.
-        const std::string secret = base64url_encode(random_bytes(cookie_bytes));
-        set_sign_in = set_cookie(sign_in_cookie, secret);
-        visit.csrf = Sessions::csrf_token_for(secret);
-    }
+    // Before there is a session, the form's token is made of a cookie of its own.
+    const std::string set_sign_in = begin_form(visit);
     const std::string_view posted = visit.field("return_to");
     const std::string return_to =
         own_path(posted.empty() ? Visit::value(visit.query, "return_to") : posted);
@@ -215,6 +181,9 @@ net::Response SignIn::sign_in_page(Visit& visit, int status, std::string_view na
         visit.say("未能使用通行密钥，请重试或使用密码。",
                   "The passkey was not used. Try again, or use your password."),
         visit.say("使用通行密钥登录", "Sign in with a passkey"), visit.say("或", "or"));
+    if (Visit::value(visit.query, "done") == "password")
+        body += good_news(
+            visit.say("密码已保存，请用它登录。", "The password is saved. Sign in with it."));
     if (!problem.empty()) body += alert("problem", problem);
     const std::string_view invalid =
         problem.empty() ? "" : R"( aria-invalid="true" aria-describedby="problem")";
@@ -515,81 +484,6 @@ net::Response SignIn::sign_out(Visit& visit) {
     // What pages keep in the browser goes as well (ASVS 5.0 V14.3.1).
     response.headers.add("Clear-Site-Data", "\"cache\", \"storage\"");
     return response;
-}
-
-// --- the first administrator ---
-
-net::Response SignIn::setup_page(Visit& visit, int status, std::string_view problem) {
-    std::string set_sign_in;
-    if (visit.csrf.empty()) {
-        const std::string secret = base64url_encode(random_bytes(cookie_bytes));
-        set_sign_in = set_cookie(sign_in_cookie, secret);
-        visit.csrf = Sessions::csrf_token_for(secret);
-    }
-    const std::string_view posted = visit.field("key");
-    std::string body =
-        fmt::format(R"(<h1>{}</h1><p class="soft">{}</p><div class="card">)",
-                    visit.say("设置第一位安全管理员", "Make the first security administrator"),
-                    visit.say("安全管理员为其他人开立账户，但看不到病历。此链接只能使用一次。",
-                              "The security administrator makes everybody else's account, and sees "
-                              "no record. This link works once."));
-    if (!problem.empty()) body += alert("problem", problem);
-    body += fmt::format(
-        R"(<form method="post" action="/setup">{}<input type="hidden" name="key" value="{}"><label for="display_name">{}</label><input id="display_name" name="display_name" value="{}" autocomplete="name" required maxlength="120"><label for="name">{}</label><input id="name" name="name" value="{}" autocomplete="username" autocapitalize="none" spellcheck="false" required maxlength="128"><label for="password">{}</label><input id="password" name="password" type="password" autocomplete="new-password" required aria-describedby="hint"><p class="soft" id="hint">{}</p><button>{}</button></form></div>)",
-        visit.hidden_csrf(),
-        escaped_markup(posted.empty() ? Visit::value(visit.query, "key") : posted),
-        visit.say("姓名", "Your name"), escaped_markup(visit.field("display_name")),
-        visit.say("账户名", "Account name"), escaped_markup(visit.field("name")),
-        visit.say("密码", "Password"),
-        visit.say("至少 8 个字符；一句话比一个单词好。",
-                  "At least 8 characters. A sentence is better than a word."),
-        visit.say("创建", "Create"));
-    net::Response response = visit.page(status, visit.say("初始设置", "Set-up"), true, body);
-    if (!set_sign_in.empty()) response.headers.add("Set-Cookie", set_sign_in);
-    return response;
-}
-
-net::Response SignIn::show_setup(Visit& visit) {
-    const auto good =
-        is_setup_key(vault_, accounts_, Visit::value(visit.query, "key"), options_.clock);
-    if (!good) return failure(visit, good.error());
-    if (!*good)
-        return visit.page(
-            403, visit.say("初始设置", "Set-up"), true,
-            fmt::format("<h1>{}</h1>{}", visit.say("初始设置", "Set-up"),
-                        alert("problem", visit.say("链接已使用或已过期。请重启服务以获得新链接。",
-                                                   "The link is used up or too old. A restart of "
-                                                   "the server prints a new one."))));
-    return setup_page(visit, 200, "");
-}
-
-net::Response SignIn::take_setup(Visit& visit) {
-    const std::string_view key = visit.field("key");
-    NewAccount wanted{.name = std::string(visit.field("name")),
-                      .role = Role::security_admin,
-                      .display_name = std::string(visit.field("display_name")),
-                      .password = std::string(visit.field("password"))};
-    const auto good = is_setup_key(vault_, accounts_, key, options_.clock);
-    if (!good) return failure(visit, good.error());
-    if (!*good || wanted.password.empty()) {
-        report(visit, "setup", "", false);
-        return failure(visit, {Category::forbidden, "the set-up link is used up", "", nullptr});
-    }
-    // The person is made once the rest is known to be good, for a person cannot be unmade.
-    if (const auto checked = accounts_.check(wanted); !checked)
-        return setup_page(visit, 400, wrong_choice(visit.language, checked.error()));
-    const auto person = options_.make_person(wanted);
-    if (!person) return failure(visit, person.error());
-    wanted.person = *person;
-    const auto account = use_setup_key(vault_, accounts_, key, wanted, options_.clock);
-    report(visit, "setup", account ? std::string_view(account->name) : "", account.has_value());
-    if (!account) {
-        const Category category = account.error().category;
-        if (category != Category::incorrect && category != Category::conflict)
-            return failure(visit, account.error());
-        return setup_page(visit, 400, wrong_choice(visit.language, account.error()));
-    }
-    return enter(visit, *account, {"pwd"}, "/account", false);
 }
 
 // --- step-up ---

@@ -25,8 +25,8 @@ namespace meridian::trust {
 std::string own_path(std::string_view text);
 
 /// The pages by which people sign in and look after their account: /sign-in, /sign-out, /setup,
-/// /step-up, /account, /account/identities. Server-rendered, in Chinese and English; they work
-/// without script but for passkeys. Thread-safe.
+/// /setup/account, /step-up, /account, /account/identities. Server-rendered, in Chinese and English;
+/// they work without script but for passkeys. Thread-safe.
 ///
 /// Signing in: a passkey, which stands for both factors; or the password, and then a one-time code,
 /// a recovery code or a passkey where the account has such. Whoever changes how they sign in must
@@ -83,6 +83,8 @@ class SignIn {
     net::Response sign_out(Visit& visit);
     net::Response show_setup(Visit& visit);
     net::Response take_setup(Visit& visit);
+    net::Response show_account_setup(Visit& visit);
+    net::Response take_account_setup(Visit& visit);
     net::Response show_step_up(Visit& visit);
     net::Response take_step_up(Visit& visit);
     net::Response step_up_options(Visit& visit);
@@ -121,7 +123,10 @@ class SignIn {
                                std::string_view problem);
     net::Response second_page(Visit& visit, const Account& account, int status,
                               std::string_view problem, bool step_up);
+    static std::string begin_form(Visit& visit);
     net::Response setup_page(Visit& visit, int status, std::string_view problem);
+    net::Response account_setup_page(Visit& visit, int status, const Account& account,
+                                     std::string_view problem);
     net::Response account_page(Visit& visit, int status, std::string_view place,
                                std::string_view problem);
     net::Response enter(Visit& visit, const Account& account, std::vector<std::string> methods,
@@ -140,7 +145,6 @@ class SignIn {
     Result<bool> count_attempt(const Visit& visit, Pending& state);
     Result<std::string> device_of(const Visit& visit, const Account& account);
     Passkeys::Site site(const net::Request& request) const;
-    bool is_recent(const Visit& visit) const;
     void report(const Visit& visit, std::string_view what, std::string_view account, bool ok) const;
 
     Vault& vault_;

@@ -135,6 +135,56 @@ TEST_F(SignInTest, PasswordAndOut) {
                                                "sign-out wang true"}));
 }
 
+TEST_F(SignInTest, AOneTimeLinkSetsAPasswordAndEndsSessions) {
+    enter();
+    ASSERT_TRUE(signed_in());
+    const auto signed_in_jar = jar;
+    jar.clear();
+    const std::string link = *make_account_link(vault, accounts, "wang", [this] { return at; });
+    const std::string key = link.substr(link.rfind('=') + 1);
+    EXPECT_EQ(get("/setup/account?name=wang&key=guessed").status, 403);
+    const net::Response page = get(link);
+    EXPECT_EQ(page.status, 200);
+    EXPECT_NE(page.body.find("wang"), std::string::npos);
+    EXPECT_EQ(page.headers.get("Cache-Control"), "no-store");
+    const auto choose = [&](std::string_view with, std::string_view password) {
+        return post(
+            "/setup/account",
+            {{"name", "wang"}, {"key", std::string(with)}, {"password", std::string(password)}});
+    };
+    EXPECT_EQ(choose("guessed", "a new heron flies").status, 403);
+    EXPECT_EQ(choose(key, "short").status, 400);
+    net::Request forged = request(net::Method::post, "/setup/account");
+    forged.headers.add("Content-Type", "application/x-www-form-urlencoded");
+    forged.body = "name=wang&password=a new heron flies&key=" + key;
+    EXPECT_EQ(sent(forged).status, 403) << "without the form's token";
+    const net::Response set = choose(key, "a new heron flies");
+    EXPECT_EQ(set.headers.get("Location"), "/sign-in?done=password");
+    EXPECT_EQ(choose(key, "another heron flies").status, 403) << "once";
+    EXPECT_TRUE(accounts.verify_password("wang", "a new heron flies"));
+    jar = signed_in_jar;
+    EXPECT_FALSE(signed_in()) << "whoever was in before is out";
+    EXPECT_NE(std::find(audit.begin(), audit.end(), "setup.account wang true"), audit.end());
+    for (const std::string& line : audit) EXPECT_EQ(line.find(key), std::string::npos);
+}
+
+TEST_F(SignInTest, AfterAChangeOfFactorsOthersCanBeSignedOut) {
+    enter();
+    const auto first = jar;
+    jar.clear();
+    enter();
+    for (const char* done : {"codes", "passkey", "recovery"})
+        EXPECT_NE(get(fmt::format("/account?done={}", done))
+                      .body.find(R"(<p>How you sign in has changed)"),
+                  std::string::npos)
+            << done;
+    EXPECT_EQ(get("/account").body.find("How you sign in has changed"), std::string::npos);
+    EXPECT_EQ(post("/account/sessions/revoke-others", {}).status, 303);
+    EXPECT_TRUE(signed_in());
+    jar = first;
+    EXPECT_FALSE(signed_in());
+}
+
 TEST_F(SignInTest, NeitherAnswerNorAuditTellsWhetherANameExists) {
     const net::Response wrong = enter("wrong");
     get("/sign-in");

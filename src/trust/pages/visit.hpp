@@ -73,7 +73,13 @@ struct SignIn::Visit {
         if (request.path().starts_with("/oauth/"))
             return session ? "/account/identities" : "/sign-in";
         if (request.method == net::Method::get) return request.target;
-        if (request.path().starts_with("/account")) return "/account";
+        if (request.path() == "/account" || request.path().starts_with("/account/"))
+            return "/account";
+        if (request.path() == "/setup/account")
+            return fmt::format("/setup/account?name={}&key={}", percent_encode(field("name")),
+                               percent_encode(field("key")));
+        if (request.path().starts_with("/administration/account/"))
+            return "/administration/account?name=" + percent_encode(field("name"));
         if (request.path() == "/setup") return "/setup?key=" + percent_encode(field("key"));
         return std::string(request.path());
     }
@@ -90,6 +96,39 @@ struct SignIn::Visit {
                          body);
     }
 };
+
+/// How old a proof may be for Door::recent.
+inline constexpr std::chrono::seconds recent_proof = std::chrono::minutes(10);
+
+/// Finds out whose visit it is (Visit::session), and whether a page of ours made the request. The
+/// result is where to go instead when the door is not open: to sign in, or to prove it again, and
+/// from there back to `come_back`. Errors: `forbidden` for a forged request; those of Sessions.
+Result<std::optional<net::Response>> stopped_at(SignIn::Visit& visit, Sessions& sessions, Door door,
+                                                std::string_view come_back);
+/// A page that says that it did not work, without what helps an attacker; JSON to a script.
+net::Response failure_page(SignIn::Visit& visit, const Error& error);
+
+/// "2026-05-01 08:30 UTC", for machines too.
+std::string when(Instant instant);
+std::string role_text(Language language, Role role);
+/// One form with one button, as rows end with. `description` says to screen readers of what.
+std::string button_form(const SignIn::Visit& visit, std::string_view action, std::string_view field,
+                        std::string_view value, std::string_view text,
+                        std::string_view description);
+/// Says that something was done.
+std::string good_news(std::string_view text);
+/// "https://record.example.org", as the browser knows this server.
+std::string origin_of(const SignIn::Visit& visit, const Sessions& sessions);
+/// A label and its field; `attributes` are written as they are.
+std::string field_row(std::string_view name, std::string_view label, std::string_view value,
+                      std::string_view attributes = {});
+
+/// One line of a table: cells are markup.
+std::string table_row(std::initializer_list<std::string_view> cells);
+/// A table that scrolls by itself, and whose rows are stacked on a phone; `nothing` stands in its
+/// place when it has no rows.
+std::string table(std::string_view label, std::initializer_list<std::string_view> head,
+                  std::string_view rows, std::string_view nothing);
 
 /// What to say about a failed proof: nothing that helps an attacker.
 std::string problem_text(Language language, const Error& error);
