@@ -18,6 +18,7 @@ header{display:flex;gap:20px;align-items:center;flex-wrap:wrap;padding-top:18px;
 .brand{font-weight:700;font-size:20px;color:var(--ink);display:flex;align-items:center;gap:10px}.brand svg{width:28px;height:28px}
 form.search{flex:1;display:flex;min-width:240px}form.search input{flex:1;min-width:0;padding:9px 14px;border:1px solid var(--line);border-radius:8px 0 0 8px;background:var(--card);color:inherit;font:inherit}
 form.search button{padding:9px 18px;border:0;border-radius:0 8px 8px 0;background:var(--accent);color:var(--accent-ink);font:inherit;cursor:pointer}
+button.plain{background:none;border:0;padding:4px 0;min-height:32px;color:var(--accent);font:inherit;cursor:pointer}header form{margin:0}
 h1{font-size:28px;line-height:1.25;margin:26px 0 6px}h2{font-size:18px;margin:32px 0 10px}p.lead{margin:0 0 22px;color:var(--soft);max-width:70ch}
 .tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(150px,1fr));gap:12px}.tile,.card{background:var(--card);border:1px solid var(--line);border-radius:12px;padding:14px 16px}
 .tile b{display:block;font-size:26px;font-variant-numeric:tabular-nums}.tile span,.soft{color:var(--soft);font-size:14px}
@@ -50,10 +51,17 @@ std::string with_language(std::string_view address, std::string_view language) {
     return out + "lang=" + std::string(language);
 }
 
+std::string sign_out_form(Language language, std::string_view csrf) {
+    if (csrf.empty()) return {};
+    return fmt::format(
+        R"(<form method="post" action="/sign-out"><input type="hidden" name="csrf" value="{}"><button class="plain">{}</button></form>)",
+        escaped_markup(csrf), say(language, "退出", "Sign out"));
+}
+
 }  // namespace
 
 std::string page(Language language, std::string_view title, std::string_view body,
-                 std::string_view query, std::string_view address) {
+                 std::string_view query, std::string_view address, std::string_view csrf) {
     const bool chinese = language == Language::chinese;
     std::string out;
     out.reserve(body.size() + 8192);
@@ -61,10 +69,11 @@ std::string page(Language language, std::string_view title, std::string_view bod
         R"(<!doctype html><html lang="{}"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1"><title>{}</title><style>{}</style></head><body>)",
         chinese ? "zh-CN" : "en", escaped_markup(title), style);
     out += fmt::format(
-        R"(<header><a class="brand" href="/">{}<span>{}</span></a><form class="search" action="/search" role="search"><input type="search" name="q" aria-label="{}" placeholder="{}" value="{}"><button>{}</button></form><a href="/account">{}</a><a href="{}" hreflang="{}">{}</a></header><main>)",
+        R"(<header><a class="brand" href="/">{}<span>{}</span></a><form class="search" action="/search" role="search"><input type="search" name="q" aria-label="{}" placeholder="{}" value="{}"><button>{}</button></form><a href="/account">{}</a>{}<a href="{}" hreflang="{}">{}</a></header><main>)",
         emblem, say(language, "子午 Meridian", "Meridian"), say(language, "查找", "Search"),
         say(language, "姓名、证件号、病历号、诊断…", "Name, identifier, diagnosis…"),
         escaped_markup(query), say(language, "查找", "Search"), say(language, "账户", "Account"),
+        sign_out_form(language, csrf),
         escaped_markup(with_language(address, chinese ? "en" : "zh")), chinese ? "en" : "zh",
         chinese ? "English" : "中文");
     out += body;

@@ -10,6 +10,8 @@
 #include "server/describe.hpp"
 #include "server/documents.hpp"
 #include "server/html.hpp"
+#include "trust/sessions/cookie.hpp"
+#include "trust/sessions/session.hpp"
 
 namespace meridian::server {
 
@@ -361,10 +363,17 @@ net::Response html(int status, std::string body) {
     response.headers.add("Content-Security-Policy",
                          "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; "
                          "base-uri 'none'; frame-ancestors 'none'");
-    response.headers.add("Referrer-Policy", "no-referrer");
+    // Not "no-referrer": browsers then send "Origin: null" with the form that signs out.
+    response.headers.add("Referrer-Policy", "same-origin");
     response.headers.add("X-Content-Type-Options", "nosniff");
     response.headers.add("Cache-Control", "no-store");
     return response;
+}
+
+/// The token for the form that signs out; empty without a session.
+std::string session_token(const net::Request& request) {
+    const auto session = trust::cookie(request, trust::session_cookie);
+    return session && !session->empty() ? trust::Sessions::csrf_token(request) : std::string();
 }
 
 }  // namespace
@@ -402,8 +411,8 @@ net::Response Pages::handle(const net::Request& request) {
     std::string content = body ? *std::move(body)
                                : fmt::format("<h1>{}</h1><div class=empty>{}</div>", status,
                                              escaped_markup(told(view.language(), body.error())));
-    net::Response response =
-        html(status, page(view.language(), "Meridian", content, query, view.address()));
+    net::Response response = html(status, page(view.language(), "Meridian", content, query,
+                                               view.address(), session_token(request)));
     if (parameters && !value_of(*parameters, "lang").empty()) {
         response.headers.add("Set-Cookie",
                              fmt::format("lang={}; Path=/; Max-Age=31536000; SameSite=Lax",
