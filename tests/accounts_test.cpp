@@ -3,9 +3,13 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <fstream>
+#include <map>
 #include <thread>
 
+#include "base/hash.hpp"
 #include "base/json.hpp"
+#include "base/query_string.hpp"
 #include "net/client.hpp"
 #include "tests/server_process.hpp"
 
@@ -157,6 +161,90 @@ TEST_F(Accounts, AFolderWithoutTheKeysOfItsStoreIsNotServed) {
     std::filesystem::rename(folder_ + "/elsewhere", folder_ + "/keys");
     ServerProcess server(folder_, {}, Trust::on);
     EXPECT_TRUE(server.is_running()) << server.output();
+}
+
+/// A browser as far as forms need one: it keeps cookies.
+class Browser {
+ public:
+    explicit Browser(const ServerProcess& server) : at_(server.base_url()) {}
+    net::ClientAnswer get(const std::string& path) { return send(net::Method::get, path, ""); }
+    /// Posts `form` with the token of the page that was seen last.
+    net::ClientAnswer post(const std::string& path, const std::string& form) {
+        return send(net::Method::post, path, form + "&csrf=" + percent_encode(token_));
+    }
+
+ private:
+    net::ClientAnswer send(net::Method method, const std::string& path, const std::string& body) {
+        net::ClientRequest request{.method = method, .url = at_ + path, .body = body};
+        std::string cookies;
+        for (const auto& [name, value] : cookies_) cookies += name + "=" + value + "; ";
+        if (!cookies.empty()) request.headers.add("Cookie", cookies.substr(0, cookies.size() - 2));
+        if (method == net::Method::post)
+            request.headers.add("Content-Type", "application/x-www-form-urlencoded");
+        net::Client client;
+        auto answer = client.send(request);
+        if (!answer) return {};
+        for (std::size_t i = 0; i < answer->headers.size(); ++i) {
+            if (answer->headers[i].name != "Set-Cookie") continue;
+            const std::string pair(
+                answer->headers[i].value.substr(0, answer->headers[i].value.find(';')));
+            cookies_[pair.substr(0, pair.find('='))] = pair.substr(pair.find('=') + 1);
+        }
+        constexpr std::string_view mark = R"(name="csrf" value=")";
+        if (const std::size_t at = answer->body.find(mark); at != std::string::npos)
+            token_ = answer->body.substr(
+                at + mark.size(), answer->body.find('"', at + mark.size()) - at - mark.size());
+        return *std::move(answer);
+    }
+    std::string at_, token_;
+    std::map<std::string, std::string> cookies_;
+};
+
+TEST_F(Accounts, APersonChoosesAPasswordSignsInAndOut) {
+    const std::string list = folder_ + "-refused.txt";
+    std::ofstream(list) << "St Anne of the Harbour\n";
+    ServerProcess server(folder_, {"--refused-passwords", list}, Trust::on);
+    ASSERT_TRUE(server.is_running()) << server.output();
+    std::string said;
+    ASSERT_EQ(run({"account", "add", "nora", "--role", "nurse"}, &said), 0) << said;
+    const std::size_t at = said.find("/setup/account?name=nora&key=");
+    ASSERT_NE(at, std::string::npos) << said;
+    const std::string link = said.substr(at, said.find_first_of(" \n", at) - at);
+    const std::string key = link.substr(link.rfind('=') + 1);
+
+    Browser browser(server);
+    EXPECT_EQ(browser.get(link).status, 200);
+    const std::string form = "name=nora&key=" + key + "&password=";
+    const auto refused = browser.post("/setup/account", form + "st+anne+of+the+harbour");
+    EXPECT_EQ(refused.status, 400);
+    EXPECT_NE(refused.body.find("attackers try it first"), std::string::npos);
+    EXPECT_EQ(browser.post("/setup/account", form + "nine+lanterns+on+ice").status, 303);
+    EXPECT_EQ(browser.get(link).status, 403) << "once";
+    EXPECT_EQ(browser.get("/sign-in").status, 200);
+    EXPECT_EQ(browser.post("/sign-in", "name=nora&password=nine+lanterns+on+ice").status, 303);
+    const auto start = browser.get("/");
+    EXPECT_EQ(start.status, 200);
+    EXPECT_NE(start.body.find(R"(action="/sign-out")"), std::string::npos);
+    EXPECT_EQ(browser.post("/sign-out", "").status, 303);
+    EXPECT_EQ(browser.get("/").status, 303);
+
+    // The commands of who owns the machine.
+    EXPECT_EQ(run({"account", "reset", "nora"}, &said), 0) << said;
+    EXPECT_NE(said.find("/setup/account?name=nora&key="), std::string::npos) << said;
+    EXPECT_EQ(run({"account", "unlock", "nora"}, &said), 0) << said;
+    EXPECT_EQ(run({"account", "sign-out", "nora"}, &said), 0) << said;
+    EXPECT_NE(run({"account", "reset", "tester"}, &said), 0) << "a system has no password";
+    EXPECT_NE(run({"account", "unlock", "nobody"}, &said), 0);
+    EXPECT_EQ(run({"account", "add", "boss", "--role", "security-admin"}, &said), 0) << said;
+    EXPECT_NE(run({"account", "disable", "boss"}, &said), 0);
+    EXPECT_NE(said.find("last security administrator"), std::string::npos) << said;
+    EXPECT_NE(ask(server, "/fhir/AuditEvent?subtype=110129", server.token())
+                  .body.find(base64_encode("account unlocked nora")),
+              std::string::npos)
+        << "commands are audited too";
+    EXPECT_EQ(server.stop(), 0);
+    EXPECT_EQ(server.output().find(key), std::string::npos) << "no secret in a log";
+    std::filesystem::remove(list);
 }
 
 TEST_F(Accounts, AnAppGetsATokenByItsSecretOnly) {
