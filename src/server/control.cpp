@@ -87,6 +87,8 @@ Result<net::Response> Control::answer(const net::Request& request) {
     const JsonDocument body = TRY(JsonDocument::parse(request.body));
     if (path == std::vector<std::string>{"accounts"}) return add_account(body.root());
     if (path == std::vector<std::string>{"tokens"}) return issue_token(body.root());
+    if (path.size() == 3 && path[0] == "accounts" && path[2] == "identities")
+        return set_identity(path[1], body.root());
     if (path.size() == 3 && path[0] == "accounts")
         return act_on_account(path[1], path[2], body.root());
     if (path == std::vector<std::string>{"clients"}) return add_client(body.root());
@@ -99,8 +101,6 @@ Result<net::Response> Control::answer(const net::Request& request) {
     if (path == std::vector<std::string>{"providers"}) return add_provider(body.root());
     if (path.size() == 3 && path[0] == "providers" && path[2] == "removed")
         return remove_provider(path[1]);
-    if (path.size() == 3 && path[0] == "accounts" && path[2] == "identities")
-        return set_identity(path[1], body.root());
     return fail(Category::not_found, "there is no such question");
 }
 
@@ -139,7 +139,7 @@ Result<net::Response> Control::add_account(const Json& wanted) {
                                       .password = std::string(wanted.string_at("password"))},
                           .practitioner = std::string(wanted.string_at("practitioner")),
                           .patient = std::string(wanted.string_at("patient"))}));
-    TRY(note("account add", fmt::format("{} {}", made.name, name_of(made.role))));
+    TRY(note(fmt::format("account add {}", name_of(made.role)), made.name));
     JsonDocument document;
     Json out = described(document, made);
     if (made.password.empty() && made.role != trust::Role::system_client)
