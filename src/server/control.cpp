@@ -139,7 +139,7 @@ Result<net::Response> Control::add_account(const Json& wanted) {
                                       .password = std::string(wanted.string_at("password"))},
                           .practitioner = std::string(wanted.string_at("practitioner")),
                           .patient = std::string(wanted.string_at("patient"))}));
-    TRY(note(fmt::format("account add {}", name_of(made.role)), made.name));
+    TRY(note(fmt::format("account.added {}", name_of(made.role)), made.name));
     JsonDocument document;
     Json out = described(document, made);
     if (made.password.empty() && made.role != trust::Role::system_client)
@@ -173,7 +173,7 @@ Result<net::Response> Control::act_on_account(std::string_view name, std::string
     } else {
         return fail(Category::not_found, "there is no such question");
     }
-    TRY(note(fmt::format("account {}", what), account->name));
+    TRY(note(fmt::format("account.{}", what), account->name));
     return response_of(200, out);
 }
 
@@ -195,7 +195,7 @@ Result<net::Response> Control::list_accounts() {
 Result<net::Response> Control::set_disabled(std::string_view name, const Json& wanted) {
     const bool disabled = wanted["disabled"].boolean();
     TRY(guard_.accounts().set_disabled(name, disabled));
-    TRY(note(disabled ? "account disable" : "account enable", name));
+    TRY(note(disabled ? "account.disabled" : "account.enabled", name));
     const auto account = TRY(guard_.accounts().find(name));
     if (!account) return fail(Category::not_found, "there is no such account");
     JsonDocument document;

@@ -106,7 +106,7 @@ net::Response Administration::answer(Visit& visit, const Route& route) {
     if (*stopped) return **std::move(stopped);
     if (visit.session->must_enrol) return redirect("/account");
     if (has_desk(visit.session->subject, route.desk)) return (this->*route.handler)(visit);
-    if (const auto noted = note(visit, "administration refused", route.path, false); !noted)
+    if (const auto noted = note(visit, "administration.refused", route.path, false); !noted)
         return failure_page(visit, noted.error());
     const std::string_view title = visit.say("无权访问", "Not for your role");
     return visit.page(

@@ -207,7 +207,7 @@ net::Response Administration::add_account(Visit& visit) {
              .practitioner = std::string(visit.field("practitioner")),
              .patient = std::string(visit.field("patient"))});
     }();
-    const auto noted = note(visit, "account add",
+    const auto noted = note(visit, "account.added",
                             added ? fmt::format("{} {}", added->name, name_of(added->role)) : "",
                             added.has_value());
     if (!noted) return failure_page(visit, noted.error());
@@ -230,7 +230,7 @@ net::Response Administration::add_account(Visit& visit) {
 
 net::Response Administration::end_all_sessions(Visit& visit) {
     const auto ended = sessions_.revoke_everybody(visit.session->account.name);
-    const auto noted = note(visit, "sessions ended of everybody", "", ended.has_value());
+    const auto noted = note(visit, "sessions-ended", "", ended.has_value());
     if (!noted) return failure_page(visit, noted.error());
     if (!ended) return failure_page(visit, ended.error());
     return redirect("/administration/accounts?done=sessions");
@@ -377,7 +377,7 @@ net::Response Administration::done(Visit& visit, std::string_view what, std::str
 
 net::Response Administration::disable(Visit& visit) {
     const std::string_view name = visit.field("name");
-    return done(visit, "account disable", name, [&]() -> Result<void> {
+    return done(visit, "account.disabled", name, [&]() -> Result<void> {
         TRY(accounts_.set_disabled(name, true));
         // They end by the account alone; taken away they stay ended when it is enabled again.
         return sessions_.revoke_all(name);
@@ -386,7 +386,7 @@ net::Response Administration::disable(Visit& visit) {
 
 net::Response Administration::enable(Visit& visit) {
     const std::string_view name = visit.field("name");
-    return done(visit, "account enable", name, accounts_.set_disabled(name, false));
+    return done(visit, "account.enabled", name, accounts_.set_disabled(name, false));
 }
 
 namespace {
@@ -403,7 +403,7 @@ Result<Account> other_account(Accounts& accounts, const Visit& visit) {
 }  // namespace
 
 net::Response Administration::unlock(Visit& visit) {
-    return done(visit, "account unlock", visit.field("name"), [&]() -> Result<void> {
+    return done(visit, "account.unlocked", visit.field("name"), [&]() -> Result<void> {
         return throttle_.unlock(TRY(other_account(accounts_, visit)).name);
     }());
 }
@@ -414,30 +414,28 @@ net::Response Administration::reset_password(Visit& visit) {
         return make_account_link(vault_, accounts_, account.name, options_.clock);
     }();
     if (!link)
-        return done(visit, "account password link", visit.field("name"),
+        return done(visit, "account.password-link", visit.field("name"),
                     std::unexpected(link.error()));
-    if (const auto noted = note(visit, "account password link", visit.field("name"), true); !noted)
+    if (const auto noted = note(visit, "account.password-link", visit.field("name"), true); !noted)
         return failure_page(visit, noted.error());
     return account_page(
         visit, 200, link_notice(visit, visit.field("name"), origin_of(visit, sessions_) + *link));
 }
 
 net::Response Administration::remove_factors(Visit& visit) {
-    return done(visit, "account second factors removed", visit.field("name"),
-                [&]() -> Result<void> {
-                    const Account account = TRY(other_account(accounts_, visit));
-                    // With the password link as well this would be a way into their duties.
-                    if (is_administrator(account.role))
-                        return fail(Category::forbidden, "an administrator's factors stay",
-                                    "administrator");
-                    TRY(accounts_.remove_second_factors(account.name));
-                    return sessions_.revoke_all(account.name);
-                }());
+    return done(visit, "account.factors-removed", visit.field("name"), [&]() -> Result<void> {
+        const Account account = TRY(other_account(accounts_, visit));
+        // With the password link as well this would be a way into their duties.
+        if (is_administrator(account.role))
+            return fail(Category::forbidden, "an administrator's factors stay", "administrator");
+        TRY(accounts_.remove_second_factors(account.name));
+        return sessions_.revoke_all(account.name);
+    }());
 }
 
 net::Response Administration::change_role(Visit& visit) {
     const auto role = role_named(visit.field("role"));
-    const std::string what = fmt::format("account role {}", role ? name_of(*role) : "?");
+    const std::string what = fmt::format("account.role {}", role ? name_of(*role) : "?");
     return done(visit, what, visit.field("name"), [&]() -> Result<void> {
         if (!role) return fail(Category::incorrect, "there is no such role", "role");
         const Account account = TRY(other_account(accounts_, visit));
@@ -452,7 +450,7 @@ net::Response Administration::change_role(Visit& visit) {
 
 net::Response Administration::end_session(Visit& visit) {
     const std::string_view name = visit.field("name");
-    return done(visit, "account session ended", name, [&]() -> Result<void> {
+    return done(visit, "account.session-ended", name, [&]() -> Result<void> {
         const auto ended = sessions_.revoke(name, visit.field("id"));
         // It may have ended by itself meanwhile.
         if (!ended && ended.error().category != Category::not_found) return ended;
@@ -462,7 +460,7 @@ net::Response Administration::end_session(Visit& visit) {
 
 net::Response Administration::end_sessions(Visit& visit) {
     const std::string_view name = visit.field("name");
-    return done(visit, "account sessions ended", name, sessions_.revoke_all(name));
+    return done(visit, "account.sessions-ended", name, sessions_.revoke_all(name));
 }
 
 }  // namespace meridian::trust

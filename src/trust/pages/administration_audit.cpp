@@ -81,7 +81,7 @@ net::Response Administration::take_review(Visit& visit) {
         if (!verdict) return fail(Category::incorrect, "a verdict is needed", "verdict");
         return decisions_.review(visit.session->subject, task, visit.field("finding"), *verdict);
     }();
-    const std::string what = fmt::format("break-glass review {}",
+    const std::string what = fmt::format("break-glass.review {}",
                                          verdict ? policy::name_of(*verdict) : "without verdict");
     if (const auto noted = note(visit, what, fmt::format("Task/{}", task), reviewed.has_value());
         !noted)

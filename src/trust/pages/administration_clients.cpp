@@ -136,7 +136,8 @@ net::Response Administration::add_client(Visit& visit) {
             return fail(Category::incorrect, "there is no such account", "account");
         return clients_.add(std::move(client));
     }();
-    const auto noted = note(visit, "client add", added ? added->client.id : "", added.has_value());
+    const auto noted =
+        note(visit, "client.added", added ? added->client.id : "", added.has_value());
     if (!noted) return failure_page(visit, noted.error());
     if (!added) {
         const int status = status_of(added.error());
@@ -162,7 +163,7 @@ net::Response Administration::add_client(Visit& visit) {
 net::Response Administration::remove_client(Visit& visit) {
     const std::string_view id = visit.field("id");
     const auto removed = clients_.remove(id);
-    if (const auto noted = note(visit, "client remove", id, removed.has_value()); !noted)
+    if (const auto noted = note(visit, "client.removed", id, removed.has_value()); !noted)
         return failure_page(visit, noted.error());
     if (!removed && removed.error().category != Category::not_found)
         return failure_page(visit, removed.error());
