@@ -222,7 +222,9 @@ net::Response Administration::show_audit(Visit& visit) {
     const std::string_view title = visit.say("审计", "Audit");
     std::string body = audit_form(visit);
     if (!found) {
-        if (status_of(found.error()) >= 500) return failure_page(visit, found.error());
+        // A cursor of long ago is as wrong as one that was made up.
+        if (status_of(found.error()) >= 500 && found.error().category != Category::gone)
+            return failure_page(visit, found.error());
         return page(
             visit, 400, Desk::audit, title,
             body + alert("problem", visit.say("请检查查找条件。", "Check what you search for.")));
