@@ -80,6 +80,7 @@ constexpr Option settings[] = {
      "URL prefixes (http, https) that notifications may be posted to"},
     {"second-factor-for-all", Option::Kind::boolean, "false",
      "nobody's session opens anything without a second factor"},
+    {"malware-scanner", Option::Kind::text, "", "socket of a ClamAV daemon that sees each file"},
 };
 
 static_assert(server::default_workers == 320, "the settings above name it too");
@@ -112,6 +113,7 @@ Result<void> read_settings(const CLI::App& command, const std::string& file, std
         options.subscription_endpoints = config.list("subscription.endpoints");
     if (wanted("--second-factor-for-all"))
         options.second_factor_for_all = config.boolean("second-factor-for-all");
+    if (wanted("--malware-scanner")) options.malware_scanner = config.text("malware-scanner");
     return {};
 }
 
@@ -183,6 +185,9 @@ void add_serve(CLI::App& app, Action& action) {
     command->add_flag("--second-factor-for-all", arguments->options.second_factor_for_all,
                       "everybody sets up a second factor before their session opens anything, not "
                       "the administrators only");
+    command->add_option("--malware-scanner", arguments->options.malware_scanner,
+                        "Unix socket of a ClamAV daemon (/run/clamav/clamd.ctl) that is shown each "
+                        "file before it is written; without one files are not scanned");
     command->add_option("--config", arguments->config,
                         "file with these settings (TOML: listen = \"127.0.0.1:8080\"); the "
                         "command line comes before it");

@@ -146,6 +146,9 @@ class Repository {
         std::shared_ptr<const AuditTrail> trail{};
         bool validate =
             true;  ///< structure, types, cardinality, references, required bindings on every write
+        /// Shown the bytes of each file before it is written; what it refuses is not. Null: nothing
+        /// is shown. It may block.
+        std::function<Result<void>(std::string_view bytes)> inspect{};
         bool conditional_delete_many = false;
         /// This server's FHIR base without a trailing "/": references below it are its own. Empty =
         /// the one that the store was last served under.

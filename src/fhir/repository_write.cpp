@@ -10,6 +10,7 @@
 #include "fhir/search/conditional.hpp"
 #include "fhir/search/holds.hpp"
 #include "fhir/store_repository.hpp"
+#include "fhir/validate/content.hpp"
 #include "fhir/validate/validator.hpp"
 #include "store/codec.hpp"
 
@@ -532,6 +533,8 @@ class Attempt {
         }
         if (repository_.options().validate) TRY(validate(step));
         if (labels_ != nullptr) TRY(add_labels(step));
+        if (repository_.options().inspect)
+            TRY(inspect_files(step.resource, repository_.options().inspect));
         const bool creates = step.fresh || (is_limited() && !step.replaces);
         auto allowed =
             caller_.access->allow_write(creates ? store::Verb::create : store::Verb::update,
@@ -872,6 +875,7 @@ Result<store::Change> StoreRepository::prepare(const Caller& caller, std::string
             return std::unexpected(std::move(error));
         }
     }
+    if (options_.inspect) TRY(inspect_files(resource, options_.inspect));
     TRY(caller.access->allow_write(store::Verb::update, type, &resource));
     JsonDocument own;
     Json named = resource;

@@ -10,6 +10,7 @@
 
 #include "base/hash.hpp"
 #include "net/client.hpp"
+#include "net/origin.hpp"
 #include "net/server.hpp"
 #include "net/testing/raw_client.hpp"
 
@@ -140,8 +141,9 @@ TEST(Protections, StandInEveryAnswerUnlessTheHandlerSaysMore) {
         for (const char* line :
              {"X-Content-Type-Options: nosniff\r\n", "Referrer-Policy: no-referrer\r\n",
               "Cache-Control: no-store\r\n", "Cross-Origin-Resource-Policy: same-origin\r\n",
-              "Content-Security-Policy: default-src 'none'; frame-ancestors "
-              "'none'\r\n"})
+              "Cross-Origin-Opener-Policy: same-origin\r\n",
+              "Content-Security-Policy: default-src 'none'; object-src 'none'; base-uri 'none'; "
+              "form-action 'none'; frame-ancestors 'none'; sandbox\r\n"})
             EXPECT_TRUE(answer.has(line)) << line << answer.head;
         EXPECT_FALSE(answer.has("\r\nServer:")) << answer.head;
         EXPECT_FALSE(answer.has("Strict-Transport-Security")) << "never over plain HTTP";
@@ -152,6 +154,24 @@ TEST(Protections, StandInEveryAnswerUnlessTheHandlerSaysMore) {
     EXPECT_FALSE(page.has("no-store"));
     EXPECT_FALSE(page.has("no-referrer"));
     EXPECT_TRUE(page.has("Cross-Origin-Resource-Policy: cross-origin"));
+}
+
+TEST(Protections, StrictTransportIsForAYearAtLeastAndForSubdomains) {
+    ServerOptions options = options_with([](const Request& request) {
+        return Response::text(request.path() == "/none" ? 304 : 200, "x");
+    });
+    options.proxies = {"127.0.0.1"};
+    const auto server = serve(std::move(options));
+    for (const std::string& request : {get("/", forwarded), get("/none", forwarded)}) {
+        const RawAnswer answer = ask(*server, request);
+        const std::string_view field = "Strict-Transport-Security: max-age=";
+        const std::size_t at = answer.head.find(field);
+        ASSERT_NE(at, std::string::npos) << answer.head;
+        const std::string value =
+            answer.head.substr(at + field.size(), answer.head.find("\r\n", at) - at - field.size());
+        EXPECT_GE(std::stoll(value), 365 * 86'400);
+        EXPECT_TRUE(value.ends_with("; includeSubDomains")) << value;
+    }
 }
 
 class CorsOf : public ::testing::Test {
@@ -211,6 +231,36 @@ TEST_F(CorsOf, NobodyElseMay) {
     EXPECT_EQ(preflight("/account", "https://app.example").status, 200) << "the handler's matter";
     EXPECT_TRUE(asked("/fhir/metadata", "").has("Vary: Origin\r\n"))
         << "a cache must not give this answer to a page";
+}
+
+Request from(std::string_view origin, std::string_view host) {
+    Request request;
+    request.headers.add("Host", host);
+    request.headers.add("Origin", origin);
+    return request;
+}
+
+TEST(Origin, IsOursWhereThePageIs) {
+    const std::vector<std::string> none;
+    for (const auto& [origin, host] :
+         {std::pair("https://record.example", "record.example"),
+          std::pair("https://record.example:8443", "record.example:8443"),
+          std::pair("http://127.0.0.1:8080", "127.0.0.1:8080"),
+          std::pair("http://localhost", "localhost"), std::pair("http://[::1]:81", "[::1]:81")})
+        EXPECT_TRUE(is_own_origin(from(origin, host), origin, none)) << origin;
+    for (const auto& [origin, host] :
+         {std::pair("http://record.example", "record.example"),  // readable on the way
+          std::pair("https://record.example:8443", "record.example"),
+          std::pair("https://evil.example", "record.example"),
+          std::pair("https://record.example.evil.example", "record.example"),
+          std::pair("null", "record.example"), std::pair("http://127.0.0.1:81", "127.0.0.1:8080"),
+          std::pair("https://", ""),
+          std::pair("http://localhost.evil.example", "localhost.evil.example")})
+        EXPECT_FALSE(is_own_origin(from(origin, host), origin, none)) << origin;
+    // What the operator said counts alone: the Host header is the client's.
+    const std::vector<std::string> said{"https://record.example"};
+    EXPECT_TRUE(is_own_origin(from(said[0], "10.0.0.1"), said[0], said));
+    EXPECT_FALSE(is_own_origin(from("https://10.0.0.1", "10.0.0.1"), "https://10.0.0.1", said));
 }
 
 TEST(Cors, OriginsAreWrittenAsBrowsersDo) {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "rest/answer.hpp"
 
+#include <algorithm>
+
 #include "base/json.hpp"
 #include "base/log.hpp"
 #include "trust/sessions/fresh_proof.hpp"
@@ -52,6 +54,11 @@ Mapping mapping_of(Category category) {
             return {500, "exception"};
     }
     return {500, "exception"};
+}
+
+bool is_number(std::string_view text) {
+    return !text.empty() &&
+           std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; });
 }
 
 void write_issue(const Issue& issue, std::string& out) {
@@ -127,6 +134,14 @@ std::string outcome_json(Severity severity, std::string_view code, std::string_v
 
 Answer answer_of(const Error& error) {
     Answer answer;
+    // RFC 6585 §4: who is told how long to wait has asked too much; else the server has too much to
+    // do.
+    if (error.category == Category::busy && is_number(error.where)) {
+        answer.status = 429;
+        answer.json = outcome_json(Severity::error, "throttled", error.message);
+        answer.headers.emplace_back("Retry-After", error.where);
+        return answer;
+    }
     answer.status = status_of(error.category);
     answer.json = outcome_json(error);
     if (answer.status == 503) answer.headers.emplace_back("Retry-After", "2");

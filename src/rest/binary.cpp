@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Binary as what it holds: https://hl7.org/fhir/R4/binary.html#rest
 #include "base/hash.hpp"
+#include "base/ids.hpp"
 #include "base/json.hpp"
 #include "rest/service.hpp"
 
@@ -9,6 +10,13 @@ namespace meridian::rest {
 namespace {
 
 constexpr std::string_view context_header = "X-Security-Context";
+
+/// A file name made of the id, which the server has checked, and never of what a client wrote: no
+/// encoding is needed (RFC 6266 §4.3). Browsers add the ending that the media type has.
+std::string disposition_of(const Json& binary) {
+    const std::string_view id = binary.string_at("id");
+    return fmt::format(R"(attachment; filename="Binary-{}")", is_fhir_id(id) ? id : "content");
+}
 
 }  // namespace
 
@@ -24,7 +32,10 @@ Result<Answer> binary_content(std::string_view json) {
                     "Binary.data");
     // What somebody stored must not act as a page of this server.
     answer.headers.emplace_back("X-Content-Type-Options", "nosniff");
-    answer.headers.emplace_back("Content-Security-Policy", "sandbox; default-src 'none'");
+    answer.headers.emplace_back("Content-Security-Policy",
+                                "sandbox; default-src 'none'; base-uri 'none'; form-action 'none'; "
+                                "frame-ancestors 'none'");
+    answer.headers.emplace_back("Content-Disposition", disposition_of(binary));
     if (const std::string_view context = binary["securityContext"].string_at("reference");
         !context.empty())
         answer.headers.emplace_back(context_header, context);

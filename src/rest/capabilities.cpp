@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <array>
+#include <mutex>
+
 #include "base/hash.hpp"
 #include "base/json.hpp"
+#include "base/markup.hpp"
 #include "fhir/definitions/definitions.hpp"
 #include "fhir/search/parameters.hpp"
 #include "rest/service.hpp"
@@ -131,8 +135,10 @@ void write_resource(Service& service, const fhir::search::Parameters& parameters
     out += '}';
 }
 
-std::string statement(Service& service, const Exchange& exchange) {
-    const auto parameters = service.repository().parameters();
+/// Stands for the base URL, which each client has its own of, until an answer is made.
+constexpr std::string_view base_url_place = "urn:meridian:the-base-url-of-this-answer";
+
+std::string statement_of(Service& service, const fhir::search::Parameters& parameters) {
     std::string out =
         R"({"resourceType":"CapabilityStatement","status":"active","date":"2026-11-22","publisher":"Meridian","kind":"instance",)"
         R"("fhirVersion":"4.0.1","format":["application/fhir+json","application/fhir+xml","json","xml"],)"
@@ -140,11 +146,11 @@ std::string statement(Service& service, const Exchange& exchange) {
     out += fmt::format(
         R"("software":{{"name":"Meridian","version":"{}"}},"implementation":{{"description":"Meridian FHIR R4 server","url":)",
         service.options().software_version);
-    write_string(exchange.base_url, out);
+    write_string(base_url_place, out);
     out += R"(},"rest":[{"mode":"server")";
-    const BackReferences back_references = back_references_of(*parameters);
+    const BackReferences back_references = back_references_of(parameters);
     write_list("resource", fhir::definitions().resources(), out, [&](const fhir::Type* type) {
-        write_resource(service, *parameters, back_references, type->name, out);
+        write_resource(service, parameters, back_references, type->name, out);
     });
     static constexpr std::string_view system[] = {"transaction", "batch", "history-system",
                                                   "search-system"};
@@ -166,20 +172,85 @@ std::string statement(Service& service, const Exchange& exchange) {
     return out;
 }
 
-/// The tag changes exactly when the content does.
-Answer tagged(std::string json, const Exchange& exchange) {
+/// The tag changes exactly when the content does. `make` makes the content unless the client has
+/// it.
+template <class Make>
+Result<Answer> tagged(std::string_view content_hash, const Exchange& exchange, Make make) {
+    const std::string tag = fmt::format("W/\"{}\"", content_hash.substr(0, 16));
     Answer answer;
-    const std::string tag = fmt::format("W/\"{}\"", to_hex(sha256(json)).substr(0, 16));
     if (exchange.if_none_match == tag) {
         answer.status = 304;
     } else {
-        answer.json = std::move(json);
+        answer = TRY(make());
     }
     answer.headers.emplace_back("ETag", tag);
     return answer;
 }
 
 }  // namespace
+
+/// The capability statement of one set of search parameters, written once in each form that is
+/// asked for. What differs between two answers is put in when they are made. Thread-safe.
+class Statement {
+ public:
+    Statement(std::shared_ptr<const fhir::search::Parameters> parameters, std::string json)
+        : parameters_(std::move(parameters)), json_(std::move(json)), hash_(sha256(json_)) {}
+
+    bool is_of(const fhir::search::Parameters& parameters) const {
+        return parameters_.get() == &parameters;
+    }
+    /// Of the content with this base URL in its place.
+    std::string hash(std::string_view base_url) const {
+        std::string whole(reinterpret_cast<const char*>(hash_.data()), hash_.size());
+        return to_hex(sha256(whole.append(base_url)));
+    }
+    Result<std::string> text(Format format, bool pretty, std::string_view base_url) const {
+        Form& form = forms_[(format == Format::xml ? 2U : 0U) + (pretty ? 1U : 0U)];
+        std::call_once(form.once, [&] { write(form, format, pretty); });
+        if (!form.written) return std::unexpected(form.written.error());
+        std::string url;
+        if (format == Format::xml) {
+            url = escaped_markup(base_url);
+        } else {
+            write_string(base_url, url);
+            url = url.substr(1, url.size() - 2);  // its quotes stand there
+        }
+        std::string out;
+        out.reserve(form.before.size() + url.size() + form.after.size());
+        return out.append(form.before).append(url).append(form.after);
+    }
+
+ private:
+    struct Form {
+        std::once_flag once;
+        Result<void> written;
+        std::string before, after;  ///< what stands before and behind the base URL
+    };
+    void write(Form& made, Format format, bool pretty) const {
+        const auto text = formatted(json_, format, pretty);
+        if (!text) {
+            made.written = std::unexpected(text.error());
+            return;
+        }
+        const std::size_t place = text->find(base_url_place);
+        made.before = text->substr(0, place);
+        made.after = text->substr(place + base_url_place.size());
+    }
+    std::shared_ptr<const fhir::search::Parameters> parameters_;
+    std::string json_;
+    Sha256 hash_;
+    mutable std::array<Form, 4> forms_;
+};
+
+std::shared_ptr<const Statement> Service::statement() {
+    auto parameters = repository_.parameters();
+    const std::lock_guard lock(statement_mutex_);
+    if (!statement_ || !statement_->is_of(*parameters)) {
+        std::string json = statement_of(*this, *parameters);
+        statement_ = std::make_shared<const Statement>(std::move(parameters), std::move(json));
+    }
+    return statement_;
+}
 
 Result<Answer> capabilities(Service& service, const Exchange& exchange) {
     if (exchange.method != net::Method::get && exchange.method != net::Method::head &&
@@ -192,8 +263,10 @@ Result<Answer> capabilities(Service& service, const Exchange& exchange) {
     }
     if (mode == "terminology") {
         for (const Operation& operation : service.operations()) {
-            if (operation.name == "terminology-capabilities")
-                return tagged(std::move(TRY(operation.run(service, exchange)).json), exchange);
+            if (operation.name != "terminology-capabilities") continue;
+            std::string json = std::move(TRY(operation.run(service, exchange)).json);
+            return tagged(to_hex(sha256(json)), exchange,
+                          [&]() -> Result<Answer> { return Answer{.json = std::move(json)}; });
         }
     }
     if (mode != "full" && mode != "normative" && mode != "terminology") {
@@ -202,7 +275,15 @@ Result<Answer> capabilities(Service& service, const Exchange& exchange) {
                                 mode.substr(0, 40)),
                     "mode");
     }
-    return tagged(statement(service, exchange), exchange);
+    const auto statement = service.statement();
+    return tagged(statement->hash(exchange.base_url), exchange, [&]() -> Result<Answer> {
+        Answer answer;
+        answer.json = TRY(statement->text(exchange.format, exchange.pretty, exchange.base_url));
+        // Of the other forms the text is ready made; nothing shall rearrange it once more.
+        if (exchange.format != Format::json || exchange.pretty)
+            answer.content_type = media_type_of(exchange.format);
+        return answer;
+    });
 }
 
 }  // namespace meridian::rest

@@ -2,6 +2,8 @@
 #include <gtest/gtest.h>
 
 #include "base/json.hpp"
+#include "base/limits.hpp"
+#include "fhir/format/xml.hpp"
 #include "fhir/validate/validator.hpp"
 #include "rest/basic_operations.hpp"
 #include "rest/subscriptions/testing.hpp"
@@ -70,6 +72,58 @@ TEST_F(Metadata, NamesWhatIsOfferedAndNothingElse) {
         return;
     }
     ADD_FAILURE() << "no Patient";
+}
+
+net::Response ask(Service& service, const std::string& target, const std::string& host,
+                  const std::string& accept) {
+    net::Request request;
+    request.method_text = "GET";
+    request.target = target;
+    request.headers.add("Host", host);
+    request.headers.add("Accept", accept);
+    return service.handle(request);
+}
+
+TEST_F(Metadata, IsWrittenOnceForEachFormAndNamesTheBaseOfWhoAsks) {
+    const auto before = service_.statement();
+    const std::string strange = R"(a"b<c>&'d)";  // a Host header is whatever a client writes
+    for (const char* target : {"/fhir/metadata", "/fhir/metadata?_pretty=true"}) {
+        for (const char* accept : {"application/fhir+json", "application/fhir+xml"}) {
+            for (const std::string& host : {std::string("record.test"), strange}) {
+                const net::Response response = ask(service_, target, host, accept);
+                ASSERT_EQ(response.status, 200);
+                EXPECT_TRUE(response.headers.get("Content-Type").starts_with(accept));
+                const JsonDocument document = response.body.starts_with('<')
+                                                  ? must(fhir::from_xml(response.body))
+                                                  : must(JsonDocument::parse(response.body));
+                EXPECT_EQ(document.root()["implementation"].string_at("url"),
+                          fmt::format("http://{}/fhir", host));
+            }
+        }
+    }
+    EXPECT_EQ(ask(service_, "/fhir/metadata", "a", "").headers.get("ETag"),
+              ask(service_, "/fhir/metadata", "a", "").headers.get("ETag"));
+    EXPECT_NE(ask(service_, "/fhir/metadata", "a", "").headers.get("ETag"),
+              ask(service_, "/fhir/metadata", "b", "").headers.get("ETag"));
+    EXPECT_EQ(service_.statement(), before) << "no request makes it anew";
+    service_.set_capability("security", R"({"cors":true})");
+    EXPECT_NE(service_.statement(), before);
+    EXPECT_NE(ask(service_, "/fhir/metadata", "a", "").body.find(R"("cors":true)"),
+              std::string::npos);
+}
+
+TEST_F(Metadata, AsksNothingOfTheStore) {
+    // Nobody can look into the record any more: all snapshots that may be open are.
+    std::vector<std::unique_ptr<store::Snapshot>> taken;
+    while (taken.size() <= limits::snapshots_max) {
+        auto snapshot = store_->snapshot();
+        if (!snapshot) break;
+        taken.push_back(*std::move(snapshot));
+    }
+    EXPECT_EQ(ask(service_, "/fhir/Patient", "a", "").status, 503);
+    for (const char* target : {"/fhir/metadata", "/fhir/metadata?mode=normative",
+                               "/fhir/metadata?mode=terminology", "/fhir/metadata?_format=xml"})
+        EXPECT_EQ(ask(service_, target, "a", "").status, 200) << target;
 }
 
 TEST_F(Metadata, OfTerminologyNamesTheCodeSystems) {

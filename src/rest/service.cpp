@@ -11,25 +11,6 @@ namespace meridian::rest {
 
 namespace {
 
-std::string_view type_of(Format format) {
-    return format == Format::json ? "application/fhir+json; charset=utf-8"
-                                  : "application/fhir+xml; charset=utf-8";
-}
-
-/// JSON text in the format the client asked for. Stored JSON goes out as it is unless it must be
-/// rearranged.
-Result<std::string> formatted(std::string json, Format format, bool pretty) {
-    if (format == Format::json && !pretty) return json;
-    const JsonDocument document = TRY(JsonDocument::parse(json));
-    std::string out;
-    if (format == Format::json) {
-        write(document.root(), out, true);
-    } else {
-        fhir::to_xml(document.root(), out, pretty);
-    }
-    return out;
-}
-
 /// The answer as an HTTP response.
 net::Response rendered(Answer answer, Format format, bool pretty) {
     net::Response response;
@@ -55,7 +36,7 @@ net::Response rendered(Answer answer, Format format, bool pretty) {
         body = outcome_json(body.error());
         format = Format::json;
     }
-    response.headers.add("Content-Type", type_of(format));
+    response.headers.add("Content-Type", media_type_of(format));
     response.body = *std::move(body);
     return response;
 }
@@ -118,11 +99,34 @@ Result<void> check_type(std::string_view type) {
 
 }  // namespace
 
+std::string_view media_type_of(Format format) {
+    return format == Format::json ? "application/fhir+json; charset=utf-8"
+                                  : "application/fhir+xml; charset=utf-8";
+}
+
+Result<std::string> formatted(std::string json, Format format, bool pretty) {
+    if (format == Format::json && !pretty) return json;
+    const JsonDocument document = TRY(JsonDocument::parse(json));
+    std::string out;
+    if (format == Format::json) {
+        write(document.root(), out, true);
+    } else {
+        fhir::to_xml(document.root(), out, pretty);
+    }
+    return out;
+}
+
 Service::Service(fhir::Repository& repository, ServiceOptions options)
     : repository_(repository), options_(std::move(options)) {}
 
 void Service::add_operation(Operation operation) {
     operations_.push_back(std::move(operation));
+    statement_.reset();
+}
+
+void Service::set_capability(std::string member, std::string json) {
+    capabilities_[std::move(member)] = std::move(json);
+    statement_.reset();
 }
 
 net::Response Service::error_response(int status, std::string message) {

@@ -4,6 +4,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -19,6 +20,7 @@
 namespace meridian::rest {
 
 class Service;
+class Statement;
 
 /// An operation such as $everything. `levels` say where it may be called; `types` are empty for all
 /// resource types.
@@ -68,10 +70,11 @@ class Service {
     const ServiceOptions& options() const { return options_; }
     /// Things that other parts add to the capability statement: "name" → JSON text put into
     /// rest[0].
-    void set_capability(std::string member, std::string json) {
-        capabilities_[std::move(member)] = std::move(json);
-    }
+    void set_capability(std::string member, std::string json);
     const std::map<std::string, std::string>& capabilities() const { return capabilities_; }
+    /// The capability statement as it is now, made once for each set of search parameters: anybody
+    /// may ask for it, so that asking must cost little (capabilities.cpp).
+    std::shared_ptr<const Statement> statement();
 
  private:
     /// "http://host:port/fhir" as this client knows it.
@@ -89,7 +92,15 @@ class Service {
     ServiceOptions options_;
     std::vector<Operation> operations_;
     std::map<std::string, std::string> capabilities_;
+    std::mutex statement_mutex_;
+    std::shared_ptr<const Statement> statement_;  ///< of statement_mutex_; null: to be made
 };
+
+/// JSON text in the format the client asked for; as it is unless it must be rearranged. Errors: of
+/// text that is no JSON.
+Result<std::string> formatted(std::string json, Format format, bool pretty);
+/// "application/fhir+json; charset=utf-8" and its like.
+std::string_view media_type_of(Format format);
 
 // --- interactions (interactions.cpp) ---
 /// A resource as the answer to a read: 304 when the client has it already.

@@ -8,6 +8,8 @@
 #include "base/limits.hpp"
 #include "base/log.hpp"
 #include "base/metrics.hpp"
+#include "net/malware_scanner.hpp"
+#include "net/origin.hpp"
 #include "net/server.hpp"
 #include "net/url_prefixes.hpp"
 #include "rest/approvals.hpp"
@@ -311,6 +313,15 @@ Result<void> Application::Parts::open_record(const ApplicationOptions& options) 
     repository_options.validate = options.validate;
     repository_options.conditional_delete_many = options.conditional_delete_many;
     repository_options.base_url = options.base_url;
+    if (!options.malware_scanner.empty()) {
+        const net::MalwareScanner scanner(options.malware_scanner);
+        TRY(scanner.ping());
+        repository_options.inspect = [scanner](std::string_view bytes) -> Result<void> {
+            auto seen = scanner.scan(bytes);
+            if (!seen) log::warning("a file was refused", {{"reason", seen.error().message}});
+            return seen;
+        };
+    }
     TRY(protect(
         *store, options.data_folder, options.is_protected, guard, repository_options,
         [this] { return repository ? repository->base_url() : std::string(); },
@@ -325,15 +336,8 @@ Result<void> Application::Parts::listen(const ApplicationOptions& options) {
     reach.at_once = [this](const net::Request& request) { return answer_at_once(request); };
     reach.error_response = rest::Service::error_response;
     reach.on_answer = count_answer;
-    reach.websocket = [this, origins = options.cors_origins](
-                          const net::Request& request) -> const net::WebSocketHandler* {
+    reach.websocket = [this](const net::Request& request) -> const net::WebSocketHandler* {
         if (!is_started.load(std::memory_order_acquire)) return nullptr;
-        // RFC 6455 §10.2: a page of others may not have a person's browser open one. Programs send
-        // no Origin.
-        const auto origin = request.headers.find("Origin");
-        if (doors && origin && !doors->is_own_origin(request, *origin) &&
-            std::ranges::find(origins, *origin) == origins.end())
-            return nullptr;
         return subscriptions->websocket(request);
     };
     if (options.is_protected) {
@@ -419,6 +423,14 @@ Result<void> Application::Parts::open_rooms(const ApplicationOptions& options) {
     subscribing.may_post_to = [endpoints](std::string_view endpoint) {
         return endpoints.contain(endpoint).value_or(false);
     };
+    // Pages of ours, and those of others that the operator lets use the record's interfaces.
+    std::vector<std::string> own;
+    if (!options.base_url.empty()) own.emplace_back(net::origin_of(options.base_url));
+    subscribing.may_open = [own, others = options.cors_origins](const net::Request& request,
+                                                                std::string_view origin) {
+        return net::is_own_origin(request, origin, own) ||
+               std::find(others.begin(), others.end(), origin) != others.end();
+    };
     if (doors)
         subscribing.caller_of = [this](std::string_view actor) { return doors->caller_of(actor); };
     subscriptions = std::make_unique<rest::Subscriptions>(*repository, std::move(subscribing));
@@ -455,10 +467,8 @@ Result<void> Application::offer_setup(const ApplicationOptions& options) {
     if (!parts_->guard || TRY(parts_->guard->accounts().has_administrator())) return {};
     const std::string path =
         TRY(trust::make_setup_link(parts_->guard->vault(), parts_->guard->accounts()));
-    const std::size_t host = options.base_url.find("://");
-    setup_url_ = (options.base_url.empty()
-                      ? parts_->origin(options)
-                      : options.base_url.substr(0, options.base_url.find('/', host + 3))) +
+    setup_url_ = (options.base_url.empty() ? parts_->origin(options)
+                                           : std::string(net::origin_of(options.base_url))) +
                  path;
     return {};
 }

@@ -45,6 +45,7 @@ struct ApplicationOptions {
     /// Nobody's session opens anything before they have set up a second factor; otherwise that is
     /// so for the three administrators.
     bool second_factor_for_all = false;
+    std::string malware_scanner{};  ///< socket of a ClamAV daemon; empty = files are not scanned
     /// As store::OpenOptions has it.
     std::function<void()> on_history_lost{};
 };

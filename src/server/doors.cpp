@@ -5,6 +5,7 @@
 
 #include "base/file.hpp"
 #include "base/log.hpp"
+#include "net/origin.hpp"
 #include "rest/service.hpp"
 #include "server/control.hpp"
 #include "server/persons.hpp"
@@ -15,12 +16,6 @@ namespace meridian::server {
 namespace {
 
 using trust::Subject;
-
-/// "https://record.example.org" of "https://record.example.org/fhir".
-std::string origin_of(std::string_view url) {
-    const std::size_t host = url.find("://");
-    return std::string(url.substr(0, url.find('/', host == std::string_view::npos ? 0 : host + 3)));
-}
 
 bool changes_something(net::Method method) {
     return method != net::Method::get && method != net::Method::head &&
@@ -100,7 +95,7 @@ Result<std::unique_ptr<Doors>> Doors::open(Guard& guard, fhir::Repository& repos
 
 Result<void> Doors::open_sign_in() {
     trust::Sessions::Options sessions;
-    if (options_.is_public) sessions.origins = {origin_of(options_.fhir_base)};
+    if (options_.is_public) sessions.origins = {std::string(net::origin_of(options_.fhir_base))};
     sessions_ = std::make_unique<trust::Sessions>(guard_.vault(), guard_.accounts(), sessions);
     trust::SignIn::Options pages;
     if (options_.second_factor_for_all)
@@ -161,7 +156,7 @@ Result<std::vector<trust::StatusLine>> Doors::status() const {
 
 Result<void> Doors::open_oauth() {
     trust::oauth::Options oauth;
-    oauth.issuer = origin_of(options_.fhir_base);
+    oauth.issuer = net::origin_of(options_.fhir_base);
     oauth.fhir_base = options_.fhir_base;
     oauth.issue = [this](const Subject& subject, Instant expires) {
         return guard_.tokens().issue(subject, expires);
@@ -251,7 +246,7 @@ Result<Subject> Doors::subject_of(const net::Request& request) {
 
 std::string Doors::capability() const {
     // SMART App Launch 2.2 §"Conformance": the extension stays for clients of version 1.
-    const std::string origin = origin_of(options_.fhir_base);
+    const std::string_view origin = net::origin_of(options_.fhir_base);
     std::string uris;
     for (const auto& [name, path] :
          {std::pair("authorize", "/oauth/authorize"), std::pair("token", "/oauth/token"),

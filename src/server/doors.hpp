@@ -39,10 +39,6 @@ class Doors {
     std::optional<net::Response> handle(const net::Request& request);
     /// As trust::Gate, of people and apps that come by HTTP.
     Result<fhir::Caller> admit(const net::Request& request);
-    /// Whether a page of ours sends that Origin. Blocking: never.
-    bool is_own_origin(const net::Request& request, std::string_view origin) const {
-        return sessions_->is_own_origin(request, origin);
-    }
     /// CapabilityStatement.rest.security: how clients sign in.
     std::string capability() const;
     std::shared_ptr<trust::Gate> gate() { return gate_; }

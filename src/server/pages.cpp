@@ -10,6 +10,7 @@
 #include "server/describe.hpp"
 #include "server/documents.hpp"
 #include "server/html.hpp"
+#include "trust/pages/html.hpp"
 #include "trust/sessions/cookie.hpp"
 #include "trust/sessions/session.hpp"
 
@@ -31,16 +32,12 @@ net::Response to_sign_in(const net::Request& request) {
     return response;
 }
 
-Language language_of(const net::Request& request, const fhir::QueryParameters& parameters) {
-    for (const auto& [name, value] : parameters) {
-        if (name == "lang") return value == "en" ? Language::english : Language::chinese;
-    }
-    if (request.headers.get("Cookie").find("lang=en") != std::string_view::npos)
-        return Language::english;
-    if (request.headers.get("Cookie").find("lang=zh") != std::string_view::npos)
-        return Language::chinese;
-    return request.headers.get("Accept-Language").starts_with("zh") ? Language::chinese
-                                                                    : Language::english;
+/// Somebody who is known, and cannot be served at this moment.
+net::Response not_now(const Error& error) {
+    const bool must_wait = error.category == Category::busy && !error.where.empty();
+    net::Response response = net::Response::text(must_wait ? 429 : 503, error.message + "\n");
+    if (must_wait) response.headers.add("Retry-After", error.where);
+    return response;
 }
 
 std::string value_of(const fhir::QueryParameters& parameters, std::string_view wanted) {
@@ -65,7 +62,8 @@ class View {
         : repository_(repository),
           caller_(std::move(caller)),
           parameters_(std::move(parameters)),
-          language_(language_of(request, parameters_)),
+          language_(trust::language_of(request) == trust::Language::english ? Language::english
+                                                                            : Language::chinese),
           address_(request.target) {}
 
     Language language() const { return language_; }
@@ -384,7 +382,7 @@ net::Response Pages::handle(const net::Request& request) {
     auto caller =
         is_public(request) ? Result<fhir::Caller>(fhir::Caller::nobody()) : gate_->admit(request);
     if (!caller && caller.error().category == Category::unauthenticated) return to_sign_in(request);
-    if (!caller) return net::Response::text(503, caller.error().message + "\n");
+    if (!caller) return not_now(caller.error());
     auto parameters = request.parameters();
     View view(repository_, *std::move(caller), request,
               parameters ? *parameters : fhir::QueryParameters{});
@@ -414,9 +412,7 @@ net::Response Pages::handle(const net::Request& request) {
     net::Response response = html(status, page(view.language(), "Meridian", content, query,
                                                view.address(), session_token(request)));
     if (parameters && !value_of(*parameters, "lang").empty()) {
-        response.headers.add("Set-Cookie",
-                             fmt::format("lang={}; Path=/; Max-Age=31536000; SameSite=Lax",
-                                         view.language() == Language::english ? "en" : "zh"));
+        response.headers.add("Set-Cookie", trust::language_cookie(trust::language_of(request)));
     }
     return response;
 }

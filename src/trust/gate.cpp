@@ -2,6 +2,7 @@
 #include "trust/gate.hpp"
 
 #include "trust/limits.hpp"
+#include "trust/pace.hpp"
 
 namespace meridian::trust {
 
@@ -109,7 +110,10 @@ class GuardedGate final : public Gate {
 
     Result<fhir::Caller> admitted(const net::Request& request) {
         if (const auto token = TRY(token_of(request))) return by_token(*token, request);
-        if (const auto subject = parts_.session(request)) return parts_.caller(*subject, request);
+        if (const auto subject = parts_.session(request)) {
+            TRY(pace_.take(*subject));
+            return parts_.caller(*subject, request);
+        }
         return nobody();
     }
 
@@ -127,6 +131,7 @@ class GuardedGate final : public Gate {
     Result<fhir::Caller> by_token(std::string_view token, const net::Request& request) {
         const auto shown = TRY(known(token));
         if (shown->caller) return *shown->caller;
+        TRY(pace_.take(shown->token.subject));
         fhir::Caller caller = TRY(parts_.caller(shown->token.subject, request));
         if (shown_.find(token)) return caller;
         auto kept = std::make_shared<Shown::Known>(*shown);
@@ -138,6 +143,7 @@ class GuardedGate final : public Gate {
 
     Tokens tokens_;
     GateParts parts_;
+    Pace pace_;
     Shown shown_;
 };
 

@@ -18,7 +18,8 @@ class Gate {
  public:
     virtual ~Gate() = default;
     /// Who asks and what they may see. Errors: `unauthenticated` without a valid token or session;
-    /// `forbidden` for an account that may not ask at all; `unavailable`. Blocking: look-ups.
+    /// `forbidden` for an account that may not ask at all; `busy` for one that asks too often, with
+    /// the seconds to wait as Error::where; `unavailable`. Blocking: look-ups.
     virtual Result<fhir::Caller> admit(const net::Request& request) = 0;
     /// The same for a thread that must not wait: nothing when it would have to.
     virtual std::optional<Result<fhir::Caller>> admit_at_once(const net::Request& request) = 0;

@@ -18,6 +18,11 @@ inline constexpr std::size_t tokens_remembered_max = 20'000;
 inline constexpr std::int64_t host_token_seconds_max =
     400 * 86'400;  ///< of a token that a script on the server's machine asks for
 
+// --- trust: how fast one account may ask (pace.hpp) ---
+inline constexpr unsigned account_requests_burst = 1'000;
+inline constexpr unsigned account_requests_a_second = 50;
+inline constexpr std::size_t accounts_paced_max = 20'000;  ///< that are remembered
+
 // --- trust: jose and oauth ---
 inline constexpr std::size_t jwt_bytes_max = 16u << 10;
 inline constexpr std::size_t jwks_bytes_max = 128u << 10;

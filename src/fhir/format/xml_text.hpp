@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Private to xml*.cpp: what is asked of XML text before and beside the parser.
+// Private to the room: what is asked of XML text before and beside the parser.
 #pragma once
 
 #include <string>

@@ -40,11 +40,42 @@ bool is_among(const std::string_view (&list)[count], std::string_view name) {
 
 constexpr std::string_view space = " \t\r\n";
 
+std::string lower(std::string_view text) {
+    std::string out(text);
+    std::transform(out.begin(), out.end(), out.begin(),
+                   [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
+    return out;
+}
+
+/// An address whose scheme is one that only leads somewhere, or that has none. What stands before
+/// the colon must be plain: browsers pass over tabs and line feeds in it, and references to
+/// characters would hide it.
+bool is_harmless_address(std::string_view value, bool is_picture) {
+    const std::size_t end = value.find_first_of(":/?#");
+    if (end == std::string_view::npos || value[end] != ':')
+        return value.find('&') >= std::min(end, value.size());
+    const std::string scheme = lower(value.substr(0, end));
+    if (is_picture && scheme == "data") return lower(value).starts_with("data:image/");
+    return scheme == "http" || scheme == "https" || scheme == "mailto" || scheme == "tel" ||
+           scheme == "urn" || scheme == "cid";
+}
+
+bool is_allowed_value(std::string_view name, std::string_view value) {
+    if (name == "href" || name == "src" || name == "cite" || name == "longdesc")
+        return is_harmless_address(value, name == "src");
+    if (name != "style") return true;
+    const std::string style = lower(value);
+    for (const char* loading : {"url(", "expression(", "@import", "\\", "&#"}) {
+        if (style.find(loading) != std::string::npos) return false;
+    }
+    return true;
+}
+
 class Scanner {
  public:
     explicit Scanner(std::string_view text) : text_(text) {}
 
-    bool run() {
+    bool run(bool must_say_something) {
         while (at_ < text_.size()) {
             if (text_[at_] != '<') {
                 if (space.find(text_[at_]) == std::string_view::npos) {
@@ -60,7 +91,7 @@ class Scanner {
                 return false;
             }
         }
-        return open_.empty() && roots_ == 1 && has_content_;
+        return open_.empty() && roots_ == 1 && (has_content_ || !must_say_something);
     }
 
  private:
@@ -118,6 +149,8 @@ class Scanner {
             if (quote != '"' && quote != '\'') return false;
             auto end = text.find(quote, quote_at + 1);
             if (end == std::string_view::npos) return false;
+            if (!is_allowed_value(name, text.substr(quote_at + 1, end - quote_at - 1)))
+                return false;
             text.remove_prefix(end + 1);
         }
     }
@@ -132,7 +165,11 @@ class Scanner {
 }  // namespace
 
 bool is_allowed_narrative(std::string_view xhtml) {
-    return Scanner(xhtml).run();
+    return Scanner(xhtml).run(true);
+}
+
+bool is_allowed_markup(std::string_view xhtml) {
+    return Scanner(xhtml).run(false);
 }
 
 }  // namespace meridian::fhir::path

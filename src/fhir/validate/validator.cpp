@@ -3,9 +3,13 @@
 
 #include <climits>
 
+#include "base/hash.hpp"
 #include "base/ids.hpp"
+#include "base/instant.hpp"
 #include "base/limits.hpp"
 #include "fhir/definitions/definitions.hpp"
+#include "fhir/path/html.hpp"
+#include "fhir/validate/content.hpp"
 #include "fhir/validate/primitive.hpp"
 
 namespace meridian::fhir {
@@ -99,6 +103,44 @@ class Walk {
             }
         }
         if (type.name == "Reference") reference_shape(node, place);
+        if (type.name == "Attachment" || type.name == "Binary") content(node, place);
+        if (type.name == "Period") period(node, place);
+        if (type.name == "Narrative") narrative(node, place);
+    }
+
+    /// per-1, as far as both dates are precise enough to tell.
+    void period(const Json& node, const Place& place) {
+        const auto start = parse_date(node.string_at("start"));
+        const auto end = parse_date(node.string_at("end"));
+        if (start && end && end->upper() <= start->lower())
+            report("invariant", place, "a period may not end before it starts (per-1)");
+    }
+
+    /// txt-1: whoever shows a record shows this as it is.
+    void narrative(const Json& node, const Place& place) {
+        const Json& div = node["div"];
+        const Place here{&place, "div"};
+        if (div.is_string() && div.text().starts_with("<div") &&
+            !path::is_allowed_markup(div.text()))
+            report("invariant", here,
+                   "a narrative is well-formed XHTML that formats text only: no scripts, forms, "
+                   "events or addresses that run something (txt-1)");
+    }
+
+    /// What an Attachment or a Binary holds is what its media type says.
+    void content(const Json& node, const Place& place) {
+        const std::string_view media_type = node.string_at("contentType");
+        std::string data(node.string_at("data")), bytes;
+        if (data.empty()) return;
+        if (media_type.empty()) {
+            const Place type{&place, "contentType"};
+            return report("invariant", type, "data needs a media type (att-1)");
+        }
+        std::erase_if(data, [](unsigned char c) { return std::isspace(c) != 0; });
+        if (!base64_decode(data, bytes)) return;  // told by the primitive's own check
+        const Place here{&place, "data"};
+        if (const char* fault = content_fault(media_type, bytes))
+            report("value", here, fmt::format("is no {}: {}", shortened(media_type), fault));
     }
 
     static bool already_seen(std::span<const Element* const> seen, const Element* element) {

@@ -114,5 +114,70 @@ TEST(Validator, SyntheaIsValid) {
     EXPECT_GT(resources, 10'000u);
 }
 
+TEST(Validator, RelatedItemsFitTogether) {
+    const auto fault = [](std::string_view json) {
+        const auto document = JsonDocument::parse(json);
+        std::vector<Issue> issues;
+        validate_structure(document->root(), issues);
+        return issues.empty() ? std::string() : issues.front().path;
+    };
+    const auto period = [&](std::string_view start, std::string_view end) {
+        return fault(
+            fmt::format(R"({{"resourceType":"EpisodeOfCare","status":"active","patient":{{)"
+                        R"("reference":"Patient/p"}},"period":{{"start":"{}","end":"{}"}}}})",
+                        start, end));
+    };
+    EXPECT_EQ(period("2020-01-01", "2020-01-01"), "");
+    EXPECT_EQ(period("2020-05", "2020"), "") << "it may be";
+    EXPECT_EQ(period("2020-01-01T10:00:00+08:00", "2020-01-01T03:00:00Z"), "");
+    EXPECT_EQ(period("2020-01-02", "2020-01-01"), "EpisodeOfCare.period");
+    EXPECT_EQ(period("2021", "2020-12-31"), "EpisodeOfCare.period");
+    EXPECT_EQ(period("2020-01-01T10:00:00+08:00", "2020-01-01T01:59:59Z"), "EpisodeOfCare.period");
+    EXPECT_EQ(fault(R"({"resourceType":"Patient","photo":[{"data":"AAAA"}]})"),
+              "Patient.photo[0].contentType");
+    EXPECT_EQ(
+        fault(R"({"resourceType":"Patient","deceasedBoolean":true,"deceasedDateTime":"2020"})"),
+        "Patient.deceasedDateTime");
+}
+
+TEST(Validator, ANarrativeOnlyFormatsText) {
+    const auto is_taken = [](std::string_view inside) {
+        std::string json = R"({"resourceType":"Patient","text":{"status":"generated","div":)";
+        write_string(fmt::format(R"(<div xmlns="http://www.w3.org/1999/xhtml">{}</div>)", inside),
+                     json);
+        const auto document = JsonDocument::parse(json + "}}");
+        std::vector<Issue> issues;
+        validate_structure(document->root(), issues);
+        return issues.empty();
+    };
+    for (const char* good :
+         {"", "<p class=\"a\" style=\"color:red\">x &lt; y</p>", "<a href=\"#b\">x</a><br/>",
+          "<a href='https://example.org/a:b?c=d&amp;e'>x</a>", "<a href=\"Patient/1\">x</a>",
+          "<img src=\"data:image/png;base64,AAAA\" alt=\"x\"/>",
+          "<table><tr><td>1</td></tr></table>"})
+        EXPECT_TRUE(is_taken(good)) << good;
+    for (const char* bad : {"<script>x</script>",
+                            "<SCRIPT>x</SCRIPT>",
+                            "<p onclick=\"x\">y</p>",
+                            "<iframe src=\"x\"/>",
+                            "<form action=\"x\"><input/></form>",
+                            "<a href=\"javascript:x\">y</a>",
+                            "<a href=\" JavaScript:x\">y</a>",
+                            "<a href=\"java&#115;cript:x\">y</a>",
+                            "<a href=\"java\nscript:x\">y</a>",
+                            "<a href=\"data:text/html,x\">y</a>",
+                            "<img src=\"data:text/html,x\"/>",
+                            "<a href=\"vbscript:x\">y</a>",
+                            "<p style=\"background:url(http://evil/x)\">y</p>",
+                            "<p style=\"width:expression(x)\">y</p>",
+                            "<style>@import 'x'</style>",
+                            "<svg onload=\"x\"/>",
+                            "<object data=\"x\"/>",
+                            "<meta http-equiv=\"refresh\" content=\"0;url=x\"/>",
+                            "<p>",
+                            "</div><div>"})
+        EXPECT_FALSE(is_taken(bad)) << bad;
+}
+
 }  // namespace
 }  // namespace meridian::fhir

@@ -23,7 +23,9 @@ constexpr Protection protections[] = {
     {"X-Content-Type-Options", "X-Content-Type-Options: nosniff\r\n"},
     {"Referrer-Policy", "Referrer-Policy: no-referrer\r\n"},
     {"Content-Security-Policy",
-     "Content-Security-Policy: default-src 'none'; frame-ancestors 'none'\r\n"},
+     "Content-Security-Policy: default-src 'none'; object-src 'none'; base-uri 'none'; "
+     "form-action 'none'; frame-ancestors 'none'; sandbox\r\n"},
+    {"Cross-Origin-Opener-Policy", "Cross-Origin-Opener-Policy: same-origin\r\n"},
     {"Cache-Control", "Cache-Control: no-store\r\n"},
 };
 
@@ -52,8 +54,9 @@ void append_protections(std::string& head, const Request& request, const Respons
         head.append("Cross-Origin-Resource-Policy: same-origin\r\n");
     // RFC 6797 §7.2: never over plain HTTP.
     if (request.is_secure && !headers.has(strict_transport)) {
-        static const std::string line = fmt::format("{}: max-age={}\r\n", strict_transport,
-                                                    limits::http_strict_transport_seconds);
+        static const std::string line =
+            fmt::format("{}: max-age={}; includeSubDomains\r\n", strict_transport,
+                        limits::http_strict_transport_seconds);
         head.append(line);
     }
 }

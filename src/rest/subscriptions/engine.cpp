@@ -50,7 +50,12 @@ Engine::Engine(fhir::Repository& repository, Subscriptions::Options options)
     websocket_handler.on_close = [this](const net::WebSocketPointer& socket, std::uint16_t,
                                         std::string_view) { unbind(socket); };
     websocket_handler.on_open = [this](const net::WebSocketPointer& socket) { open(socket); };
-    websocket_handler.refuse = [this](const net::Request&) -> std::optional<net::Response> {
+    websocket_handler.refuse = [this](const net::Request& request) -> std::optional<net::Response> {
+        // RFC 6455 §10.2: no rule of browsers keeps a page from opening sockets to other origins.
+        if (const auto origin = request.headers.find("Origin");
+            origin && (!options_.may_open || !options_.may_open(request, *origin)))
+            return Service::error_response(403,
+                                           "pages of this origin may not open WebSockets here");
         if (is_in_office()) return std::nullopt;
         return refusal_of_sockets();
     };

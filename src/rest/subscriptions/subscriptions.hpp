@@ -32,6 +32,9 @@ class Subscriptions {
         /// Whether the operator lets notifications be posted to an endpoint; a subscription with
         /// another one is refused. Null: to every one.
         std::function<bool(std::string_view endpoint)> may_post_to{};
+        /// Whether the page that wants to open a WebSocket may, by the origin that its browser says
+        /// it has; programs say none and are not asked. Null: no page may.
+        std::function<bool(const net::Request&, std::string_view origin)> may_open{};
     };
 
     Subscriptions(fhir::Repository& repository, Options options);

@@ -155,6 +155,9 @@ class Record {
         Subscriptions::Options subscriptions;
         subscriptions.first_pause = 1ms;
         subscriptions.may_post_to = may_post_to_;
+        subscriptions.may_open = [](const net::Request&, std::string_view origin) {
+            return origin == "https://app.example";
+        };
         subscriptions_ = std::make_unique<Subscriptions>(*repository_, subscriptions);
         subscriptions_->add_operations(*service_);
         net::ServerOptions http;
@@ -691,6 +694,24 @@ TEST_F(SubscriptionsTest, TheAddressOfWebSocketsAsksForAnUpgrade) {
     EXPECT_EQ(answer.status, 426);
     EXPECT_TRUE(answer.has("Upgrade: websocket")) << answer.head;
     EXPECT_NE(answer.body.find("OperationOutcome"), std::string::npos);
+}
+
+TEST_F(SubscriptionsTest, PagesOfOtherOriginsOpenNoWebSockets) {
+    record_.settle();
+    const auto upgrade = [&](const std::string& further) {
+        net::testing::RawClient client(record_.port());
+        client.send(
+            "GET /fhir/ws HTTP/1.1\r\nHost: record\r\nUpgrade: websocket\r\nConnection: "
+            "Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+            "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n" +
+            further + "\r\n");
+        return client.answer().status;
+    };
+    EXPECT_EQ(upgrade(""), 101) << "no browser";
+    EXPECT_EQ(upgrade("Origin: https://app.example\r\n"), 101);
+    for (const char* origin : {"https://evil.example", "https://app.example.evil.example",
+                               "http://app.example", "null", ""})
+        EXPECT_EQ(upgrade(fmt::format("Origin: {}\r\n", origin)), 403) << origin;
 }
 
 TEST_F(SubscriptionsTest, TenThousandAreServedAndTheNextIsToldWhyNot) {

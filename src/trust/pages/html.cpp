@@ -13,6 +13,10 @@ namespace {
 constexpr std::string_view emblem =
     R"svg(<svg viewBox="0 0 32 32" aria-hidden="true"><circle cx="16" cy="16" r="13" fill="none" stroke="currentColor" stroke-width="2.4"/><path d="M16 1v30" stroke="currentColor" stroke-width="2.4"/></svg>)svg";
 
+/// No secret; named and set as every cookie here, so that nobody else can set it (RFC 6265bis
+/// §4.1.3.2).
+constexpr std::string_view kept_language = "__Host-lang";
+
 std::string with_language(std::string_view address, std::string_view language) {
     const std::size_t question = address.find('?');
     std::string out(address.substr(0, question));
@@ -57,10 +61,15 @@ Language language_of(const net::Request& request) {
             if (name == "lang") return value == "en" ? Language::english : Language::chinese;
         }
     }
-    if (const auto kept = cookie(request, "lang"))
+    if (const auto kept = cookie(request, kept_language))
         return *kept == "en" ? Language::english : Language::chinese;
     return request.headers.get("Accept-Language").starts_with("zh") ? Language::chinese
                                                                     : Language::english;
+}
+
+std::string language_cookie(Language language) {
+    constexpr std::chrono::seconds year(365 * 86'400);
+    return set_cookie(kept_language, language == Language::chinese ? "zh" : "en", year);
 }
 
 net::Response html_page(int status, const Frame& frame, std::string_view body) {
@@ -85,9 +94,7 @@ net::Response html_page(int status, const Frame& frame, std::string_view body) {
         net::Response::text(status, std::move(out), "text/html; charset=utf-8");
     protect(response);
     if (frame.address.find("lang=") != std::string_view::npos)
-        response.headers.add(
-            "Set-Cookie",
-            fmt::format("lang={}; Path=/; Max-Age=31536000; SameSite=Lax", chinese ? "zh" : "en"));
+        response.headers.add("Set-Cookie", language_cookie(frame.language));
     return response;
 }
 

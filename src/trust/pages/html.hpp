@@ -13,6 +13,8 @@ enum class Language : unsigned char { chinese, english };
 
 /// By ?lang=, then the cookie that ?lang= leaves behind, then Accept-Language.
 Language language_of(const net::Request& request);
+/// The Set-Cookie header that keeps a language which was chosen by ?lang=.
+std::string language_cookie(Language language);
 
 /// One text in the page's language.
 inline std::string_view say(Language language, std::string_view chinese, std::string_view english) {

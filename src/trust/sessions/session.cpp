@@ -8,6 +8,7 @@
 #include "base/hash.hpp"
 #include "base/json.hpp"
 #include "base/log.hpp"
+#include "net/origin.hpp"
 #include "text/utf8.hpp"
 #include "trust/accounts/throttle.hpp"
 #include "trust/sessions/cookie.hpp"
@@ -45,14 +46,6 @@ Vault::Entry removal(std::string_view space, std::string key, std::int64_t versi
 bool is_safe(net::Method method) {
     return method == net::Method::get || method == net::Method::head ||
            method == net::Method::options;
-}
-
-/// "localhost", "127.0.0.1", "[::1]", with or without a port.
-bool is_loopback(std::string_view host) {
-    const std::size_t end =
-        host.starts_with('[') ? std::min(host.find(']') + 1, host.size()) : host.find(':');
-    const std::string_view name = host.substr(0, end);
-    return name == "localhost" || name == "127.0.0.1" || name == "[::1]";
 }
 
 }  // namespace
@@ -171,6 +164,15 @@ Result<std::optional<Sessions::Opened>> Sessions::open(const net::Request& reque
     std::optional<Account> account = TRY(accounts_.find(stored.account));
     if (!account || account->disabled) return std::nullopt;
     if (stored.ends(options_.limits(account->role)) <= options_.clock()) return std::nullopt;
+    // A cookie that turns up in another network was taken along, or away. Administrators sign in
+    // anew; for people with a telephone on their way it would be a nuisance, so their sessions
+    // stay, and what is sensitive asks for a recent proof (ASVS 5.0 V8.2.4).
+    if (is_administrator(account->role) &&
+        stored.network != network_of(options_.client_address(request))) {
+        log::warning("an administrator's session was shown from another network",
+                     {{"account", account->name}, {"request", request.id}});
+        return std::nullopt;
+    }
     return Opened{std::move(stored), *std::move(account), hash, entry->version};
 }
 
@@ -370,13 +372,7 @@ std::string Sessions::csrf_token(const net::Request& request) {
 }
 
 bool Sessions::is_own_origin(const net::Request& request, std::string_view origin) const {
-    if (!options_.origins.empty())
-        return std::find(options_.origins.begin(), options_.origins.end(), origin) !=
-               options_.origins.end();
-    const std::string_view host = request.headers.get("Host");
-    if (host.empty()) return false;
-    return origin == fmt::format("https://{}", host) ||
-           (is_loopback(host) && origin == fmt::format("http://{}", host));
+    return net::is_own_origin(request, origin, options_.origins);
 }
 
 Result<void> Sessions::check_csrf(const net::Request& request) const {

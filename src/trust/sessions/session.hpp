@@ -65,9 +65,10 @@ class Sessions {
                               std::optional<Instant> proved = std::nullopt);
 
     /// Whose session the request's cookie opens. Nothing without one, after it ended or was
-    /// revoked, when its account was disabled, for one that must enrol, and when the vault fails
-    /// (which is logged). Role, person and organisation are as they are now. Blocking: two
-    /// look-ups, and once in limits::session_touch_seconds a commit.
+    /// revoked, when its account was disabled, for one that must enrol, for an administrator's in
+    /// another network than it began in, and when the vault fails (both logged). Role, person and
+    /// organisation are as they are now. Blocking: two look-ups, and once in
+    /// limits::session_touch_seconds a commit.
     std::optional<Subject> find(const net::Request& request);
     /// As find(), but tells failures, and finds those that must enrol too.
     struct Found {

@@ -94,6 +94,22 @@ TEST_F(SessionTest, SignInAndStepUpGiveANewSecret) {
     EXPECT_EQ(sessions.list("wang")->size(), 1u);
 }
 
+TEST_F(SessionTest, OfAnAdministratorStaysInItsNetwork) {
+    const Account root = *accounts.add({.name = "root", .role = Role::security_admin});
+    const std::string admin = pair_of(*sessions.start(with_cookie(""), root, {"pwd", "otp"}));
+    const std::string doctor = start();
+    const auto elsewhere = [](std::string_view pair) {
+        net::Request request = with_cookie(pair);
+        request.peer = "198.51.100.7:1000";
+        return request;
+    };
+    EXPECT_TRUE(sessions.find(with_cookie(admin)));
+    EXPECT_FALSE(sessions.find(elsewhere(admin)));
+    EXPECT_FALSE(sessions.renew(elsewhere(admin), {"otp"})) << "no proof brings it along";
+    EXPECT_TRUE(sessions.find(with_cookie(admin))) << "who was there from the start stays";
+    EXPECT_TRUE(sessions.find(elsewhere(doctor)));
+}
+
 TEST_F(SessionTest, RequireRecent) {
     const std::string pair = start();
     EXPECT_TRUE(
