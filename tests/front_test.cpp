@@ -149,7 +149,14 @@ TEST(FrontOfAServer, EveryAnswerForbidsBrowsersWhatItDoesNotNeed) {
         EXPECT_EQ(policy.find("script-src 'unsafe"), std::string::npos) << target;
         EXPECT_EQ(value("X-Content-Type-Options"), "nosniff") << target;
         EXPECT_EQ(value("Cross-Origin-Opener-Policy"), "same-origin") << target;
-        EXPECT_EQ(value("Cross-Origin-Resource-Policy"), "same-origin") << target;
+        // What is published for everybody is for the pages of everybody; nothing else is.
+        const bool is_published = value("Access-Control-Allow-Origin") == "*";
+        EXPECT_EQ(value("Cross-Origin-Resource-Policy"), is_published ? "" : "same-origin")
+            << target;
+        EXPECT_EQ(is_published, std::string_view(target) == "/oauth/jwks" ||
+                                    std::string_view(target) == "/log/checkpoint" ||
+                                    std::string_view(target) == "/.well-known/smart-configuration")
+            << target;
         const std::string referrer = value("Referrer-Policy");
         EXPECT_TRUE(referrer == "no-referrer" || referrer == "same-origin") << target << referrer;
         EXPECT_EQ(value("Server"), "") << target;

@@ -95,7 +95,8 @@ TEST_F(SessionTest, SignInAndStepUpGiveANewSecret) {
 }
 
 TEST_F(SessionTest, OfAnAdministratorStaysInItsNetwork) {
-    const Account root = *accounts.add({.name = "root", .role = Role::security_admin});
+    const Account root =
+        *accounts.add({.name = "root", .role = Role::security_admin, .person = "Practitioner/2"});
     const std::string admin = pair_of(*sessions.start(with_cookie(""), root, {"pwd", "otp"}));
     const std::string doctor = start();
     const auto elsewhere = [](std::string_view pair) {
