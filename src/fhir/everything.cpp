@@ -98,6 +98,11 @@ bool shows_audit(const QueryParameters& asked) {
 }
 
 void narrow(store::Condition& where, store::Condition also) {
+    if (auto* all = std::get_if<store::AllOf>(static_cast<store::Condition::variant*>(&where));
+        all != nullptr && all->first_admits) {
+        all->parts.push_back(std::move(also));
+        return;
+    }
     store::AllOf both;
     both.parts.push_back(std::move(where));
     both.parts.push_back(std::move(also));

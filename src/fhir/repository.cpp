@@ -216,15 +216,13 @@ Result<Resource> StoreRepository::show(const Caller& caller, const store::Stored
     return resource;
 }
 
-Result<bool> StoreRepository::satisfies(store::Snapshot& snapshot, const store::Stored& stored,
+Result<bool> StoreRepository::satisfies(store::Snapshot& snapshot, const store::Identity& identity,
                                         store::Condition condition) {
     store::Plan plan;
-    plan.type = stored.type;
+    plan.type = identity.type;
     plan.limit = 1;
-    store::AllOf both;
-    both.parts.push_back(store::HasId{stored.type, {stored.id}});
-    both.parts.push_back(std::move(condition));
-    plan.where = std::move(both);
+    plan.where =
+        search::admitted_by(std::move(condition), store::HasId{identity.type, {identity.id}});
     return !TRY(snapshot.search(plan)).rids.empty();
 }
 
@@ -252,7 +250,7 @@ Result<bool> StoreRepository::sees(store::Snapshot& snapshot, const Caller& call
     const auto newest = TRY(snapshot.find(identity));
     if (!newest) return false;
     const bool is_newest = newest->version == stored.version;
-    if (is_newest && !stored.deleted()) return satisfies(snapshot, stored, std::move(visible));
+    if (is_newest && !stored.deleted()) return satisfies(snapshot, identity, std::move(visible));
     if (!is_newest && !TRY(sees(snapshot, caller, *newest))) return false;
     const auto living = stored.deleted() ? TRY(snapshot.find_version(identity, stored.version - 1))
                                          : std::optional(stored);
@@ -292,6 +290,11 @@ Result<std::optional<store::Stored>> StoreRepository::find(store::Snapshot& snap
         return fail(Category::not_found,
                     fmt::format("\"{}\" is no FHIR R4 resource type", type.substr(0, 60)));
     auto stored = TRY(snapshot.find({type_name, std::string(id)}));
+    // What is hidden is asked about; so is what is not there, or the work would tell one from the
+    // other.
+    if ((!stored || stored->deleted()) && !caller.access->sees_everything())
+        (void)TRY(
+            satisfies(snapshot, {type_name, std::string(id)}, caller.access->visible(type_name)));
     if (stored && !TRY(sees(snapshot, caller, *stored))) {
         if (record != nullptr && is_recorded(caller)) {
             record->outcome = AuditOutcome::refused;

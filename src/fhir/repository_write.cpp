@@ -304,7 +304,7 @@ class Attempt {
     Result<void> check_change(const Operation& operation, const store::Stored& current) {
         const auto verb =
             operation.kind == Kind::remove ? store::Verb::remove : store::Verb::update;
-        if (TRY(repository_.satisfies(*snapshot_, current,
+        if (TRY(repository_.satisfies(*snapshot_, {current.type, current.id},
                                       caller_.access->writable(verb, current.type))))
             return {};
         return fail(Category::forbidden,

@@ -81,8 +81,9 @@ class StoreRepository final : public Repository {
     /// Whether `stored`, a version of any age or a deletion, exists for the caller. An older
     /// version must satisfy the filter itself, and so must the newest; a deletion what it deleted.
     Result<bool> sees(store::Snapshot& snapshot, const Caller& caller, const store::Stored& stored);
-    /// Whether `stored`, the newest version, satisfies `condition`.
-    Result<bool> satisfies(store::Snapshot& snapshot, const store::Stored& stored,
+    /// Whether there is a current version that satisfies `condition`. The work is the same whether
+    /// it does not or there is none.
+    Result<bool> satisfies(store::Snapshot& snapshot, const store::Identity& identity,
                            store::Condition condition);
     /// Whether `stored`, a version of any age that is no deletion, satisfied `condition`.
     Result<bool> satisfied(store::Snapshot& snapshot, const store::Stored& stored,

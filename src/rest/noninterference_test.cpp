@@ -15,6 +15,7 @@
 #include "rest/subscriptions/testing.hpp"
 #include "rest/testing/random_requests.hpp"
 #include "rest/validate_operation.hpp"
+#include "store/engine/visits.hpp"
 #include "store/postgres/test_cluster.hpp"
 #include "trust/policy/decisions.hpp"
 
@@ -113,6 +114,18 @@ class Canonical {
     std::map<std::string, std::size_t, std::less<>> ids_;
 };
 
+/// What was visited from here on, by searches of this thread.
+class Visited {
+ public:
+    store::Visits so_far() const {
+        const store::Visits& now = store::visits();
+        return {now.work - before_.work, now.withheld - before_.withheld, now.open - before_.open};
+    }
+
+ private:
+    store::Visits before_ = store::visits();
+};
+
 /// One of the two servers.
 class Side {
  public:
@@ -125,8 +138,10 @@ class Side {
     fhir::Repository& repository() { return *repository_; }
     fhir::Caller caller(const trust::Subject& subject) { return must(decisions_.caller(subject)); }
 
-    /// The whole of an answer, canonical. `next` becomes the link to the next page.
-    std::string ask(const trust::Subject& subject, const Asked& asked, std::string* next) {
+    /// The whole of an answer, canonical. `next` becomes the link to the next page, and `visits`
+    /// what was visited for it.
+    std::string ask(const trust::Subject& subject, const Asked& asked, std::string* next,
+                    store::Visits* visits = nullptr) {
         Exchange exchange;
         exchange.method = asked.method;
         exchange.base_url = "http://record.test/fhir";
@@ -147,7 +162,9 @@ class Side {
         exchange.if_match = asked.if_match;
         exchange.if_none_match = asked.if_none_match;
         exchange.if_none_exist = asked.if_none_exist;
+        const Visited visited;
         const auto answered = store::with_names([&] { return service_.dispatch(exchange); });
+        if (visits != nullptr) *visits = visited.so_far();
         const Answer answer = answered ? *answered : answer_of(answered.error());
         if (next != nullptr) *next = next_of(answer.json);
         std::string text = fmt::format("{} version {} location {}\n", answer.status,
@@ -385,6 +402,24 @@ std::string parting(const std::string& a, const std::string& b) {
     return fmt::format("without: …{}\nwith:    …{}", a.substr(from, 500), b.substr(from, 500));
 }
 
+/// How many pairs of equal questions took equally many visits.
+struct Tally {
+    int asked = 0;
+    /// Visits differ, by exactly what was spent on resources within the caller's reach that are
+    /// withheld from them.
+    int by_withheld = 0;
+    /// Visits differ, and a search was open: the caller has no list of what they may see.
+    int by_open = 0;
+    /// They differ otherwise.
+    int leaks = 0;
+    std::uint64_t withheld_most = 0;  ///< by which a pair's visits differed
+
+    void add(const Tally& other) {
+        asked += other.asked, by_withheld += other.by_withheld, by_open += other.by_open;
+        leaks += other.leaks, withheld_most = std::max(withheld_most, other.withheld_most);
+    }
+};
+
 class Session {
  public:
     Session(TwoRecords& records, const trust::Subject& subject)
@@ -394,16 +429,20 @@ class Session {
     bool request(const Asked& asked) {
         std::string next_a;
         std::string next_b;
-        const std::string a = records_.a().ask(subject_, asked, &next_a);
-        const std::string b = records_.b().ask(subject_, asked, &next_b);
+        store::Visits visits_a;
+        store::Visits visits_b;
+        const std::string a = records_.a().ask(subject_, asked, &next_a, &visits_a);
+        const std::string b = records_.b().ask(subject_, asked, &next_b, &visits_b);
+        compare(asked, visits_a, visits_b);
         ++statuses_[a.substr(0, 3)];
         if (a.find(R"("entry":[)") != std::string::npos) ++with_entries_;
         if (a != b) return differs(asked, a, b);
         for (int page = 0; page < 3 && !next_a.empty(); ++page) {
             const Asked more_a{.target = next_a};
             const Asked more_b{.target = next_b};
-            const std::string page_a = records_.a().ask(subject_, more_a, &next_a);
-            const std::string page_b = records_.b().ask(subject_, more_b, &next_b);
+            const std::string page_a = records_.a().ask(subject_, more_a, &next_a, &visits_a);
+            const std::string page_b = records_.b().ask(subject_, more_b, &next_b, &visits_b);
+            compare(asked, visits_a, visits_b);
             if (page_a != page_b) return differs(asked, page_a, page_b);
             carry(more_a, more_b);
         }
@@ -412,8 +451,28 @@ class Session {
 
     std::map<std::string, int> statuses_;
     int with_entries_ = 0;
+    Tally tally_;
 
  private:
+    void compare(const Asked& asked, const store::Visits& a, const store::Visits& b) {
+        ++tally_.asked;
+        if (a.work == b.work) return;
+        if (a.open + b.open > 0) {
+            ++tally_.by_open;
+        } else if (a.work - a.withheld == b.work - b.withheld) {
+            ++tally_.by_withheld;
+            tally_.withheld_most =
+                std::max(tally_.withheld_most, std::max(a.work, b.work) - std::min(a.work, b.work));
+        } else {
+            constexpr int shown_max = 5;
+            if (++tally_.leaks > shown_max) return;
+            ADD_FAILURE() << subject_.account << " can count what they may not see: "
+                          << fmt::format("{} visits ({} withheld) and {} ({} withheld)\n", a.work,
+                                         a.withheld, b.work, b.withheld)
+                          << asked.text();
+        }
+    }
+
     /// A page link in somebody else's hands is worth nothing.
     void carry(const Asked& to_a, const Asked& to_b) {
         trust::Subject other = subject_;
@@ -444,6 +503,7 @@ TEST(NonInterference, WhatIsHiddenChangesNoAnswer) {
     const auto callers = subjects();
     std::map<std::string, int> statuses;
     int with_entries = 0;
+    Tally tally;
     for (std::size_t i = 0; i < callers.size(); ++i) {
         const trust::Subject& subject = callers[i];
         const std::string own = fmt::format("{}/{}", folder.path(), i);
@@ -467,6 +527,12 @@ TEST(NonInterference, WhatIsHiddenChangesNoAnswer) {
             EXPECT_EQ(a, b) << subject.account << " exports\n" << parting(a, b);
             EXPECT_FALSE(a.empty());
         }
+        const Tally& own = run.tally_;
+        fmt::print(
+            "{:40} {:6} asked, visits differ: {} by what is withheld (at most {}), {} open, "
+            "{} otherwise\n",
+            subject.account, own.asked, own.by_withheld, own.withheld_most, own.by_open, own.leaks);
+        tally.add(own);
         for (const auto& [status, count] : run.statuses_) statuses[status] += count;
         with_entries += run.with_entries_;
     }
@@ -478,6 +544,10 @@ TEST(NonInterference, WhatIsHiddenChangesNoAnswer) {
     EXPECT_GT(statuses["201"], 0);
     for (const auto& [status, count] : statuses) RecordProperty("status_" + status, count);
     RecordProperty("with_entries", with_entries);
+    RecordProperty("asked_in_pairs", tally.asked);
+    RecordProperty("visits_differ_by_withheld", tally.by_withheld);
+    RecordProperty("visits_differ_in_open_searches", tally.by_open);
+    RecordProperty("visits_differ_otherwise", tally.leaks);
 }
 
 }  // namespace

@@ -33,6 +33,10 @@ struct Everything {};
 struct Nothing {};
 struct AllOf {
     Conditions parts;
+    /// The first part says what a caller may see. It is asked before the others, and where its own
+    /// index rows are few the candidates come from these alone, so that what the caller may not see
+    /// makes no work (docs/adr/0033). No answer depends on this.
+    bool first_admits = false;
 };
 struct AnyOf {
     Conditions parts;

@@ -614,7 +614,8 @@ struct Maker {
         Conditions parts;
         for (int i = below(random, 4); i > 0; --i) parts.push_back(any(type, depth - 1));
         const int kind = below(random, 10);
-        if (kind < 5) return AllOf{std::move(parts)};
+        const bool first_admits = !parts.empty() && chance(random, 40);
+        if (kind < 5) return AllOf{std::move(parts), first_admits};
         if (kind < 8) return AnyOf{std::move(parts)};
         return NoneOf{std::move(parts)};
     }

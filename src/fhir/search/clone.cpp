@@ -17,7 +17,7 @@ std::unique_ptr<store::Condition> clone_inner(const std::unique_ptr<store::Condi
 
 struct Cloner {
     store::Condition operator()(const store::AllOf& c) const {
-        return store::AllOf{clone_all(c.parts)};
+        return store::AllOf{clone_all(c.parts), c.first_admits};
     }
     store::Condition operator()(const store::AnyOf& c) const {
         return store::AnyOf{clone_all(c.parts)};

@@ -63,10 +63,7 @@ Condition names_canonical(const Parameter& parameter, const std::vector<Canonica
 
 Condition Criteria::visible(std::string_view type, Condition where) const {
     if (options_.access->sees_everything()) return where;
-    Conditions parts;
-    parts.push_back(options_.access->searchable(parameters_.type_name(type)));
-    parts.push_back(std::move(where));
-    return all_of(std::move(parts));
+    return admitted_by(options_.access->searchable(parameters_.type_name(type)), std::move(where));
 }
 
 std::unexpected<Error> Criteria::unknown(std::string message, std::string_view where) {

@@ -249,8 +249,9 @@ class Includer {
                                          std::string(text.substr(0, bar))});
             if (bar != std::string_view::npos)
                 both.push_back(TRY(version_is(target, text.substr(bar + 1))));
-            if (is_limited_) both.push_back(access_.visible(plan.type));
             plan.where = store::AllOf{std::move(both)};
+            if (is_limited_)
+                plan.where = admitted_by(access_.visible(plan.type), std::move(plan.where));
             add(TRY(context_.snapshot.search(plan)).rids, fresh);
         }
         return {};
@@ -319,10 +320,7 @@ class Includer {
         store::HasReference refers{parameter.name, {}};
         for (const store::Stored* match : matches)
             refers.targets.push_back({match->type, match->id});
-        store::Conditions both;
-        both.push_back(std::move(refers));
-        both.push_back(access_.visible(plan.type));
-        plan.where = store::AllOf{std::move(both)};
+        plan.where = admitted_by(access_.visible(plan.type), std::move(refers));
         std::vector<Rid> found;
         // What was met before is found again, and is none of those that are still wanted.
         while (true) {
@@ -351,12 +349,8 @@ class Includer {
         plan.type = context_.parameters.type_name(parameter.type);
         plan.limit = limits::includes_max - count_ + 1;
         plan.where = names_canonical(parameter, canonicals);
-        if (is_limited_) {
-            store::Conditions both;
-            both.push_back(std::move(plan.where));
-            both.push_back(access_.visible(plan.type));
-            plan.where = store::AllOf{std::move(both)};
-        }
+        if (is_limited_)
+            plan.where = admitted_by(access_.visible(plan.type), std::move(plan.where));
         add(TRY(context_.snapshot.search(plan)).rids, fresh);
         return {};
     }
@@ -395,10 +389,7 @@ Result<std::vector<store::Stored>> admitted(store::Snapshot& snapshot,
         store::Plan plan;
         plan.type = type;
         plan.limit = ids.ids.size();
-        store::Conditions both;
-        both.push_back(std::move(ids));
-        both.push_back(access.visible(type));
-        plan.where = store::AllOf{std::move(both)};
+        plan.where = admitted_by(access.visible(type), std::move(ids));
         const store::Matches matches = TRY(snapshot.search(plan));
         visible.insert(matches.rids.begin(), matches.rids.end());
     }

@@ -62,6 +62,7 @@ class QueryBuilder {
         TRY(resolve_sort());
         for (TypePlan& plan : plans_) TRY(add_types(plan));
         collapse_types();
+        settle_ties();
         TRY(check_score());
         query_.untyped = std::move(criteria_.untyped());
         query_.self = query_string(used_);
@@ -88,6 +89,7 @@ class QueryBuilder {
     Result<Condition> compartment(const std::string& type);
     void use_patient_path(const TypePlan& plan, std::vector<Criterion>& criteria, Conditions& all);
     void collapse_types();
+    void settle_ties();
     Result<void> check_score() const;
     void warn(std::string message, std::string_view where) {
         query_.warnings.push_back(
@@ -669,14 +671,15 @@ Result<std::vector<TypeFilter>> QueryBuilder::contained_filters(const TypePlan& 
             containers.push_back(all_of(std::move(both)));
             continue;
         }
-        both.push_back(container_visible(plan.type));
-        filters.push_back({plan.type, 0, all_of(std::move(both)), slot});
+        filters.push_back({plan.type, 0,
+                           admitted_by(container_visible(plan.type), all_of(std::move(both))),
+                           slot});
     }
     if (!gives_containers_ || containers.empty()) return filters;
-    Conditions both;
-    both.push_back(any_of(std::move(containers)));
-    both.push_back(container_visible(plan.type));
-    filters.push_back({plan.type, 0, all_of(std::move(both)), {}});
+    filters.push_back({plan.type,
+                       0,
+                       admitted_by(container_visible(plan.type), any_of(std::move(containers))),
+                       {}});
     return filters;
 }
 
@@ -718,6 +721,21 @@ Result<void> QueryBuilder::check_score() const {
         }
     }
     return {};
+}
+
+/// Row ids are given when a resource is first mentioned, and what mentions it may be hidden: what
+/// such a caller finds is in the order of ids where no other order decides. Who sees a whole
+/// organisation, or more, may page through too much of it for that (docs/adr/0033).
+void QueryBuilder::settle_ties() {
+    if (options_.access->sees_everything() || query_.by_score || options_.conditional ||
+        contained_ != Contained::no)
+        return;
+    for (const TypeFilter& filter : query_.types) {
+        const auto* both = std::get_if<store::AllOf>(&filter.where.as_variant());
+        if (both == nullptr || !both->first_admits || !is_of_named(both->parts.front())) return;
+    }
+    if (query_.order.empty() || query_.order.back().kind != store::SortKind::id)
+        query_.order.push_back({store::SortKind::id, 0});
 }
 
 /// Without filters of their own, all types (of a patient's compartment) are one walk.

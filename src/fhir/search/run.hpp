@@ -123,6 +123,15 @@ Result<std::vector<store::Stored>> admitted(store::Snapshot& snapshot,
                                             std::vector<store::Stored> stored,
                                             const AccessFilter& access);
 
+/// What of the resources that satisfy `where` the caller's condition `access` admits. Blocking:
+/// never. Every search of a caller with rights of their own goes through here: engines then let
+/// `access` decide first (docs/adr/0033).
+store::Condition admitted_by(store::Condition access, store::Condition where);
+
+/// Whether all that `access` admits is, or refers to, one of the resources that it names: the
+/// caller's own patients, or what they wrote. Nobody's rights to a whole organisation or region.
+bool is_of_named(const store::Condition& access);
+
 /// A deep copy.
 store::Condition clone(const store::Condition& condition);
 

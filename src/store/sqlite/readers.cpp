@@ -294,7 +294,9 @@ Result<std::int64_t> SqliteSnapshot::count(const Plan& plan) {
     SearchCost cost;
     const std::int64_t count = TRY(sqlite::count(*database_, plan, names_, &cost));
     const std::uint64_t effort = std::max(cost.work, static_cast<std::uint64_t>(count));
-    if (!stamp.empty() && effort >= worth_keeping)
+    // What a caller's rights are asked for is counted anew: whether a count is remembered depends
+    // on when others wrote.
+    if (!stamp.empty() && effort >= worth_keeping && !cost.by_rights)
         readers_.counts().keep(std::move(question), std::move(stamp), count);
     return count;
 }

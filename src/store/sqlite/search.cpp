@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "store/sqlite/search.hpp"
 
+#include "store/engine/visits.hpp"
+#include "store/sqlite/search_admitted.hpp"
 #include "store/sqlite/search_join.hpp"
 #include "store/sqlite/search_order.hpp"
 
@@ -72,6 +74,25 @@ class Best {
     Before before_{&plan_};
     std::vector<Sortable> heap_;  ///< the last in order on top
 };
+
+/// The page of a plan whose matches are all known.
+Matches page_of(Run& run, const Plan& plan, const std::vector<Rid>& rids) {
+    Matches matches;
+    Best best(plan);
+    for (const Rid rid : rids) {
+        if (is_excluded(plan, rid)) continue;
+        if (!plan.order.empty()) {
+            Candidate candidate(run, rid);
+            best.offer(candidate);
+        } else if (rid > plan.after && matches.rids.size() <= plan.limit) {
+            matches.rids.push_back(rid);
+        }
+    }
+    for (const Sortable& match : best.take()) matches.rids.push_back(match.rid);
+    matches.more = matches.rids.size() > plan.limit;
+    if (matches.more) matches.rids.resize(plan.limit);
+    return matches;
+}
 
 /// A sorted search. Two ways lead to its page, and neither is known to be short: to collect all
 /// matches and sort them, or to walk the index of the sort key and test what comes. They take turns
@@ -232,7 +253,29 @@ class SortedSearch {
     std::vector<Rid> page_;
 };
 
+/// All matches of a plan in which the caller's rights decide first, where these are no open search.
+std::optional<std::vector<Rid>> admitted(Run& run, const Plan& plan) {
+    const auto* all = std::get_if<AllOf>(&plan.where.as_variant());
+    if (all == nullptr || !all->first_admits) return std::nullopt;
+    return admitted_matches(run, *all, plan.type);
+}
+
+Matches find_page(Run& run, const Plan& plan) {
+    if (const auto rids = admitted(run, plan)) return page_of(run, plan, *rids);
+    return plan.order.empty() ? by_rid(run, plan) : SortedSearch(run, plan).run();
+}
+
+/// Tells whoever asks what a search has cost.
+void note(const Run& run, SearchCost* cost) {
+    if (cost != nullptr) *cost = {run.work(), run.is_by_rights()};
+    Visits& all = visits();
+    all.work += run.work();
+    all.withheld += run.withheld();
+    all.open += run.open();
+}
+
 std::int64_t count_all(Run& run, const Plan& plan) {
+    if (const auto rids = admitted(run, plan)) return static_cast<std::int64_t>(rids->size());
     if (const auto* token = std::get_if<HasToken>(&plan.where.as_variant());
         token != nullptr && token->values.size() == 1) {
         return single_value(run, Sql::token_count, token->param, token->values.front());
@@ -253,8 +296,8 @@ std::int64_t count_all(Run& run, const Plan& plan) {
 Result<Matches> search(Database& database, const Plan& plan, const Names& names, SearchCost* cost,
                        const SearchAllowances& allowances) {
     Run run(database, names, allowances);
-    Matches matches = plan.order.empty() ? by_rid(run, plan) : SortedSearch(run, plan).run();
-    if (cost != nullptr) cost->work = run.work();
+    Matches matches = find_page(run, plan);
+    note(run, cost);
     if (run.failed()) return std::unexpected(*run.failure());
     return matches;
 }
@@ -263,7 +306,7 @@ Result<std::int64_t> count(Database& database, const Plan& plan, const Names& na
                            SearchCost* cost, const SearchAllowances& allowances) {
     Run run(database, names, allowances);
     const std::int64_t matches = count_all(run, plan);
-    if (cost != nullptr) cost->work = run.work();
+    note(run, cost);
     if (run.failed()) return std::unexpected(*run.failure());
     return matches;
 }

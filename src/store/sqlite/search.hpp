@@ -18,6 +18,8 @@ namespace meridian::store::sqlite {
 /// a warm cache.
 struct SearchCost {
     std::uint64_t work = 0;
+    /// Some part of it was found from what a caller may see alone (search_admitted.hpp).
+    bool by_rights = false;
 };
 
 /// The first `plan.limit` matches in the plan's order, as the transaction that `database` is in

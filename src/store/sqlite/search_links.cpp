@@ -2,6 +2,7 @@
 // Conditions on a resource's place among others: its id, its references and those to it, its
 // patient, its age.
 #include "base/limits.hpp"
+#include "store/sqlite/search_admitted.hpp"
 #include "store/sqlite/search_join.hpp"
 
 namespace meridian::store::sqlite {
@@ -52,6 +53,7 @@ class RidsNode final : public Node {
     int rank() const override { return 0; }
     std::size_t stream_width() const override { return 1; }
     std::unique_ptr<Stream> stream() override { return std::make_unique<SetStream>(rids_); }
+    std::size_t reach_keys() const override { return std::max<std::size_t>(rids_.size(), 1); }
 
  protected:
     bool collect(std::vector<Rid>& out, const Allowance&) override {
@@ -103,6 +105,7 @@ class ReferenceNode final : public Node {
         if (streams.size() == 1) return std::move(streams.front());
         return std::make_unique<UnionStream>(std::move(streams));
     }
+    std::size_t reach_keys() const override { return std::max<std::size_t>(targets_.size(), 1); }
 
  protected:
     bool collect(std::vector<Rid>& out, const Allowance& allowance) override {
@@ -476,6 +479,28 @@ class TextNode final : public Node {
     std::unique_ptr<TextStream> tested_;
 };
 
+/// Full text, asked about one resource after the other: what others' texts hold is not met.
+class TextHereNode final : public Node {
+ public:
+    TextHereNode(Run& run, std::string match, int field)
+        : cursor_(run, Sql::text_here), match_(std::move(match)), field_(field) {}
+    bool test(Candidate& candidate) override {
+        cursor_.open(match_, candidate.rid() * 2 + field_);
+        return cursor_.next();
+    }
+    int rank() const override { return 5; }
+    bool can_open() const override { return false; }
+    bool test_proves_type() const override { return false; }
+
+ protected:
+    bool collect(std::vector<Rid>&, const Allowance&) override { return false; }
+
+ private:
+    Cursor cursor_;
+    std::string match_;
+    int field_;
+};
+
 class PatientNode final : public Node {
  public:
     PatientNode(Run& run, const OfPatient& condition, std::vector<Rid> patients)
@@ -500,6 +525,9 @@ class PatientNode final : public Node {
         return false;
     }
     bool test_proves_type() const override { return false; }
+    std::size_t reach_keys() const override {
+        return std::max<std::size_t>(patients_.size() * codes_.size(), 1);
+    }
 
  protected:
     bool collect(std::vector<Rid>& out, const Allowance& allowance) override {
@@ -550,6 +578,7 @@ class CompartmentNode final : public Node {
     }
     bool scan_proves_type() const override { return any_type_; }
     bool test_proves_type() const override { return any_type_; }
+    std::size_t reach_keys() const override { return 1; }
 
  protected:
     bool collect(std::vector<Rid>& out, const Allowance& allowance) override {
@@ -671,21 +700,41 @@ std::string match_of(const HasText& condition) {
 
 }  // namespace
 
+namespace {
+
+/// The current resources of `type` to which one of `sources` refers.
+std::vector<Rid> targets_of(Run& run, const std::vector<Rid>& sources, Name param, Name type) {
+    std::vector<Rid> targets;
+    for (const Rid rid : sources) {
+        Candidate source(run, rid);
+        any_row(source, source.rows().references(), param, [&](auto& row) {
+            targets.push_back(row.target);
+            return false;
+        });
+    }
+    if (targets.empty()) return targets;
+    sort_unique(targets);
+    std::erase_if(targets, [&](Rid rid) { return !Candidate(run, rid).is(type); });
+    return targets;
+}
+
+}  // namespace
+
 std::unique_ptr<Node> prepare_link(Run& run, const HasId& condition, Name type) {
     if (type != 0 && condition.type != type) return never();
     std::vector<Rid> rids;
     for (const std::string& id : condition.ids) {
         const Rid rid = rid_of(run, Identity{condition.type, id});
-        if (rid != 0 && facts_of(run, rid).live) rids.push_back(rid);
+        if ((rid != 0 || run.is_even()) && facts_of(run, rid).live) rids.push_back(rid);
     }
-    if (rids.empty()) return never();
+    if (rids.empty() && !run.is_even()) return never();
     sort_unique(rids);
     return std::make_unique<RidsNode>(std::move(rids));
 }
 
 std::unique_ptr<Node> prepare_link(Run& run, const HasReference& condition, Name) {
     auto targets = rids_of(run, condition.targets);
-    if (targets.empty()) return never();
+    if (targets.empty() && !run.is_even()) return never();
     return std::make_unique<ReferenceNode>(run, condition.param, std::move(targets));
 }
 
@@ -694,18 +743,29 @@ std::unique_ptr<Node> prepare_link(Run& run, const HasText& condition, Name type
     if (match.empty()) return never();
     const bool content =
         run.names().text(NameKind::parameter, condition.param).ends_with("_content");
+    if (run.is_even())
+        return std::make_unique<TextHereNode>(run, std::move(match), content ? 1 : 0);
     return std::make_unique<TextNode>(run, std::move(match), content ? 1 : 0, type == 0);
 }
 
 std::unique_ptr<Node> prepare_link(Run& run, const RefersTo& condition, Name) {
     if (condition.target == nullptr) return never();
+    if (auto targets = linked_matches(run, *condition.target, condition.target_type)) {
+        if (targets->empty() && !run.is_even()) return never();
+        return std::make_unique<ReferenceNode>(run, condition.param, *std::move(targets));
+    }
     auto target = prepare(run, *condition.target, condition.target_type);
     if (target->constant() == false) return never();
     return std::make_unique<RefersNode>(run, condition.param, std::move(target), condition.chart);
 }
 
-std::unique_ptr<Node> prepare_link(Run& run, const ReferredBy& condition, Name) {
+std::unique_ptr<Node> prepare_link(Run& run, const ReferredBy& condition, Name type) {
     if (condition.source == nullptr) return never();
+    if (const auto sources = linked_matches(run, *condition.source, condition.source_type)) {
+        auto targets = targets_of(run, *sources, condition.param, type);
+        if (targets.empty() && !run.is_even()) return never();
+        return std::make_unique<RidsNode>(std::move(targets));
+    }
     auto source = prepare(run, *condition.source, condition.source_type);
     if (source->constant() == false) return never();
     return std::make_unique<ReferredNode>(run, condition.param, std::move(source), condition.chart);
@@ -714,7 +774,7 @@ std::unique_ptr<Node> prepare_link(Run& run, const ReferredBy& condition, Name) 
 std::unique_ptr<Node> prepare_link(Run& run, const OfPatient& condition, Name type) {
     if (type != 0 && condition.type != type) return never();
     auto patients = rids_of(run, condition.patients);
-    if (patients.empty()) return never();
+    if (patients.empty() && !run.is_even()) return never();
     auto of_patient = std::make_unique<PatientNode>(run, condition, std::move(patients));
     if (type != 0) return of_patient;
     Nodes parts;
@@ -726,7 +786,7 @@ std::unique_ptr<Node> prepare_link(Run& run, const OfPatient& condition, Name ty
 std::unique_ptr<Node> prepare_link(Run& run, const InCompartment& condition, Name type) {
     if (type != 0 && condition.type != 0 && condition.type != type) return never();
     const Rid patient = rid_of(run, condition.patient);
-    if (patient == 0) return never();
+    if (patient == 0 && !run.is_even()) return never();
     auto member = std::make_unique<CompartmentNode>(run, patient, type == 0);
     if (type != 0 || condition.type == 0) return member;
     Nodes parts;

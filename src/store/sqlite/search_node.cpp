@@ -83,6 +83,18 @@ class AnyNode final : public Node {
         return std::all_of(parts_.begin(), parts_.end(),
                            [](auto& part) { return part->test_proves_type(); });
     }
+    std::size_t reach_keys() const override {
+        std::size_t keys = 0;
+        for (const auto& part : parts_) {
+            if (part->reach_keys() == 0) return 0;
+            keys += part->reach_keys();
+        }
+        return keys;
+    }
+    bool reach(std::vector<Rid>& out, const Allowance& allowance) override {
+        return std::all_of(parts_.begin(), parts_.end(),
+                           [&](auto& part) { return part->reach(out, allowance); });
+    }
 
  protected:
     bool collect(std::vector<Rid>& out, const Allowance& allowance) override {
@@ -177,6 +189,23 @@ bool AllNode::can_open() const {
 bool AllNode::test_proves_type() const {
     return std::any_of(parts_.begin(), parts_.end(),
                        [](auto& part) { return part->test_proves_type(); });
+}
+
+/// By the part with the fewest keys.
+std::size_t AllNode::reach_keys() const {
+    std::size_t fewest = 0;
+    for (const auto& part : parts_) {
+        const std::size_t keys = part->reach_keys();
+        if (keys != 0 && (fewest == 0 || keys < fewest)) fewest = keys;
+    }
+    return fewest;
+}
+
+bool AllNode::reach(std::vector<Rid>& out, const Allowance& allowance) {
+    const std::size_t fewest = reach_keys();
+    const auto part = std::find_if(parts_.begin(), parts_.end(),
+                                   [&](auto& each) { return each->reach_keys() == fewest; });
+    return (*part)->reach(out, allowance);
 }
 
 bool AllNode::collect(std::vector<Rid>& out, const Allowance& allowance) {

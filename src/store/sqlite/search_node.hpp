@@ -63,6 +63,14 @@ class Node {
     }
     /// What the last open() gave are matches; otherwise each still has to be tested.
     virtual bool open_is_exact() const { return true; }
+    /// Whether reach() gives the matches by the keys of some resources that the condition names,
+    /// and by how many keys; 0 when it does not.
+    virtual std::size_t reach_keys() const { return 0; }
+    /// Adds all resources that can match, in any order, with repetitions, as the keys of what the
+    /// condition names lead to them. False when it gave up. Only with reach_keys.
+    virtual bool reach(std::vector<Rid>& out, const Allowance& allowance) {
+        return collect(out, allowance);
+    }
     /// Streams give only current resources of the search's type.
     virtual bool scan_proves_type() const { return true; }
     /// test() holds only for current resources of the search's type.
@@ -87,6 +95,8 @@ class AllNode final : public Node {
     std::optional<bool> constant() const override;
     bool can_open() const override;
     bool test_proves_type() const override;
+    std::size_t reach_keys() const override;
+    bool reach(std::vector<Rid>& out, const Allowance& allowance) override;
 
     Name type() const { return type_; }
     /// Cheapest test first.

@@ -112,6 +112,8 @@ std::string_view sql_text(Sql sql) {
         case Sql::text_match:
             return "SELECT rowid FROM idx_text WHERE idx_text MATCH ?1 AND rowid>=?2 ORDER BY "
                    "rowid";
+        case Sql::text_here:
+            return "SELECT rowid FROM idx_text WHERE idx_text MATCH ?1 AND rowid=?2";
         case Sql::log_range:
             return "SELECT rid, verb FROM log WHERE position>=?1 AND position<?2 AND kind=0 "
                    "ORDER BY position";

@@ -64,6 +64,7 @@ enum class Sql : unsigned char {
     directory_up,
     directory_down,
     text_match,
+    text_here,
     log_range,
     log_type_range,
     log_last,
@@ -91,6 +92,9 @@ struct SearchAllowances {
     std::uint64_t sorted =
         2'500;  ///< first try to collect all matches of a sorted search: about 0.5 ms
     std::uint64_t count = 50'000;  ///< first try to collect a condition's matches for a count
+    /// What listing the resources within a caller's reach may cost before the search is made as
+    /// anybody's (search_admitted.hpp): 3 ms.
+    std::uint64_t reach = 16'384;
 };
 
 /// One search in progress: its connection, its borrowed statements, what it has cost, and its first
@@ -116,12 +120,27 @@ class Run {
     std::optional<Statement> borrow(Sql sql);
     void give_back(Sql sql, Statement statement);
 
+    /// While it is even, conditions are made ready and tested at the same price whatever is stored
+    /// that the caller may not see (search_admitted.hpp).
+    bool is_even() const { return is_even_; }
+    void set_even(bool even) { is_even_ = even; }
+    void withhold(std::uint64_t units) { withheld_ += units; }
+    std::uint64_t withheld() const { return withheld_; }
+    void note_open() { ++open_; }
+    std::uint64_t open() const { return open_; }
+    void note_by_rights() { is_by_rights_ = true; }
+    bool is_by_rights() const { return is_by_rights_; }
+
  private:
     static constexpr auto kinds = static_cast<std::size_t>(Sql::last);
     Database& database_;
     const Names& names_;
     SearchAllowances allowances_;
     std::uint64_t work_ = 0;
+    std::uint64_t withheld_ = 0;
+    std::uint64_t open_ = 0;
+    bool is_even_ = false;
+    bool is_by_rights_ = false;
     std::optional<Error> failure_;
     std::vector<Statement> idle_[kinds];
     unsigned borrowed_[kinds] = {};

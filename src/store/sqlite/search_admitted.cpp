@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "store/sqlite/search_admitted.hpp"
+
+#include <algorithm>
+
+#include "store/sqlite/search_node.hpp"
+
+namespace meridian::store::sqlite {
+
+namespace {
+
+class Even {
+ public:
+    explicit Even(Run& run) : run_(run), was_(run.is_even()) { run.set_even(true); }
+    ~Even() { run_.set_even(was_); }
+    Even(const Even&) = delete;
+    Even& operator=(const Even&) = delete;
+
+ private:
+    Run& run_;
+    bool was_;
+};
+
+using Parts = std::vector<const Condition*>;
+
+void add_parts(const Condition& condition, Parts& parts) {
+    const auto* all = std::get_if<AllOf>(&condition.as_variant());
+    if (all == nullptr) {
+        parts.push_back(&condition);
+        return;
+    }
+    for (const Condition& part : all->parts) add_parts(part, parts);
+}
+
+/// The resources that a caller's rights name.
+void add_named(const Condition& access, std::vector<Identity>& named) {
+    const auto add_all = [&](const Conditions& parts) {
+        for (const Condition& part : parts) add_named(part, named);
+    };
+    const auto add = [&](const std::vector<Identity>& more) {
+        named.insert(named.end(), more.begin(), more.end());
+    };
+    if (const auto* all = std::get_if<AllOf>(&access.as_variant())) add_all(all->parts);
+    if (const auto* any = std::get_if<AnyOf>(&access.as_variant())) add_all(any->parts);
+    if (const auto* refers = std::get_if<HasReference>(&access.as_variant());
+        refers != nullptr && refers->concerns_targets)
+        add(refers->targets);
+    if (const auto* chart = std::get_if<OfPatient>(&access.as_variant())) add(chart->patients);
+}
+
+/// Rights to all that is not withheld: everybody's charts are within reach.
+bool is_whole(const Condition& access) {
+    if (const auto* all = std::get_if<AllOf>(&access.as_variant()))
+        return std::all_of(all->parts.begin(), all->parts.end(), is_whole);
+    if (const auto* any = std::get_if<AnyOf>(&access.as_variant()))
+        return std::any_of(any->parts.begin(), any->parts.end(), is_whole);
+    return std::holds_alternative<NoneOf>(access.as_variant()) ||
+           std::holds_alternative<Everything>(access.as_variant());
+}
+
+/// The patients that a part of a search asks for; null when it does not.
+const std::vector<Identity>* patients_asked(const Condition& part) {
+    if (const auto* chart = std::get_if<OfPatient>(&part.as_variant())) {
+        const bool is_of_patients =
+            std::all_of(chart->patients.begin(), chart->patients.end(),
+                        [](const Identity& patient) { return patient.type != 0; });
+        return is_of_patients ? &chart->patients : nullptr;
+    }
+    const auto* refers = std::get_if<HasReference>(&part.as_variant());
+    return refers != nullptr && refers->concerns_targets ? &refers->targets : nullptr;
+}
+
+/// A part that asks for patients within reach only; a chart before a reference, as it holds less.
+const Condition* narrower(const Condition& access, const Parts& asked) {
+    const bool is_everybody = is_whole(access);
+    std::vector<Identity> named;
+    add_named(access, named);
+    const Condition* best = nullptr;
+    for (const Condition* part : asked) {
+        const auto* patients = patients_asked(*part);
+        const bool is_within =
+            patients != nullptr &&
+            (is_everybody ||
+             std::all_of(patients->begin(), patients->end(), [&](const Identity& patient) {
+                 return std::find(named.begin(), named.end(), patient) != named.end();
+             }));
+        if (is_within && (best == nullptr || std::holds_alternative<OfPatient>(part->as_variant())))
+            best = part;
+    }
+    return best;
+}
+
+class Admission {
+ public:
+    Admission(Run& run, const AllOf& all, Name type)
+        : run_(run), all_(all), type_(type), access_(prepare_node(run, all.parts.front(), type)) {
+        for (std::size_t i = 1; i < all.parts.size(); ++i) add_parts(all.parts[i], asked_);
+    }
+
+    std::optional<std::vector<Rid>> matches() {
+        if (access_->constant() == false) return std::vector<Rid>();
+        run_.note_by_rights();
+        for (const Condition* part : asked_) {
+            const auto* ids = std::get_if<HasId>(&part->as_variant());
+            if (ids != nullptr && ids->type == type_) return of_ids(*ids);
+        }
+        if (!find_candidates()) {
+            run_.note_open();
+            return std::nullopt;
+        }
+        return of_candidates();
+    }
+
+ private:
+    bool find_candidates() {
+        const Condition* narrow = narrower(all_.parts.front(), asked_);
+        std::unique_ptr<Node> asked;
+        if (narrow != nullptr) asked = prepare_node(run_, *narrow, type_);
+        Node& from = asked != nullptr && asked->reach_keys() > 0 ? *asked : *access_;
+        const std::uint64_t keys = from.reach_keys();
+        const Allowance allowance(run_, run_.allowances().reach);
+        return keys > 0 && keys * Cursor::look_up_work <= allowance.left() &&
+               from.reach(candidates_, allowance);
+    }
+
+    /// The price of one id is the same whether it is admitted, hidden, deleted or unknown.
+    std::vector<Rid> of_ids(const HasId& ids) {
+        make_rest();
+        std::vector<Rid> found;
+        for (const std::string& id : ids.ids) {
+            const std::uint64_t before = run_.work();
+            Candidate candidate(run_, rid_of(run_, Identity{ids.type, id}));
+            const bool is_live = candidate.facts().live;
+            candidate.rows();
+            if (!is_live || !access_->test(candidate)) {
+                run_.withhold(run_.work() - before);
+            } else if (rest_->test(candidate)) {
+                found.push_back(candidate.rid());
+            }
+        }
+        if (!found.empty()) sort_unique(found);
+        return found;
+    }
+
+    std::vector<Rid> of_candidates() {
+        make_rest();
+        const bool proves_type = access_->test_proves_type() || rest_->test_proves_type();
+        std::sort(candidates_.begin(), candidates_.end());
+        std::vector<Rid> found;
+        for (auto at = candidates_.begin(); at != candidates_.end() && !run_.failed();) {
+            const auto next = std::upper_bound(at, candidates_.end(), *at);
+            const std::uint64_t before = run_.work();
+            Candidate candidate(run_, *at);
+            candidate.rows();
+            if (!access_->test(candidate) || (!proves_type && !candidate.is(type_))) {
+                run_.withhold(run_.work() - before + static_cast<std::uint64_t>(next - at));
+            } else if (rest_->test(candidate)) {
+                found.push_back(*at);
+            }
+            at = next;
+        }
+        return found;
+    }
+
+    void make_rest() {
+        Nodes nodes;
+        for (const Condition* part : asked_) nodes.push_back(prepare_node(run_, *part, type_));
+        rest_.emplace(run_, type_, std::move(nodes));
+    }
+
+    Run& run_;
+    const AllOf& all_;
+    Name type_;
+    std::unique_ptr<Node> access_;
+    Parts asked_;
+    std::vector<Rid> candidates_;
+    std::optional<AllNode> rest_;
+};
+
+/// What the keys of a condition without rights lead to, that satisfies it.
+std::optional<std::vector<Rid>> matches_by_keys(Run& run, const Condition& condition, Name type) {
+    const auto node = prepare(run, condition, type);
+    const std::uint64_t keys = node->reach_keys();
+    if (keys == 0) return std::nullopt;
+    const Allowance allowance(run, run.allowances().reach);
+    std::vector<Rid> candidates;
+    if (keys * Cursor::look_up_work > allowance.left() || !node->reach(candidates, allowance)) {
+        run.note_open();
+        return std::nullopt;
+    }
+    if (!candidates.empty()) sort_unique(candidates);
+    std::erase_if(candidates, [&](Rid rid) {
+        Candidate candidate(run, rid);
+        return !node->test(candidate) || (!node->test_proves_type() && !candidate.is(type));
+    });
+    return candidates;
+}
+
+}  // namespace
+
+std::optional<std::vector<Rid>> admitted_matches(Run& run, const AllOf& all, Name type) {
+    const Even even(run);
+    return Admission(run, all, type).matches();
+}
+
+std::optional<std::vector<Rid>> linked_matches(Run& run, const Condition& inner, Name type) {
+    const auto* all = std::get_if<AllOf>(&inner.as_variant());
+    if (all != nullptr && all->first_admits) return admitted_matches(run, *all, type);
+    if (!run.is_even()) return std::nullopt;
+    return matches_by_keys(run, inner, type);
+}
+
+}  // namespace meridian::store::sqlite
