@@ -532,6 +532,14 @@ TEST(NonInterference, WhatIsHiddenChangesNoAnswer) {
             "{:40} {:6} asked, visits differ: {} by what is withheld (at most {}), {} open, "
             "{} otherwise\n",
             subject.account, own.asked, own.by_withheld, own.withheld_most, own.by_open, own.leaks);
+        // Who has a list of what they may see has no open search, and a patient, from whom nothing
+        // of their own is withheld, no visits that differ.
+        const bool is_of_region = subject.role == trust::Role::regulator ||
+                                  subject.role == trust::Role::researcher ||
+                                  subject.role == trust::Role::follow_up;
+        if (!is_of_region) EXPECT_EQ(own.by_open, 0) << subject.account;
+        if (subject.role == trust::Role::patient) EXPECT_EQ(own.by_withheld, 0);
+        EXPECT_EQ(own.leaks, 0) << subject.account;
         tally.add(own);
         for (const auto& [status, count] : run.statuses_) statuses[status] += count;
         with_entries += run.with_entries_;
@@ -548,6 +556,41 @@ TEST(NonInterference, WhatIsHiddenChangesNoAnswer) {
     RecordProperty("visits_differ_by_withheld", tally.by_withheld);
     RecordProperty("visits_differ_in_open_searches", tally.by_open);
     RecordProperty("visits_differ_otherwise", tally.leaks);
+}
+
+/// A resource gets its row id when it is first mentioned, and what mentions it may be hidden.
+TEST(NonInterference, AHiddenMentionMovesNothing) {
+    const Folder folder;
+    const auto observation = [](const std::string& id, const std::string& patient,
+                                const std::string& more) {
+        return fmt::format(
+            R"({{"resourceType":"Observation","id":"{}","status":"final","code":{{"text":"x"}},"effectiveDateTime":"2020-01-01","subject":{{"reference":"Patient/{}"}}{}}})",
+            id, patient, more);
+    };
+    const trust::Subject patient = subject_of(trust::Role::patient, "Patient/p0", "", "PATRQT");
+    std::string answers[2];
+    for (const bool is_mentioned : {false, true}) {
+        Side side(folder.path() + (is_mentioned ? "/with" : "/without"));
+        const auto write = [&](const std::string& json) {
+            subscriptions::testing::write(side.repository(), json);
+        };
+        write(R"({"resourceType":"Patient","id":"p0"})");
+        write(R"({"resourceType":"Patient","id":"p1"})");
+        if (is_mentioned)
+            write(observation("h", "p1", R"(,"derivedFrom":[{"reference":"Observation/second"}])"));
+        write(observation("first", "p0", ""));
+        write(observation("second", "p0", ""));
+        for (const char* target :
+             {"Observation?patient=p0", "Observation", "Observation?_sort=date",
+              "Observation?patient=p0&_sort=-date", "Observation?_count=1",
+              "Patient?_revinclude=Observation:patient", "Patient/p0/*"}) {
+            std::string next;
+            answers[is_mentioned] += side.ask(patient, {.target = target}, &next);
+            if (!next.empty()) answers[is_mentioned] += side.ask(patient, {.target = next}, &next);
+        }
+    }
+    EXPECT_EQ(answers[0], answers[1]) << parting(answers[0], answers[1]);
+    EXPECT_NE(answers[0].find("second"), std::string::npos);
 }
 
 }  // namespace

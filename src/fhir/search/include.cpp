@@ -95,6 +95,11 @@ class Includer {
         for (store::Stored& version : fresh.versions) {
             if (!is_full_ && TRY(sees_version(version))) take({std::move(version)});
         }
+        // Not in the order of row ids, on which what is hidden has a say (docs/adr/0033).
+        std::ranges::stable_sort(found, [&](const store::Stored& a, const store::Stored& b) {
+            return std::pair(context_.parameters.type_text(a.type), std::string_view(a.id)) <
+                   std::pair(context_.parameters.type_text(b.type), std::string_view(b.id));
+        });
         return found;
     }
 
@@ -294,16 +299,22 @@ class Includer {
             for (const Type* known : definitions().resources()) sources.push_back(known->name);
         }
         for (const auto source : sources) {
+            std::vector<const Parameter*> followed;
             for (const Parameter* parameter : context_.parameters.list(source)) {
                 if (parameter->kind != SearchType::reference || !parameter->can_lead_to(target))
                     continue;
                 if (include.code == "*" ? !may_follow(*parameter) : include.code != parameter->code)
                     continue;
+                followed.push_back(parameter);
+            }
+            if (is_limited_ && !followed.empty() && !is_full_)
+                add(TRY(visible_sources(followed, matches)), fresh);
+            for (const Parameter* parameter : followed) {
                 if (is_full_) return {};
-                add(TRY(is_limited_ ? visible_sources(*parameter, matches)
-                                    : context_.snapshot.sources(rids, parameter->name,
-                                                                limits::includes_max - count_ + 1)),
-                    fresh);
+                if (!is_limited_)
+                    add(TRY(context_.snapshot.sources(rids, parameter->name,
+                                                      limits::includes_max - count_ + 1)),
+                        fresh);
                 if (include.code != "*" && parameter->may_be_canonical() && context_.read)
                     TRY(backward_by_canonical(*parameter, matches, fresh));
             }
@@ -311,16 +322,24 @@ class Includer {
         return {};
     }
 
-    /// The resources that refer to one of `matches` by the parameter and that the caller may see;
-    /// so many that the bound is met by them alone.
-    Result<std::vector<Rid>> visible_sources(const Parameter& parameter, const Sources& matches) {
+    /// The resources of one type that refer to one of `matches` by one of the parameters and that
+    /// the caller may see; so many that the bound is met by them alone. One search for all
+    /// parameters: it goes through what the caller may see.
+    Result<std::vector<Rid>> visible_sources(std::span<const Parameter* const> parameters,
+                                             const Sources& matches) {
         store::Plan plan;
-        plan.type = context_.parameters.type_name(parameter.type);
+        plan.type = context_.parameters.type_name(parameters.front()->type);
         plan.limit = limits::includes_max - count_ + 1;
-        store::HasReference refers{parameter.name, {}};
-        for (const store::Stored* match : matches)
-            refers.targets.push_back({match->type, match->id});
-        plan.where = admitted_by(access_.visible(plan.type), std::move(refers));
+        store::AnyOf any;
+        for (const Parameter* parameter : parameters) {
+            store::HasReference refers{parameter->name, {}};
+            for (const store::Stored* match : matches)
+                refers.targets.push_back({match->type, match->id});
+            any.parts.push_back(std::move(refers));
+        }
+        plan.where =
+            any.parts.size() == 1 ? std::move(any.parts.front()) : store::Condition(std::move(any));
+        plan.where = admitted_by(access_.visible(plan.type), std::move(plan.where));
         std::vector<Rid> found;
         // What was met before is found again, and is none of those that are still wanted.
         while (true) {

@@ -91,6 +91,10 @@ class Renderer {
     /// Ranges of indexes in the order of row ids, which together hold the matches: these need not
     /// be collected then. Nothing where there are none, or too many to be merged.
     std::optional<Leaves> streams_of(const Condition& condition, Name type);
+    /// The row ids of all that lies within the reach of a caller's rights, by the keys of what
+    /// these name, each once or several times. Nothing where they name no resources, and in sharded
+    /// layouts.
+    std::optional<std::string> reach_of(const Condition& access, Name type);
     Parameters take_parameters() { return std::move(parameters_); }
     Parameters& parameters() { return parameters_; }
     // Values as SQL: small ones stand in the text, for which it is planned anyway.

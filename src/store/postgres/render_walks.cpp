@@ -121,6 +121,32 @@ std::optional<Leaves> Renderer::streams_of(const Condition& condition, Name type
     return streams;
 }
 
+std::optional<std::string> Renderer::reach_of(const Condition& access, Name type) {
+    if (is_sharded_) return std::nullopt;
+    constexpr std::string_view nobody = "SELECT 0::bigint WHERE false";
+    if (const auto* any = std::get_if<AnyOf>(&access.as_variant())) {
+        std::string out(nobody);
+        for (const Condition& part : any->parts) {
+            const auto rows = reach_of(part, type);
+            if (!rows) return std::nullopt;
+            out += " UNION ALL " + *rows;
+        }
+        return out;
+    }
+    if (const auto* all = std::get_if<AllOf>(&access.as_variant())) {
+        for (const Condition& part : all->parts) {
+            if (auto rows = reach_of(part, type)) return rows;
+        }
+        return std::nullopt;
+    }
+    const bool is_of_named = std::holds_alternative<HasId>(access.as_variant()) ||
+                             std::holds_alternative<HasReference>(access.as_variant()) ||
+                             std::holds_alternative<OfPatient>(access.as_variant());
+    if (!is_of_named) return std::nullopt;
+    // Where the store knows none of them there is nothing.
+    return set_of(access, type, Columns::rid).value_or(std::string(nobody));
+}
+
 std::string Renderer::others_about(const Condition& where, const Condition& driver,
                                    const std::string& alias, Name type) {
     std::string out;

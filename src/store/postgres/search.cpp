@@ -44,6 +44,19 @@ Result<void> look_for_rarest(Connection& connection, const Plan& plan, const Nam
     return {};
 }
 
+Result<Answer> ask(Connection& connection, Statement statement) {
+    return connection.ask_once(statement.sql, std::move(statement.parameters));
+}
+
+/// Whether what a caller may see is a list, and short enough to be gone through.
+Result<bool> is_within_reach(Connection& connection, const Statements& statements,
+                             std::size_t few) {
+    auto counting = statements.size_of_reach(few + 1);
+    if (!counting) return false;
+    const std::int64_t rows = TRY(ask(connection, *std::move(counting))).integer(0, 0);
+    return std::cmp_less_equal(rows, few);
+}
+
 /// Takes matches from rows of (rid, home) in the plan's order, in which a resource may come several
 /// times, until there is one more than the plan asks for.
 class Taker {
@@ -82,10 +95,6 @@ class Taker {
     Homes homes_;
 };
 
-Result<Answer> ask(Connection& connection, Statement statement) {
-    return connection.ask_once(statement.sql, std::move(statement.parameters));
-}
-
 /// Asks for more and more rows, `statement(count)`, until they hold a page of matches or are all.
 template <class MakeStatement>
 Result<void> take_rows(Connection& connection, Taker& taker, MakeStatement&& statement) {
@@ -104,10 +113,14 @@ Result<Found> search(Connection& connection, const Plan& plan, const Names& name
                      const Layout& layout, const Few& few) {
     Known known = TRY(ask_known(connection, plan, layout));
     const Statements statements(plan, names, known, layout);
+    Taker taker(plan);
+    if (TRY(is_within_reach(connection, statements, few.to_list))) {
+        taker.take(TRY(ask(connection, statements.admitted())));
+        return taker.found();
+    }
     const auto sort = statements.sort_table();
     TRY(look_for_rarest(connection, plan, names, layout, sort ? few.to_sort : few.to_collect,
                         known));
-    Taker taker(plan);
     const auto take = [&](auto statement) { return take_rows(connection, taker, statement); };
     const bool looks_at_log = known.log_end != 0;
     const Condition* chart = looks_at_log ? nullptr : statements.chart();
@@ -132,8 +145,11 @@ Result<std::int64_t> count(Connection& connection, const Plan& plan, const Names
             "SELECT sum(resources)::bigint FROM meridian.type_count WHERE type = $1", 0,
             std::move(Parameters().small(plan.type)));
     Known known = TRY(ask_known(connection, plan, layout));
+    const Statements statements(plan, names, known, layout);
+    if (TRY(is_within_reach(connection, statements, few.to_list)))
+        return TRY(ask(connection, statements.count_admitted())).integer(0, 0);
     TRY(look_for_rarest(connection, plan, names, layout, few.to_collect, known));
-    return TRY(ask(connection, Statements(plan, names, known, layout).count())).integer(0, 0);
+    return TRY(ask(connection, statements.count())).integer(0, 0);
 }
 
 Result<std::string> explain(Connection& connection, const Plan& plan, const Names& names,

@@ -31,6 +31,8 @@ struct Few {
     /// So many are also sorted by looking each one's key up, rather than by walking the order's
     /// rows.
     std::size_t to_sort = 500;
+    /// So many rows within the reach of a caller's rights are gone through, whatever is asked.
+    std::size_t to_list = 1'000;
 };
 
 /// The first `plan.limit` matches in the plan's order, as the transaction that `connection` is in

@@ -97,7 +97,7 @@ StoredWorld make_stored_world(const Layout& layout, std::uint64_t seed, int docu
 
 /// Asks for a plan, each time with another idea of what is few: they take different ways.
 void expect_as_naive(StoredWorld& world, Plan& plan) {
-    world.few = std::array{Few{}, Few{20, 5}, Few{3, 1}, Few{0, 0}}[world.asked++ % 4];
+    world.few = std::array{Few{}, Few{20, 5, 8}, Few{3, 1, 3}, Few{0, 0, 0}}[world.asked++ % 4];
     search_world::expect_as_naive(
         world, plan,
         [&]() -> Result<Matches> {

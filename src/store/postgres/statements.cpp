@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "store/engine/reach.hpp"
+
 namespace meridian::store::postgres {
 
 namespace {
@@ -106,13 +108,17 @@ Statement Statements::all() const {
     Renderer renderer(names_, known_, layout_);
     const Ordering ordering = ordering_of(plan_.order, renderer);
     std::string sql = "SELECT r.rid, r.patient" + from_where(renderer, plan_, ordering.joins);
+    return page(std::move(sql), ordering.keys, renderer);
+}
+
+Statement Statements::page(std::string sql, const std::string& keys, Renderer& renderer) const {
     if (plan_.after > 0) sql += fmt::format(" AND r.rid > {}", plan_.after);
     if (plan_.exclude && !plan_.exclude->empty()) {
         const std::vector<Rid> excluded(plan_.exclude->begin(), plan_.exclude->end());
         renderer.parameters().integers(excluded);
         sql += fmt::format(" AND r.rid <> ALL({}::bigint[])", renderer.parameter());
     }
-    sql += fmt::format(" ORDER BY {}r.rid LIMIT {}", ordering.keys, plan_.limit + 1);
+    sql += fmt::format(" ORDER BY {}r.rid LIMIT {}", keys, plan_.limit + 1);
     return {std::move(sql), renderer.take_parameters()};
 }
 
@@ -125,6 +131,52 @@ Statement Statements::count() const {
     } else {
         sql = "SELECT count(*)" + from_where(renderer, plan_, "");
     }
+    return {std::move(sql), renderer.take_parameters()};
+}
+
+// --- what a caller may see, first ---
+
+std::optional<std::string> Statements::reach(Renderer& renderer) const {
+    const auto* all = std::get_if<AllOf>(&plan_.where.as_variant());
+    if (all == nullptr || !all->first_admits) return std::nullopt;
+    Conjuncts asked;
+    for (std::size_t i = 1; i < all->parts.size(); ++i) add_conjuncts(all->parts[i], asked);
+    const Condition* narrow = narrowest(all->parts.front(), asked);
+    return renderer.reach_of(narrow != nullptr ? *narrow : all->parts.front(), plan_.type);
+}
+
+std::optional<Statement> Statements::size_of_reach(std::size_t most) const {
+    Renderer renderer(names_, known_, layout_);
+    const auto rows = reach(renderer);
+    if (!rows) return std::nullopt;
+    return Statement{
+        fmt::format("SELECT count(*) FROM (SELECT FROM ({}) AS q LIMIT {}) AS l", *rows, most),
+        renderer.take_parameters()};
+}
+
+std::string Statements::from_admitted(Renderer& renderer, const std::string& joins) const {
+    // With OFFSET each step is done before the next: no guess of the planner's puts another
+    // condition, which hidden resources might satisfy, before the caller's rights.
+    const Condition& access = std::get<AllOf>(plan_.where.as_variant()).parts.front();
+    std::string sql = fmt::format(
+        " FROM (SELECT c.rid FROM (SELECT DISTINCT q.rid FROM ({}) AS q(rid) OFFSET 0) AS c WHERE "
+        "{} OFFSET 0) AS a CROSS JOIN LATERAL (SELECT x.* FROM meridian.resource x WHERE x.rid = "
+        "a.rid OFFSET 0) AS r{} WHERE r.verb <> 3",
+        *reach(renderer), renderer.predicate(access, "c", plan_.type), joins);
+    if (plan_.type != 0) sql += fmt::format(" AND r.type = {}", plan_.type);
+    return sql + renderer.others_about(plan_.where, access, "r", plan_.type);
+}
+
+Statement Statements::admitted() const {
+    Renderer renderer(names_, known_, layout_);
+    const Ordering ordering = ordering_of(plan_.order, renderer);
+    std::string sql = "SELECT r.rid, r.patient" + from_admitted(renderer, ordering.joins);
+    return page(std::move(sql), ordering.keys, renderer);
+}
+
+Statement Statements::count_admitted() const {
+    Renderer renderer(names_, known_, layout_);
+    std::string sql = "SELECT count(*)" + from_admitted(renderer, "");
     return {std::move(sql), renderer.take_parameters()};
 }
 

@@ -41,6 +41,15 @@ class Statements {
     Statement all() const;
     /// The number of matches, as the only row.
     Statement count() const;
+    /// Where a caller's rights decide first, and name what is within their reach: how many rows
+    /// lead there, counted up to `most`. Candidates can come from these alone then. Nothing
+    /// elsewhere.
+    std::optional<Statement> size_of_reach(std::size_t most) const;
+    /// A page of matches and one more, of what lies within reach: each is asked once whether it is
+    /// admitted, and only what is admitted is asked about the rest. Only where size_of_reach is.
+    Statement admitted() const;
+    /// The number of these matches, as the only row.
+    Statement count_admitted() const;
     /// The first `count` candidates by row id that satisfy the rest of the plan: each is asked
     /// about, until there are enough. PostgreSQL would guess how many there are, and take the wrong
     /// way when the guess is off. Nothing for a plan with an order, in sharded layouts, and where
@@ -69,6 +78,12 @@ class Statements {
     /// patients, or where nothing is rare one whose matches need not be collected; null when there
     /// is none of these.
     const Condition* driver(Renderer& renderer) const;
+    /// `sql`, which ends in conditions on the resources r, cut to the plan's page.
+    Statement page(std::string sql, const std::string& keys, Renderer& renderer) const;
+    /// The keys of what is within reach, as row ids.
+    std::optional<std::string> reach(Renderer& renderer) const;
+    /// What is admitted and satisfies the rest, as resources of the alias r: FROM … WHERE ….
+    std::string from_admitted(Renderer& renderer, const std::string& joins) const;
 
     const Plan& plan_;
     const Names& names_;

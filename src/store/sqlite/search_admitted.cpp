@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "store/engine/reach.hpp"
 #include "store/sqlite/search_node.hpp"
 
 namespace meridian::store::sqlite {
@@ -21,80 +22,11 @@ class Even {
     bool was_;
 };
 
-using Parts = std::vector<const Condition*>;
-
-void add_parts(const Condition& condition, Parts& parts) {
-    const auto* all = std::get_if<AllOf>(&condition.as_variant());
-    if (all == nullptr) {
-        parts.push_back(&condition);
-        return;
-    }
-    for (const Condition& part : all->parts) add_parts(part, parts);
-}
-
-/// The resources that a caller's rights name.
-void add_named(const Condition& access, std::vector<Identity>& named) {
-    const auto add_all = [&](const Conditions& parts) {
-        for (const Condition& part : parts) add_named(part, named);
-    };
-    const auto add = [&](const std::vector<Identity>& more) {
-        named.insert(named.end(), more.begin(), more.end());
-    };
-    if (const auto* all = std::get_if<AllOf>(&access.as_variant())) add_all(all->parts);
-    if (const auto* any = std::get_if<AnyOf>(&access.as_variant())) add_all(any->parts);
-    if (const auto* refers = std::get_if<HasReference>(&access.as_variant());
-        refers != nullptr && refers->concerns_targets)
-        add(refers->targets);
-    if (const auto* chart = std::get_if<OfPatient>(&access.as_variant())) add(chart->patients);
-}
-
-/// Rights to all that is not withheld: everybody's charts are within reach.
-bool is_whole(const Condition& access) {
-    if (const auto* all = std::get_if<AllOf>(&access.as_variant()))
-        return std::all_of(all->parts.begin(), all->parts.end(), is_whole);
-    if (const auto* any = std::get_if<AnyOf>(&access.as_variant()))
-        return std::any_of(any->parts.begin(), any->parts.end(), is_whole);
-    return std::holds_alternative<NoneOf>(access.as_variant()) ||
-           std::holds_alternative<Everything>(access.as_variant());
-}
-
-/// The patients that a part of a search asks for; null when it does not.
-const std::vector<Identity>* patients_asked(const Condition& part) {
-    if (const auto* chart = std::get_if<OfPatient>(&part.as_variant())) {
-        const bool is_of_patients =
-            std::all_of(chart->patients.begin(), chart->patients.end(),
-                        [](const Identity& patient) { return patient.type != 0; });
-        return is_of_patients ? &chart->patients : nullptr;
-    }
-    const auto* refers = std::get_if<HasReference>(&part.as_variant());
-    return refers != nullptr && refers->concerns_targets ? &refers->targets : nullptr;
-}
-
-/// A part that asks for patients within reach only; a chart before a reference, as it holds less.
-const Condition* narrower(const Condition& access, const Parts& asked) {
-    const bool is_everybody = is_whole(access);
-    std::vector<Identity> named;
-    add_named(access, named);
-    const Condition* best = nullptr;
-    for (const Condition* part : asked) {
-        const auto* patients = patients_asked(*part);
-        const bool is_within =
-            patients != nullptr &&
-            (is_everybody ||
-             std::all_of(patients->begin(), patients->end(), [&](const Identity& patient) {
-                 return std::find(named.begin(), named.end(), patient) != named.end();
-             }));
-        if (is_within && (best == nullptr || std::holds_alternative<OfPatient>(part->as_variant())))
-            best = part;
-    }
-    return best;
-}
-
 class Admission {
  public:
     Admission(Run& run, const AllOf& all, Name type)
         : run_(run), all_(all), type_(type), access_(prepare_node(run, all.parts.front(), type)) {
-        for (std::size_t i = 1; i < all.parts.size(); ++i) add_parts(all.parts[i], asked_);
+        for (std::size_t i = 1; i < all.parts.size(); ++i) add_conjuncts(all.parts[i], asked_);
     }
 
     std::optional<std::vector<Rid>> matches() {
@@ -113,7 +45,7 @@ class Admission {
 
  private:
     bool find_candidates() {
-        const Condition* narrow = narrower(all_.parts.front(), asked_);
+        const Condition* narrow = narrowest(all_.parts.front(), asked_);
         std::unique_ptr<Node> asked;
         if (narrow != nullptr) asked = prepare_node(run_, *narrow, type_);
         Node& from = asked != nullptr && asked->reach_keys() > 0 ? *asked : *access_;
@@ -165,16 +97,16 @@ class Admission {
     void make_rest() {
         Nodes nodes;
         for (const Condition* part : asked_) nodes.push_back(prepare_node(run_, *part, type_));
-        rest_.emplace(run_, type_, std::move(nodes));
+        rest_ = std::make_unique<AllNode>(run_, type_, std::move(nodes));
     }
 
     Run& run_;
     const AllOf& all_;
     Name type_;
     std::unique_ptr<Node> access_;
-    Parts asked_;
+    Conjuncts asked_;
     std::vector<Rid> candidates_;
-    std::optional<AllNode> rest_;
+    std::unique_ptr<AllNode> rest_;
 };
 
 /// What the keys of a condition without rights lead to, that satisfies it.

@@ -451,6 +451,56 @@ std::vector<Query> all_queries() {
     return queries;
 }
 
+/// What a caller asks who sees ten patients: with their rights as one condition among others, or
+/// first.
+std::vector<Query> limited_queries(bool rights_first) {
+    const auto seen = [rights_first](Population& p, Name subject, Condition asked) {
+        HasReference rights{subject, {}, true};
+        for (int i = 0; i < 10; ++i) rights.targets.push_back(p.some_patient());
+        AllOf both;
+        both.first_admits = rights_first;
+        both.parts.push_back(std::move(rights));
+        both.parts.push_back(std::move(asked));
+        return both;
+    };
+    return {
+        {"Observation?code", observation_type,
+         [=](Population& p) -> Condition {
+             const int lab = static_cast<int>(p.random() % labs);
+             return seen(p, observation_subject, HasToken{observation_code, {code_of(7, lab)}});
+         }},
+        {"Observation?category", observation_type,
+         [=](Population& p) -> Condition {
+             return seen(p, observation_subject, HasToken{observation_category, {code_of(8, 1)}});
+         }},
+        {"Observation?category&_sort=-date",
+         observation_type,
+         [=](Population& p) -> Condition {
+             return seen(p, observation_subject, HasToken{observation_category, {code_of(8, 1)}});
+         },
+         {{SortKind::date, observation_date, true}}},
+        {"Observation?date=year", observation_type,
+         [=](Population& p) -> Condition {
+             const auto from = p.some_time();
+             return seen(
+                 p, observation_subject,
+                 HasDate{observation_date, {.lo_from = from, .lo_below = from + 365 * day}});
+         }},
+        {"Condition?code", condition_type,
+         [=](Population& p) -> Condition {
+             return seen(p, condition_subject,
+                         HasToken{condition_code, {code_of(5, some_diagnosis(p.random))}});
+         }},
+        {"Condition?subject:Patient.name", condition_type,
+         [=](Population& p) -> Condition {
+             const std::string family = family_of(p.some_number());
+             return seen(p, condition_subject,
+                         RefersTo{condition_subject, patient_type,
+                                  boxed(HasString{patient_name, StringMatch::starts, family})});
+         }},
+    };
+}
+
 struct Measured {
     std::vector<double> microseconds;  ///< ascending
     double work = 0;                   ///< mean of one search
@@ -497,6 +547,37 @@ TEST(SearchSpeed, DISABLED_PagesOfTwenty) {
                        query.name, measured.microseconds[rounds / 2],
                        measured.microseconds[rounds * 99 / 100], measured.work, measured.found);
         }
+    }
+}
+
+TEST(SearchSpeed, DISABLED_OfACallerWithTenPatients) {
+    constexpr int rounds = 300;
+    for (const std::size_t patients : {1'000u, 20'000u}) {
+        Population population;
+        population.fill(patients);
+        fmt::print("--- {} patients ---\n", patients);
+        for (const bool rights_first : {false, true}) {
+            for (const Query& query : limited_queries(rights_first)) {
+                const Measured measured = measure(population, query, rounds);
+                fmt::print(
+                    "{:36} {:14} p50 {:6.0f} us  p99 {:6.0f} us  work {:7.0f}  found {:5.1f}\n",
+                    query.name, rights_first ? "rights first" : "as a condition",
+                    measured.microseconds[rounds / 2], measured.microseconds[rounds * 99 / 100],
+                    measured.work, measured.found);
+            }
+        }
+    }
+}
+
+// What a caller with ten patients asks costs what these patients' charts hold, in a region of any
+// size: a row for each resource of theirs, and a look-up.
+TEST(SearchCost, OfACallerWithTenPatientsIsThatOfTheirCharts) {
+    Population large;
+    large.fill(2'000);
+    constexpr double charts = 10 * (1 + 12) + 10 * observations_per_patient * 8;
+    for (const Query& query : limited_queries(true)) {
+        if (query.type != observation_type) continue;
+        EXPECT_LE(measure(large, query, 60).work, 1.3 * charts) << query.name;
     }
 }
 
