@@ -410,12 +410,16 @@ struct Tally {
     int by_withheld = 0;
     /// Visits differ, and a search was open: the caller has no list of what they may see.
     int by_open = 0;
+    /// Visits differ, and the question walks what is no list of resources: the log past hidden
+    /// entries, or the labels in use.
+    int by_walk = 0;
     /// They differ otherwise.
     int leaks = 0;
     std::uint64_t withheld_most = 0;  ///< by which a pair's visits differed
 
     void add(const Tally& other) {
         asked += other.asked, by_withheld += other.by_withheld, by_open += other.by_open;
+        by_walk += other.by_walk;
         leaks += other.leaks, withheld_most = std::max(withheld_most, other.withheld_most);
     }
 };
@@ -459,6 +463,8 @@ class Session {
         if (a.work == b.work) return;
         if (a.open + b.open > 0) {
             ++tally_.by_open;
+        } else if (walks(asked)) {
+            ++tally_.by_walk;
         } else if (a.work - a.withheld == b.work - b.withheld) {
             ++tally_.by_withheld;
             tally_.withheld_most =
@@ -471,6 +477,14 @@ class Session {
                                          a.withheld, b.work, b.withheld)
                           << asked.text();
         }
+    }
+
+    /// A history of a type or of the record, or what all of a type carries.
+    static bool walks(const Asked& asked) {
+        const std::string path = asked.target.substr(0, asked.target.find('?'));
+        const auto slashes = std::ranges::count(path, '/');
+        return (path.ends_with("_history") && slashes < 2) ||
+               (path.ends_with("$meta") && slashes < 2);
     }
 
     /// A page link in somebody else's hands is worth nothing.
@@ -530,9 +544,9 @@ TEST(NonInterference, WhatIsHiddenChangesNoAnswer) {
         const Tally& pairs = run.tally_;
         fmt::print(
             "{:40} {:6} asked, visits differ: {} by what is withheld (at most {}), {} open, "
-            "{} otherwise\n",
+            "{} walks, {} otherwise\n",
             subject.account, pairs.asked, pairs.by_withheld, pairs.withheld_most, pairs.by_open,
-            pairs.leaks);
+            pairs.by_walk, pairs.leaks);
         // Who has a list of what they may see has no open search, and a patient, from whom nothing
         // of their own is withheld, no visits that differ.
         const bool is_of_region = subject.role == trust::Role::regulator ||
@@ -556,6 +570,7 @@ TEST(NonInterference, WhatIsHiddenChangesNoAnswer) {
     RecordProperty("asked_in_pairs", tally.asked);
     RecordProperty("visits_differ_by_withheld", tally.by_withheld);
     RecordProperty("visits_differ_in_open_searches", tally.by_open);
+    RecordProperty("visits_differ_in_walks", tally.by_walk);
     RecordProperty("visits_differ_otherwise", tally.leaks);
 }
 

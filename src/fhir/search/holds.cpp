@@ -51,6 +51,21 @@ bool has_words(const store::TextRow& row, const store::HasText& condition) {
     return any;
 }
 
+/// Whether the record has to be asked, beyond the candidate's own rows.
+bool asks_record(const store::Condition& condition) {
+    const auto some_part = [](const store::Conditions& parts) {
+        return std::any_of(parts.begin(), parts.end(), asks_record);
+    };
+    if (const auto* all = std::get_if<store::AllOf>(&condition.as_variant()))
+        return some_part(all->parts);
+    if (const auto* any = std::get_if<store::AnyOf>(&condition.as_variant()))
+        return some_part(any->parts);
+    if (const auto* none = std::get_if<store::NoneOf>(&condition.as_variant()))
+        return some_part(none->parts);
+    return std::holds_alternative<store::RefersTo>(condition.as_variant()) ||
+           std::holds_alternative<store::ReferredBy>(condition.as_variant());
+}
+
 struct Evaluation {
     const Candidate& candidate;
     store::Snapshot& snapshot;
@@ -61,9 +76,12 @@ struct Evaluation {
 
     Result<bool> operator()(const store::Everything&) const { return true; }
     Result<bool> operator()(const store::Nothing&) const { return false; }
+    /// The record is asked last: what a label denies takes no search then.
     Result<bool> operator()(const store::AllOf& condition) const {
-        for (const auto& part : condition.parts) {
-            if (!TRY(holds(part))) return false;
+        for (const bool asking : {false, true}) {
+            for (const auto& part : condition.parts) {
+                if (asks_record(part) == asking && !TRY(holds(part))) return false;
+            }
         }
         return true;
     }
@@ -154,10 +172,13 @@ struct Evaluation {
                 targets.ids.push_back(row.target.id);
         }
         if (targets.ids.empty()) return false;
-        return finds(c.target_type, std::move(targets), *c.target);
+        return finds(c.target_type, admitted_by(clone(*c.target), std::move(targets)));
     }
     Result<bool> operator()(const store::ReferredBy& c) const {
-        return finds(c.source_type, store::HasReference{c.param, {candidate.identity}}, *c.source);
+        store::AllOf both;
+        both.parts.push_back(store::HasReference{c.param, {candidate.identity}});
+        both.parts.push_back(clone(*c.source));
+        return finds(c.source_type, std::move(both));
     }
     Result<bool> operator()(const store::OfPatient& c) const {
         return c.type == candidate.identity.type &&
@@ -175,15 +196,11 @@ struct Evaluation {
         return candidate.position >= c.from && candidate.position < c.below;
     }
 
-    Result<bool> finds(store::Name type, store::Condition first,
-                       const store::Condition& second) const {
+    Result<bool> finds(store::Name type, store::Condition where) const {
         store::Plan plan;
         plan.type = type;
         plan.limit = 1;
-        store::AllOf both;
-        both.parts.push_back(std::move(first));
-        both.parts.push_back(clone(second));
-        plan.where = std::move(both);
+        plan.where = std::move(where);
         return !TRY(snapshot.search(plan)).rids.empty();
     }
 };

@@ -25,16 +25,22 @@ class Even {
 class Admission {
  public:
     Admission(Run& run, const AllOf& all, Name type)
-        : run_(run), all_(all), type_(type), access_(prepare_node(run, all.parts.front(), type)) {
+        : run_(run),
+          all_(all),
+          type_(type),
+          begun_at_(run.work()),
+          access_(prepare_node(run, all.parts.front(), type)) {
         for (std::size_t i = 1; i < all.parts.size(); ++i) add_conjuncts(all.parts[i], asked_);
     }
 
     std::optional<std::vector<Rid>> matches() {
         if (access_->constant() == false) return std::vector<Rid>();
         run_.note_by_rights();
-        for (const Condition* part : asked_) {
-            const auto* ids = std::get_if<HasId>(&part->as_variant());
-            if (ids != nullptr && ids->type == type_) return of_ids(*ids);
+        for (auto part = asked_.begin(); part != asked_.end(); ++part) {
+            const auto* ids = std::get_if<HasId>(&(*part)->as_variant());
+            if (ids == nullptr || ids->type != type_) continue;
+            asked_.erase(part);
+            return of_ids(*ids);
         }
         if (!find_candidates()) {
             run_.note_open();
@@ -55,21 +61,26 @@ class Admission {
                from.reach(candidates_, allowance);
     }
 
-    /// The price of one id is the same whether it is admitted, hidden, deleted or unknown.
+    /// The price of one id is the same whether it is admitted, hidden, deleted or unknown. Where
+    /// none is admitted the whole was for nothing that the caller sees.
     std::vector<Rid> of_ids(const HasId& ids) {
         make_rest();
         std::vector<Rid> found;
+        std::uint64_t withheld = 0;
+        std::size_t admitted = 0;
         for (const std::string& id : ids.ids) {
             const std::uint64_t before = run_.work();
             Candidate candidate(run_, rid_of(run_, Identity{ids.type, id}));
             const bool is_live = candidate.facts().live;
             candidate.rows();
             if (!is_live || !access_->test(candidate)) {
-                run_.withhold(run_.work() - before);
-            } else if (rest_->test(candidate)) {
-                found.push_back(candidate.rid());
+                withheld += run_.work() - before;
+                continue;
             }
+            ++admitted;
+            if (rest_->test(candidate)) found.push_back(candidate.rid());
         }
+        run_.withhold(admitted == 0 ? run_.work() - begun_at_ : withheld);
         if (!found.empty()) sort_unique(found);
         return found;
     }
@@ -103,6 +114,7 @@ class Admission {
     Run& run_;
     const AllOf& all_;
     Name type_;
+    std::uint64_t begun_at_;
     std::unique_ptr<Node> access_;
     Conjuncts asked_;
     std::vector<Rid> candidates_;
@@ -114,7 +126,7 @@ std::optional<std::vector<Rid>> matches_by_keys(Run& run, const Condition& condi
     const auto node = prepare(run, condition, type);
     const std::uint64_t keys = node->reach_keys();
     if (keys == 0) return std::nullopt;
-    const Allowance allowance(run, run.allowances().reach);
+    const Allowance allowance(run, run.allowances().link_reach);
     std::vector<Rid> candidates;
     if (keys * Cursor::look_up_work > allowance.left() || !node->reach(candidates, allowance)) {
         run.note_open();

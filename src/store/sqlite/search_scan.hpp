@@ -93,8 +93,11 @@ struct SearchAllowances {
         2'500;  ///< first try to collect all matches of a sorted search: about 0.5 ms
     std::uint64_t count = 50'000;  ///< first try to collect a condition's matches for a count
     /// What listing the resources within a caller's reach may cost before the search is made as
-    /// anybody's (search_admitted.hpp): 3 ms.
-    std::uint64_t reach = 16'384;
+    /// anybody's (search_admitted.hpp): 2 ms, and up to 10 ms more for asking each of them.
+    std::uint64_t reach = 8'192;
+    /// The same for what these rights are told by: an organisation's patients, say. Also a read by
+    /// id pays it.
+    std::uint64_t link_reach = 256;
 };
 
 /// One search in progress: its connection, its borrowed statements, what it has cost, and its first

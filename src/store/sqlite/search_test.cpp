@@ -105,7 +105,7 @@ void expect_as_naive(StoredWorld& world, Plan& plan, const SearchAllowances& all
         [&] { return count(*world.database, plan, world.names, nullptr, allowances); });
 }
 
-const SearchAllowances stingy{.join = 8, .sorted = 20, .count = 8, .reach = 60};
+const SearchAllowances stingy{.join = 8, .sorted = 20, .count = 8, .reach = 60, .link_reach = 30};
 
 TEST(Search, EveryKindOfConditionAloneIsAsTheNaiveEvaluationSays) {
     for (std::uint64_t seed = 1; seed <= 3; ++seed) {
