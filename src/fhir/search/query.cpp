@@ -88,6 +88,7 @@ class QueryBuilder {
     Condition container_visible(std::string_view type) const;
     Result<Condition> compartment(const std::string& type);
     void use_patient_path(const TypePlan& plan, std::vector<Criterion>& criteria, Conditions& all);
+    void add_charts_of_named(const TypePlan& plan, Conditions& all) const;
     void collapse_types();
     void settle_ties();
     Result<void> check_score() const;
@@ -516,6 +517,25 @@ store::HasReference* patients_of(const Parameters& parameters, Criterion& criter
     return all_patients ? reference : nullptr;
 }
 
+/// Whose rights name patients finds what has a code in these patients' charts: a condition on
+/// everybody's charts, which says the same as the code does, tells engines of which ranges.
+void QueryBuilder::add_charts_of_named(const TypePlan& plan, Conditions& all) const {
+    const Parameter* main_code = parameters_.main_code(plan.type);
+    const Parameter* main_date = parameters_.main_date(plan.type);
+    // The types whose resources stand in everybody's charts.
+    if (main_code == nullptr || main_date == nullptr || main_date->repeats ||
+        !options_.has_derived_rows)
+        return;
+    for (const Criterion& criterion : plan.criteria) {
+        if (criterion.parameter != main_code) continue;
+        const auto* codes = std::get_if<store::HasToken>(&criterion.where.as_variant());
+        if (codes == nullptr) continue;
+        all.push_back(
+            store::OfPatient{parameters_.type_name(plan.type), {everyone()}, codes->values});
+        return;
+    }
+}
+
 /// A chart is one range of the clinical access path. The row there is weaker than the reference (it
 /// stands for each patient concerned), so the reference stays as a test; code and start date are
 /// the same values as the parameters' own rows.
@@ -602,6 +622,10 @@ Result<TypeFilter> QueryBuilder::finish(TypePlan& plan) {
     for (Condition& both : composite_conditions(parameters_, plan.type, names_, plan.criteria))
         all.push_back(std::move(both));
     add_chart_ranges(parameters_, plan.type, plan.criteria);
+    Condition access = options_.access->sees_everything()
+                           ? Condition(store::Everything{})
+                           : options_.access->searchable(parameters_.type_name(plan.type));
+    if (is_of_named(access)) add_charts_of_named(plan, all);
     use_patient_path(plan, plan.criteria, all);
     for (Criterion& criterion : plan.criteria) {
         if (criterion.dates.empty()) {
@@ -616,7 +640,7 @@ Result<TypeFilter> QueryBuilder::finish(TypePlan& plan) {
     TypeFilter filter;
     filter.type = plan.type;
     filter.name = parameters_.type_name(plan.type);
-    filter.where = criteria_.visible(plan.type, all_of(std::move(all)));
+    filter.where = admitted_by(std::move(access), all_of(std::move(all)));
     return filter;
 }
 

@@ -80,4 +80,53 @@ const Condition* narrowest(const Condition& access, const Conjuncts& asked) {
     return best;
 }
 
+namespace {
+
+/// What rights name, with a range of their patients' charts in the place of all that refers to
+/// them. Of conditions that all have to hold one is enough.
+struct InCharts {
+    const OfPatient& everybody;
+    using Found = std::optional<Condition>;
+
+    Found operator()(const HasReference& refers) const {
+        if (!refers.concerns_targets) return refers;
+        OfPatient charts = everybody;
+        charts.patients = refers.targets;
+        return charts;
+    }
+    Found operator()(const HasId& ids) const { return ids; }
+    Found operator()(const OfPatient& charts) const { return charts; }
+    Found operator()(const Nothing&) const { return Nothing{}; }
+    Found operator()(const AllOf& all) const {
+        for (const Condition& part : all.parts) {
+            if (auto found = std::visit(*this, part.as_variant())) return found;
+        }
+        return std::nullopt;
+    }
+    Found operator()(const AnyOf& any) const {
+        AnyOf found;
+        for (const Condition& part : any.parts) {
+            auto one = std::visit(*this, part.as_variant());
+            if (!one) return std::nullopt;
+            found.parts.push_back(*std::move(one));
+        }
+        return found;
+    }
+    template <class Other>
+    Found operator()(const Other&) const {
+        return std::nullopt;
+    }
+};
+
+}  // namespace
+
+std::optional<Condition> in_charts(const Condition& access, const Conjuncts& asked) {
+    for (const Condition* part : asked) {
+        const auto* chart = std::get_if<OfPatient>(&part->as_variant());
+        if (chart == nullptr || patients_asked(*part) != nullptr) continue;
+        return std::visit(InCharts{*chart}, access.as_variant());
+    }
+    return std::nullopt;
+}
+
 }  // namespace meridian::store

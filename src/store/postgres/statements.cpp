@@ -142,7 +142,9 @@ std::optional<std::string> Statements::reach(Renderer& renderer) const {
     Conjuncts asked;
     for (std::size_t i = 1; i < all->parts.size(); ++i) add_conjuncts(all->parts[i], asked);
     const Condition* narrow = narrowest(all->parts.front(), asked);
-    return renderer.reach_of(narrow != nullptr ? *narrow : all->parts.front(), plan_.type);
+    if (narrow != nullptr) return renderer.reach_of(*narrow, plan_.type);
+    const auto charts = in_charts(all->parts.front(), asked);
+    return renderer.reach_of(charts ? *charts : all->parts.front(), plan_.type);
 }
 
 std::optional<Statement> Statements::size_of_reach(std::size_t most) const {

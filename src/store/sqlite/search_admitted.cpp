@@ -52,6 +52,9 @@ class Admission {
  private:
     bool find_candidates() {
         const Condition* narrow = narrowest(all_.parts.front(), asked_);
+        const std::optional<Condition> charts =
+            narrow == nullptr ? in_charts(all_.parts.front(), asked_) : std::nullopt;
+        if (charts) narrow = &*charts;
         std::unique_ptr<Node> asked;
         if (narrow != nullptr) asked = prepare_node(run_, *narrow, type_);
         Node& from = asked != nullptr && asked->reach_keys() > 0 ? *asked : *access_;
