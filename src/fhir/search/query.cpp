@@ -529,7 +529,10 @@ void QueryBuilder::add_charts_of_named(const TypePlan& plan, Conditions& all) co
     for (const Criterion& criterion : plan.criteria) {
         if (criterion.parameter != main_code) continue;
         const auto* codes = std::get_if<store::HasToken>(&criterion.where.as_variant());
-        if (codes == nullptr) continue;
+        // A code without a system stands for one in each system: so many ranges are no short cut.
+        if (codes == nullptr || codes->values.empty() ||
+            codes->values.size() > limits::search_streams_max)
+            continue;
         all.push_back(
             store::OfPatient{parameters_.type_name(plan.type), {everyone()}, codes->values});
         return;

@@ -90,7 +90,10 @@ class Ward {
         rows.dates.push_back({param("Observation.date"), number * 1'000, number * 1'000 + 1});
         rows.strings.push_back({param("Observation.name"), fmt::format("n{}", number), "x"});
         rows.texts.push_back({param("Observation._content"), "word"});
+        const Identity everybody{0, "everybody"};
         rows.patients.push_back({subject, 0, number * 1'000});
+        rows.patients.push_back({subject, rows.tokens.front().value, number * 1'000});
+        rows.patients.push_back({everybody, rows.tokens.front().value, number * 1'000});
         rows.compartments.push_back(subject);
         must(store_->commit(make_commit(std::move(change))));
     }
@@ -133,6 +136,12 @@ std::vector<std::function<Condition(Ward&)>> questions() {
         [](Ward& w) -> Condition { return InCompartment{{w.type("Patient"), "other"}}; },
         [](Ward& w) -> Condition {
             return OfPatient{w.type("Observation"), {{w.type("Patient"), "mine"}}};
+        },
+        [](Ward& w) -> Condition {
+            Conditions both;
+            both.push_back(HasToken{w.param("Observation.code"), {w.token("c1")}});
+            both.push_back(OfPatient{w.type("Observation"), {{0, "everybody"}}, {w.token("c1")}});
+            return AllOf{std::move(both)};
         },
         [=](Ward& w) -> Condition {
             return RefersTo{w.param("Observation.derived"), w.type("Observation"),
@@ -184,6 +193,20 @@ TEST(AdmittedSearch, WhatIsWithheldWithinReachCostsOneLookUpEach) {
     const auto all = labelled.ask(Everything{});
     constexpr std::uint64_t row_and_look_up = 8;
     EXPECT_EQ(all.visits.withheld, 2 * 3 * row_and_look_up);
+}
+
+// A code is looked up in the charts of the caller's patients, and not asked about all they hold.
+TEST(AdmittedSearch, ACodeIsFoundInTheCharts) {
+    if (postgres::tests_use_postgres()) GTEST_SKIP() << "of the folder's engine";
+    Ward ward(true);
+    Conditions both;
+    both.push_back(HasToken{ward.param("Observation.code"), {ward.token("c1")}});
+    const auto whole = ward.ask(HasToken{ward.param("Observation.code"), {ward.token("c1")}});
+    both.push_back(OfPatient{ward.type("Observation"), {{0, "everybody"}}, {ward.token("c1")}});
+    const auto by_chart = ward.ask(AllOf{std::move(both)});
+    EXPECT_EQ(by_chart.matches.rids, whole.matches.rids);
+    EXPECT_EQ(by_chart.matches.rids.size(), 2u);
+    EXPECT_LT(by_chart.visits.work, whole.visits.work);
 }
 
 TEST(AdmittedSearch, WhoseRightsAreNoListSearchesAsAnybody) {
