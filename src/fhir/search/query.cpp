@@ -758,6 +758,7 @@ void QueryBuilder::settle_ties() {
         contained_ != Contained::no)
         return;
     for (const TypeFilter& filter : query_.types) {
+        if (!options_.compartment_type.empty()) break;  // that bounds it for everybody
         const auto* both = std::get_if<store::AllOf>(&filter.where.as_variant());
         if (both == nullptr || !both->first_admits || !is_of_named(both->parts.front())) return;
     }

@@ -29,6 +29,7 @@ class Admission {
           all_(all),
           type_(type),
           begun_at_(run.work()),
+          withheld_before_(run.withheld()),
           access_(prepare_node(run, all.parts.front(), type)) {
         for (std::size_t i = 1; i < all.parts.size(); ++i) add_conjuncts(all.parts[i], asked_);
     }
@@ -83,7 +84,9 @@ class Admission {
             ++admitted;
             if (rest_->test(candidate)) found.push_back(candidate.rid());
         }
-        run_.withhold(admitted == 0 ? run_.work() - begun_at_ : withheld);
+        // What a link led through is told already.
+        const std::uint64_t inside = run_.withheld() - withheld_before_;
+        run_.withhold(admitted == 0 ? run_.work() - begun_at_ - inside : withheld);
         if (!found.empty()) sort_unique(found);
         return found;
     }
@@ -118,6 +121,7 @@ class Admission {
     const AllOf& all_;
     Name type_;
     std::uint64_t begun_at_;
+    std::uint64_t withheld_before_;
     std::unique_ptr<Node> access_;
     Conjuncts asked_;
     std::vector<Rid> candidates_;

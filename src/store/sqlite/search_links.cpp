@@ -16,7 +16,10 @@ Rid rid_of(Run& run, const Identity& identity) {
 std::vector<Rid> rids_of(Run& run, const std::vector<Identity>& identities) {
     std::vector<Rid> rids;
     for (const Identity& identity : identities) {
-        if (const Rid rid = rid_of(run, identity); rid != 0) rids.push_back(rid);
+        Rid rid = rid_of(run, identity);
+        // In an even search what nobody mentioned is looked up like anything else, and not found.
+        if (rid == 0 && run.is_even()) rid = -1 - static_cast<Rid>(rids.size());
+        if (rid != 0) rids.push_back(rid);
     }
     sort_unique(rids);
     return rids;
