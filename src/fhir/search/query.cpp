@@ -492,7 +492,14 @@ Result<Condition> QueryBuilder::compartment(const std::string& type) {
             if (parameters_.find(type, code) != nullptr) TRY(criteria_.allow(type, code));
         }
     }
-    if (owner == "Patient") return store::InCompartment{identity, parameters_.type_name(type)};
+    // Of a type that a limited caller sees all of, whatever the patient: by its own references, as
+    // the rows of a compartment are of all types.
+    const bool is_by_references =
+        !options_.access->sees_everything() && !is_owner &&
+        std::holds_alternative<store::Everything>(
+            options_.access->searchable(parameters_.type_name(type)).as_variant());
+    if (owner == "Patient" && !is_by_references)
+        return store::InCompartment{identity, parameters_.type_name(type)};
     Conditions any;
     if (is_owner) any.push_back(store::HasId{identity.type, {identity.id}});
     for (const auto code : member == nullptr ? std::vector<std::string_view>() : member->params) {

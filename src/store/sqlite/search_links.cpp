@@ -17,8 +17,10 @@ std::vector<Rid> rids_of(Run& run, const std::vector<Identity>& identities) {
     std::vector<Rid> rids;
     for (const Identity& identity : identities) {
         Rid rid = rid_of(run, identity);
-        // In an even search what nobody mentioned is looked up like anything else, and not found.
-        if (rid == 0 && run.is_even()) rid = -1 - static_cast<Rid>(rids.size());
+        // What nobody mentioned is looked up like anything else, and not found: work does not tell
+        // whether something hidden mentioned it.
+        if (rid == 0 && (run.is_even() || identities.size() <= limits::search_streams_max))
+            rid = -1 - static_cast<Rid>(rids.size());
         if (rid != 0) rids.push_back(rid);
     }
     sort_unique(rids);
