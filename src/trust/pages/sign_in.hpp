@@ -25,8 +25,8 @@ namespace meridian::trust {
 std::string own_path(std::string_view text);
 
 /// The pages by which people sign in and look after their account: /sign-in, /sign-out, /setup,
-/// /setup/account, /step-up, /account, /account/identities. Server-rendered, in Chinese and English;
-/// they work without script but for passkeys. Thread-safe.
+/// /setup/account, /step-up, /account, /account/identities. Server-rendered, in Chinese and
+/// English; they work without script but for passkeys. Thread-safe.
 ///
 /// Signing in: a passkey, which stands for both factors; or the password, and then a one-time code,
 /// a recovery code or a passkey where the account has such. Whoever changes how they sign in must
