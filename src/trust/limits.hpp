@@ -53,6 +53,8 @@ inline constexpr std::size_t oauth_client_name_bytes_max = 200;
 inline constexpr int oauth_document_seconds = 300;  ///< how long discovery and keys may be kept
 inline constexpr std::int64_t oauth_key_margin_milliseconds =
     120'000;  ///< that a retired key is shown longer: clocks, and tokens on their way
+inline constexpr std::size_t oauth_provider_name_bytes_max = 40;
+inline constexpr std::size_t oauth_provider_text_bytes_max = 400;  ///< of its label, our id there
 inline constexpr std::size_t oauth_providers_max = 20;  ///< outside ones that people sign in at
 inline constexpr int oauth_federation_age_seconds_max =
     12 * 3600;  ///< since the person proved at a provider who they are; more is asked for anew
@@ -157,7 +159,8 @@ inline constexpr std::size_t audit_refusals_a_second =
     20;  ///< entries of requests refused at the gate; more are counted
 inline constexpr std::size_t audit_entries_looked_at_max =
     20'000;  ///< by one page of a search; the next page goes on behind them
-inline constexpr std::size_t audit_entries_at_once = 500;  ///< read from the store for that
+inline constexpr std::size_t audit_entries_at_once = 500;     ///< read from the store for that
+inline constexpr std::size_t audit_references_shown_max = 5;  ///< of one entry, on a page
 inline constexpr std::size_t audit_cursor_bytes_max = 8'192;
 
 // --- trust: keys ---

@@ -11,8 +11,6 @@ namespace meridian::trust::oauth {
 namespace {
 
 constexpr std::string_view space = "oauth-provider";
-constexpr std::size_t name_bytes_max = 40;
-constexpr std::size_t text_bytes_max = 400;
 
 std::unexpected<Error> wrong(std::string_view what, std::string_view where) {
     return fail(Category::incorrect, fmt::format("the provider cannot be used: {}", what),
@@ -20,10 +18,11 @@ std::unexpected<Error> wrong(std::string_view what, std::string_view where) {
 }
 
 bool is_name(std::string_view name) {
-    return !name.empty() && name.size() <= name_bytes_max && std::ranges::all_of(name, [](char c) {
-        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-               c == '-';
-    });
+    return !name.empty() && name.size() <= limits::oauth_provider_name_bytes_max &&
+           std::ranges::all_of(name, [](char c) {
+               return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                      c == '-';
+           });
 }
 
 bool may_be_created(Role role) {
@@ -32,7 +31,8 @@ bool may_be_created(Role role) {
 
 /// RFC 6749 §3.3: printable ASCII words, "openid" the first (OpenID Connect Core §3.1.2.1).
 bool is_scope(std::string_view scope) {
-    return (scope == "openid" || scope.starts_with("openid ")) && scope.size() <= text_bytes_max &&
+    return (scope == "openid" || scope.starts_with("openid ")) &&
+           scope.size() <= limits::oauth_provider_text_bytes_max &&
            std::ranges::all_of(
                scope, [](char c) { return c >= ' ' && c <= '~' && c != '"' && c != '\\'; });
 }
@@ -74,14 +74,19 @@ std::optional<Role> Provider::created_role() const {
 
 Result<void> validate(const Provider& provider) {
     if (!is_name(provider.name))
-        return wrong(fmt::format("its name has 1 to {} letters, digits and -", name_bytes_max),
+        return wrong(fmt::format("its name has 1 to {} letters, digits and -",
+                                 limits::oauth_provider_name_bytes_max),
                      "NAME");
     if (!is_safe_address(provider.issuer) || provider.issuer.find('?') != std::string::npos)
         return wrong("its issuer is no https address (http on loopback only)", "--issuer");
-    if (provider.client_id.empty() || provider.client_id.size() > text_bytes_max)
+    if (provider.client_id.empty() ||
+        provider.client_id.size() > limits::oauth_provider_text_bytes_max)
         return wrong("it gave us a client id, which is missing here", "--client-id");
-    if (provider.label.size() > text_bytes_max || provider.label_zh.size() > text_bytes_max)
-        return wrong(fmt::format("a label has at most {} bytes", text_bytes_max), "--label");
+    if (provider.label.size() > limits::oauth_provider_text_bytes_max ||
+        provider.label_zh.size() > limits::oauth_provider_text_bytes_max)
+        return wrong(
+            fmt::format("a label has at most {} bytes", limits::oauth_provider_text_bytes_max),
+            "--label");
     if (!is_scope(provider.scope))
         return wrong("its scope begins with openid and holds plain words", "--scope");
     if (!provider.client_secret.empty() && !provider.key.empty())

@@ -126,14 +126,14 @@ const Json* requestor_of(const Json& event) {
 }
 
 std::string joined_entities(const Json& event, bool of_patients) {
-    constexpr std::size_t shown_max = 5;
     std::set<std::string> references;  // a patient who was read is named twice
     for (const Json& entity : event["entity"].items()) {
         const std::string_view reference = entity["what"].string_at("reference");
         if (!reference.empty() && reference.starts_with("Patient/") == of_patients)
             references.insert(escaped_markup(reference));
     }
-    const std::size_t more = references.size() - std::min(references.size(), shown_max);
+    const std::size_t more =
+        references.size() - std::min(references.size(), limits::audit_references_shown_max);
     for (std::size_t i = 0; i < more; ++i) references.erase(std::prev(references.end()));
     std::string out = fmt::format("{}", fmt::join(references, ", "));
     if (more != 0) out += fmt::format(" … +{}", more);
