@@ -3,6 +3,7 @@
 #include <set>
 
 #include "base/hash.hpp"
+#include "trust/limits.hpp"
 #include "trust/pages/administration_route.hpp"
 
 namespace meridian::trust {
