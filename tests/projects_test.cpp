@@ -260,12 +260,10 @@ TEST_F(ProjectsOfAServer, SayWhoAPseudonymIsWhenTwoPeopleAgree) {
                 R"("},{"name":"reason","valueString":"a finding that she has to be told of"}]})");
     };
     const auto decide = [&](const std::string& token, const std::string& approval) {
-        return send(net::Method::post, "/fhir/$reidentify-decide", token,
+        return send(net::Method::post, "/fhir/$approve", token,
                     R"({"resourceType":"Parameters","parameter":[)"
                     R"({"name":"approval","valueString":")" +
-                        approval +
-                        R"("},{"name":"approve","valueBoolean":true},)"
-                        R"({"name":"reason","valueString":"the finding is real"}]})");
+                        approval + R"("},{"name":"reason","valueString":"the finding is real"}]})");
     };
     EXPECT_EQ(ask(outsider, pseudonym).status, 403);
     EXPECT_EQ(ask(follower, "00000000000000000000000000000000").status, 404);
@@ -280,7 +278,7 @@ TEST_F(ProjectsOfAServer, SayWhoAPseudonymIsWhenTwoPeopleAgree) {
     EXPECT_GE(decide(follower, approval).status, 400);
     EXPECT_GE(decide(server_->token(), approval).status, 400);
     EXPECT_EQ(ask(follower, pseudonym).body.find("li-mei"), std::string::npos);
-    const auto waiting = get("/fhir/$reidentify-requests", manager);
+    const auto waiting = get("/fhir/$approvals?open=true", manager);
     EXPECT_NE(waiting.body.find(approval), std::string::npos) << waiting.body;
     const auto agreed = decide(manager, approval);
     ASSERT_EQ(agreed.status, 200) << agreed.body;

@@ -95,38 +95,6 @@ class Reidentification {
         return answer;
     }
 
-    Result<Answer> decide(const Exchange& exchange) {
-        const trust::Subject subject = TRY(subject_of_(exchange));
-        const rest::Arguments arguments = TRY(rest::Arguments::read(exchange));
-        TRY(arguments.allow("approval approve reason"));
-        if (!arguments.has("approve"))
-            return fail(Category::incorrect, "say whether you agree: expected true or false",
-                        "approve");
-        const Approval decided =
-            TRY(approvals_.decide(subject, exchange.caller, arguments.text("approval"),
-                                  TRY(arguments.boolean("approve")), arguments.text("reason")));
-        Answer answer;
-        answer.json = parameters_json(parts_of(decided));
-        return answer;
-    }
-
-    /// One parameter "request" each, whose parts tell of it.
-    Result<Answer> requests(const Exchange& exchange) {
-        const trust::Subject subject = TRY(subject_of_(exchange));
-        std::string all;
-        for (const Approval& approval : TRY(approvals_.list(subject, false))) {
-            if (approval.kind != reidentification) continue;
-            const JsonDocument one = TRY(JsonDocument::parse(parameters_json(parts_of(approval))));
-            all += fmt::format(R"({}{{"name":"request","part":{}}})", all.empty() ? "" : ",",
-                               to_text(one.root()["parameter"]));
-        }
-        Answer answer;
-        answer.json = all.empty()
-                          ? R"({"resourceType":"Parameters"})"
-                          : fmt::format(R"({{"resourceType":"Parameters","parameter":[{}]}})", all);
-        return answer;
-    }
-
  private:
     Result<Answer> ask(const trust::Subject& subject, const Exchange& exchange,
                        const std::string& target, std::string reason) {
@@ -177,19 +145,6 @@ void add_reidentification(rest::Service& service, Projects& projects, Approvals&
                            .changes_state = true,
                            .run = [work](rest::Service& within, const Exchange& exchange) {
                                return work->run(within, exchange);
-                           }});
-    service.add_operation({.name = "reidentify-decide",
-                           .on_system = true,
-                           .definition = "urn:meridian:operation:reidentify-decide",
-                           .changes_state = true,
-                           .run = [work](rest::Service&, const Exchange& exchange) {
-                               return work->decide(exchange);
-                           }});
-    service.add_operation({.name = "reidentify-requests",
-                           .on_system = true,
-                           .definition = "urn:meridian:operation:reidentify-requests",
-                           .run = [work](rest::Service&, const Exchange& exchange) {
-                               return work->requests(exchange);
                            }});
 }
 

@@ -14,19 +14,11 @@ namespace meridian::server {
 inline constexpr std::string_view reidentification = "re-identify";
 trust::approvals::Kind reidentification_kind();
 
-/// Adds who a pseudonym is, which two people decide:
-///
-/// - `POST [base]/$reidentify` (Parameters: `project`, `pseudonym` of a Patient, `reason`): a
-/// member
-///   of the project asks, and is answered 202 with the approval's id; once another person has
-///   agreed, the same call answers with the Patient's reference, once. Who it was found to be is
-///   audited, on that patient, before it is answered.
-/// - `GET [base]/$reidentify-requests`: what waits for a decision that the caller may take, and
-/// what
-///   they asked for themselves.
-/// - `POST [base]/$reidentify-decide` (Parameters: `approval`, `approve` true or false, `reason`).
-///
-/// Everything that is given must outlive the service.
+/// Adds who a pseudonym is, which two people decide: `POST [base]/$reidentify` (Parameters:
+/// `project`, `pseudonym` of a Patient, `reason`). A member of the project asks, and is answered
+/// 202 with the approval's id; once another person has agreed (rest::add_approvals), the same call
+/// answers with the Patient's reference, once. Who it was found to be is audited, on that patient,
+/// before it is answered. Everything that is given must outlive the service.
 void add_reidentification(rest::Service& service, Projects& projects,
                           trust::approvals::Approvals& approvals, rest::SubjectOf subject_of);
 
