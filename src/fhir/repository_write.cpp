@@ -630,7 +630,8 @@ class Attempt {
     /// Whether what is there, or was last, satisfies a condition.
     Result<bool> was_so(const Step& step, store::Condition condition) {
         return step.before->current && !step.before->deleted()
-                   ? repository_.satisfies(*snapshot_, *step.before, std::move(condition))
+                   ? repository_.satisfies(*snapshot_, {step.before->type, step.before->id},
+                                           std::move(condition))
                    : repository_.satisfied(*snapshot_, *step.before, condition);
     }
 
@@ -934,7 +935,7 @@ Result<void> StoreRepository::keep_labels(const LabelRule& rule, store::Snapshot
                                           (*coming)->rows};
         for (const LabelRule::Label& label : labels) {
             if (TRY(search::holds(label.carried, candidate, snapshot)) ||
-                !TRY(satisfies(snapshot, stored, search::clone(label.carried))))
+                !TRY(satisfies(snapshot, {stored.type, stored.id}, search::clone(label.carried))))
                 continue;
             return fail(Category::forbidden,
                         fmt::format("the load would take the label {} away from {}/{}, which needs "

@@ -180,6 +180,7 @@ inline constexpr std::size_t erasure_mentions_max = 10'000;   ///< listed in a c
 inline constexpr std::size_t sealing_batch_versions = 200;  ///< in one commit, one after the other
 inline constexpr unsigned sealing_slice_milliseconds = 1'000;  ///< between two signs of life
 inline constexpr unsigned key_attempts_max = 50;  ///< after which others change them too often
+inline constexpr unsigned long token_objects_max = 1'000;  ///< keys looked for in a PKCS#11 token
 inline constexpr std::size_t key_backup_versions_looked_at = 20;
 inline constexpr std::int64_t retention_years_max = 1'000;
 
