@@ -63,7 +63,8 @@ TEST_F(TlsOfAServer, ServesTheRecord) {
     const auto answer = ask(server, "/fhir/metadata");
     ASSERT_TRUE(answer.has_value()) << answer.error().message;
     EXPECT_EQ(answer->status, 200);
-    EXPECT_EQ(answer->headers.get("Strict-Transport-Security"), "max-age=63072000");
+    EXPECT_EQ(answer->headers.get("Strict-Transport-Security"),
+              "max-age=63072000; includeSubDomains");
     EXPECT_FALSE(answer->headers.has("Server"));
     EXPECT_NE(answer->body.find(server.base_url() + "/fhir"), std::string::npos)
         << "it calls itself by https";

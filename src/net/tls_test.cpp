@@ -86,7 +86,8 @@ TEST_F(Tls, OurClientTrustsTheAuthorityAndNobodyElse) {
         ASSERT_TRUE(answer.has_value()) << answer.error().message;
         EXPECT_EQ(answer->body, "POST /x hello");
         EXPECT_EQ(answer->headers.get("X-Secure"), "yes");
-        EXPECT_EQ(answer->headers.get("Strict-Transport-Security"), "max-age=63072000");
+        EXPECT_EQ(answer->headers.get("Strict-Transport-Security"),
+                  "max-age=63072000; includeSubDomains");
     }
     EXPECT_EQ(server->connection_count(), 1u) << "one connection serves all";
     Client stranger;

@@ -58,6 +58,7 @@ class Policed : public ::testing::Test {
             "{}/{}", role == trust::Role::system_client ? "Device" : "Practitioner", account);
         subject.account = std::move(account);
         subject.organisation = "Organization/o";
+        subject.authenticated_at = now();
         return subject;
     }
     /// As the server itself: no policy, no label rule.

@@ -89,8 +89,8 @@ struct AdministrationTest : ::testing::Test {
         sign_in(name);
     }
     void sign_in(const std::string& name) {
-        const std::string header =
-            must(sessions.start({}, *must(accounts.find(name)), {"pwd", "otp"}));
+        const std::string header = must(sessions.start(request("", net::Method::post, "/sign-in"),
+                                                       *must(accounts.find(name)), {"pwd", "otp"}));
         cookies[name] = header.substr(0, header.find(';'));
     }
     net::Request request(const std::string& who, net::Method method, std::string target) {
