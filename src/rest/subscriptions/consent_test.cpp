@@ -107,7 +107,14 @@ class OpenSocket : public ::testing::Test {
 };
 
 TEST_F(OpenSocket, AWithdrawnConsentEndsWhatItTellsWithinASecond) {
-    net::testing::WebSocketClient socket(http_->port(), "/fhir/ws");
+    // Sockets are opened once the subscriptions are known, some milliseconds after the start.
+    std::optional<net::testing::WebSocketClient> opened;
+    for (int tries = 0; tries < 200; ++tries) {
+        opened.emplace(http_->port(), "/fhir/ws");
+        if (opened->handshake().status == 101) break;
+        std::this_thread::sleep_for(20ms);
+    }
+    net::testing::WebSocketClient& socket = *opened;
     ASSERT_EQ(socket.handshake().status, 101);
     socket.send("bind-with-token " + token());
     EXPECT_NE(socket.receive().find("handshake"), std::string::npos);
