@@ -3,6 +3,7 @@
 
 #include "base/log.hpp"
 #include "trust/pages/administration_route.hpp"
+#include "trust/pages/routed.hpp"
 
 namespace meridian::trust {
 
@@ -62,22 +63,10 @@ std::span<const Administration::Route> Administration::routes() {
 std::optional<net::Response> Administration::handle(const net::Request& request) {
     const std::string_view path = request.path();
     if (path != "/administration" && !path.starts_with("/administration/")) return std::nullopt;
-    const net::Method method =
-        request.method == net::Method::head ? net::Method::get : request.method;
-    std::string allowed;
-    for (const Route& route : routes()) {
-        if (route.path != path) continue;
-        if (route.method == method) {
-            Visit visit(request);
-            return answer(visit, route);
-        }
-        allowed += allowed.empty() ? "" : ", ";
-        allowed += net::name_of(route.method);
-    }
-    if (allowed.empty()) return std::nullopt;
-    net::Response response = net::Response::text(405, "this page has another method\n");
-    response.headers.add("Allow", allowed);
-    return response;
+    return routed(routes(), request, [&](const Route& route) {
+        Visit visit(request);
+        return answer(visit, route);
+    });
 }
 
 bool Administration::has_desk(const Subject& subject, Desk desk) const {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "trust/pages/sign_in.hpp"
+#include "trust/pages/routed.hpp"
 
 #include <charconv>
 
@@ -93,23 +94,10 @@ std::span<const SignIn::Route> SignIn::routes() {
 }
 
 std::optional<net::Response> SignIn::handle(const net::Request& request) {
-    const std::string_view path = request.path();
-    const net::Method method =
-        request.method == net::Method::head ? net::Method::get : request.method;
-    std::string allowed;
-    for (const Route& route : routes()) {
-        if (route.path != path) continue;
-        if (route.method == method) {
-            Visit visit(request);
-            return answer(visit, route);
-        }
-        allowed += allowed.empty() ? "" : ", ";
-        allowed += net::name_of(route.method);
-    }
-    if (allowed.empty()) return std::nullopt;
-    net::Response response = net::Response::text(405, "this page has another method\n");
-    response.headers.add("Allow", allowed);
-    return response;
+    return routed(routes(), request, [&](const Route& route) {
+        Visit visit(request);
+        return answer(visit, route);
+    });
 }
 
 net::Response SignIn::answer(Visit& visit, const Route& route) {
