@@ -195,7 +195,7 @@ TEST_F(DiskEncryption, ThisMachinesOwnTreeIsRead) {
         "24 27 0:6 / /dev rw,relatime - devtmpfs devtmpfs rw,size=12334460k,mode=755\n"
         "27 1 254:0 / / rw,relatime - ext4 /dev/vda rw,discard,resv_strict,resuid=65534\n"
         "30 25 0:27 / /dev/shm rw,relatime - tmpfs tmpfs rw,size=24684084k\n");
-    EXPECT_EQ(under("/work/region").encryption, Encryption::off);
+    EXPECT_EQ(under("/opt/region").encryption, Encryption::off);
     // And whatever this machine is: an answer with a sentence.
     const auto own = encryption_under(fs::canonical(folder.path()).string());
     ASSERT_TRUE(own) << own.error().message;
