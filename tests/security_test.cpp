@@ -424,5 +424,22 @@ TEST_F(SecurityOfAServer, WhatItHoldsAndWritesIsForItsUserAlone) {
     EXPECT_EQ(limits.substr(soft, 2), "0 ") << "no memory goes into a file";
 }
 
+TEST_F(SecurityOfAServer, WhatACommandMakesIsForItsUserAlone) {
+    const std::string made = folder_ + "/made";
+    std::string said;
+    ASSERT_EQ(run_program({"generate", "--patients", "1", "--out", made + "/region"}, &said), 0)
+        << said;
+    ASSERT_EQ(run_program({"import", made + "/region", "--data", made + "/record"}, &said), 0)
+        << said;
+    std::size_t files = 0;
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(made)) {
+        const auto rights = entry.status().permissions();
+        EXPECT_EQ(rights & std::filesystem::perms(0077), std::filesystem::perms::none)
+            << entry.path();
+        files += entry.is_regular_file();
+    }
+    EXPECT_GT(files, 1u);
+}
+
 }  // namespace
 }  // namespace meridian::tests

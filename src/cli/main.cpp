@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <sys/stat.h>
+
 #include <CLI/CLI.hpp>
 #include <cstdio>
 
@@ -34,6 +36,8 @@ bool is_unknown_command(const CLI::App& app, int argc, char** argv) {
 
 int main(int argc, char** argv) {
     using namespace meridian;
+    // Whatever a command writes (a record, its keys, an export) is for its user alone.
+    ::umask(S_IRWXG | S_IRWXO);
     CLI::App app(
         "Meridian: one record for doctors, patients, hospitals, pharmacies, researchers and "
         "insurers",

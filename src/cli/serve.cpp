@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
@@ -46,10 +45,8 @@ void raise_open_files_limit() {
     ::setrlimit(RLIMIT_NOFILE, &files);
 }
 
-/// What the server has in memory (keys, records) goes into no file that others may read, and what
-/// it writes is for its user alone.
+/// What the server has in memory (keys, records) goes into no file that others may read.
 void keep_to_its_user() {
-    ::umask(S_IRWXG | S_IRWXO);
     const rlimit none{0, 0};
     ::setrlimit(RLIMIT_CORE, &none);
     // A program that takes dumps through a pipe does not ask for the limit (core(5)).

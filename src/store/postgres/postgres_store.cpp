@@ -45,9 +45,9 @@ Result<void> refuse_unfinished(Connection& connection) {
 
 PostgresStore::PostgresStore(OpenOptions options)
     : options_(std::move(options)),
-      pool_(std::make_unique<Pool>(connection_options(options_, line_, "reader"))),
-      names_pool_(std::make_unique<Pool>(connection_options(options_, line_, "names"))),
-      names_(std::make_unique<Dictionary>(*names_pool_)) {}
+      snapshots_(std::make_unique<Pool>(connection_options(options_, line_, "reader"))),
+      questions_(std::make_unique<Pool>(connection_options(options_, line_, "asker"))),
+      names_(std::make_unique<Dictionary>(*questions_)) {}
 
 PostgresStore::~PostgresStore() {
     if (!committer_) return;
@@ -55,7 +55,7 @@ PostgresStore::~PostgresStore() {
     committer_.reset();
     if (options_.bulk) look_at_the_load();
     // Others need not wait until this one is missed.
-    auto loan = pool_->take();
+    auto loan = questions_->take();
     if (!loan) return;
     const auto given_up =
         (*loan)->ask("UPDATE meridian.cursor SET beat = '-infinity' WHERE owner = $1",
@@ -65,7 +65,7 @@ PostgresStore::~PostgresStore() {
 
 void PostgresStore::look_at_the_load() {
     // Plans are as good as what the planner knows, and after a load it knows nothing yet.
-    auto loan = pool_->take();
+    auto loan = questions_->take();
     if (!loan) return;
     const auto tables = (*loan)->ask(
         "SELECT string_agg('meridian.' || tablename, ', ') FROM pg_tables "
@@ -150,7 +150,7 @@ Result<Committer*> PostgresStore::writing() {
 }
 
 Result<std::unique_ptr<Snapshot>> PostgresStore::snapshot() {
-    return PostgresSnapshot::begin(*pool_, *names_, layout_, counts_);
+    return PostgresSnapshot::begin(*snapshots_, *names_, layout_, counts_);
 }
 
 Result<std::unique_ptr<Snapshot>> PostgresStore::stale_snapshot(std::chrono::seconds max_stale) {
@@ -167,7 +167,7 @@ Result<std::unique_ptr<Snapshot>> PostgresStore::stale_snapshot(std::chrono::sec
 
 Result<std::optional<Stored>> PostgresStore::find(const Identity& identity) {
     // Whoever asks must not wait: for a connection, for one that is lost, for a slow answer.
-    auto loan = pool_->take_idle();
+    auto loan = snapshots_->take_idle();
     if (!loan) return fail(Category::unavailable, "no connection to the database is idle");
     (*loan)->set_patience(std::chrono::milliseconds(limits::database_at_once_milliseconds));
     auto found = newest_version(**loan, identity, layout_);
@@ -217,13 +217,13 @@ Result<void> PostgresStore::reindex(Rid rid, Version version, std::span<const Na
 
 Result<Position> PostgresStore::cursor(std::string_view view) {
     if (options_.read_only) {
-        return pool_->read([&](Connection& connection) {
+        return questions_->read([&](Connection& connection) {
             return connection.integer("SELECT next FROM meridian.cursor WHERE view = $1", 0,
                                       std::move(Parameters().text(view)));
         });
     }
     // Who asks wants to follow. It may when nobody does, or when who did is silent.
-    auto loan = TRY(pool_->take());
+    auto loan = TRY(questions_->take());
     const Answer mine = TRY(
         loan->ask(fmt::format("INSERT INTO meridian.cursor AS c(view, next, owner, beat) "
                               "VALUES($1, 0, $2, clock_timestamp()) ON CONFLICT (view) DO UPDATE "
@@ -240,7 +240,7 @@ Result<Position> PostgresStore::cursor(std::string_view view) {
 Result<void> PostgresStore::save_cursor(std::string_view view, Position next) {
     Committer* committer = TRY(writing());
     TRY(committer->queue().run_and_wait([] { return Result<void>(); }));  // what was queued before
-    auto loan = TRY(pool_->take());
+    auto loan = TRY(questions_->take());
     const Answer saved = TRY(loan->ask(
         fmt::format("INSERT INTO meridian.cursor AS c(view, next, owner, beat) "
                     "VALUES($1, $3, $2, clock_timestamp()) ON CONFLICT (view) DO UPDATE "
@@ -254,7 +254,7 @@ Result<void> PostgresStore::save_cursor(std::string_view view, Position next) {
 }
 
 Result<std::optional<std::string>> PostgresStore::setting(std::string_view key) {
-    return pool_->read([&](Connection& connection) -> Result<std::optional<std::string>> {
+    return questions_->read([&](Connection& connection) -> Result<std::optional<std::string>> {
         const Answer found = TRY(connection.ask("SELECT value FROM meridian.setting WHERE key = $1",
                                                 std::move(Parameters().text(setting_name(key)))));
         if (found.empty()) return std::optional<std::string>();
@@ -265,7 +265,7 @@ Result<std::optional<std::string>> PostgresStore::setting(std::string_view key) 
 Result<void> PostgresStore::save_setting(std::string_view key, std::string_view value) {
     Committer* committer = TRY(writing());
     TRY(committer->queue().run_and_wait([] { return Result<void>(); }));
-    auto loan = TRY(pool_->take());
+    auto loan = TRY(questions_->take());
     TRY(
         loan->ask("INSERT INTO meridian.setting(key, value) VALUES($1, $2) "
                   "ON CONFLICT (key) DO UPDATE SET value = excluded.value",
@@ -275,7 +275,7 @@ Result<void> PostgresStore::save_setting(std::string_view key, std::string_view 
 
 Result<std::optional<PrivateRow>> PostgresStore::private_row(std::string_view space,
                                                              std::string_view key) {
-    return pool_->read([&](Connection& connection) {
+    return questions_->read([&](Connection& connection) {
         return postgres::private_row(connection, space, key, now());
     });
 }
@@ -283,7 +283,7 @@ Result<std::optional<PrivateRow>> PostgresStore::private_row(std::string_view sp
 Result<std::vector<PrivateRow>> PostgresStore::private_rows(std::string_view space,
                                                             std::string_view after,
                                                             std::size_t limit) {
-    return pool_->read([&](Connection& connection) {
+    return questions_->read([&](Connection& connection) {
         return postgres::private_rows(connection, space, after, limit, now());
     });
 }
@@ -295,7 +295,7 @@ Result<void> PostgresStore::exchange_bodies(std::vector<BodyExchange> bodies) {
               [](const BodyExchange& left, const BodyExchange& right) {
                   return std::tie(left.rid, left.version) < std::tie(right.rid, right.version);
               });
-    auto loan = TRY(pool_->take());
+    auto loan = TRY(questions_->take());
     loan->send("BEGIN");
     for (const BodyExchange& each : bodies) {
         // A version that a writer moves meanwhile is found in the second table: its row was locked.
@@ -320,7 +320,7 @@ Result<void> PostgresStore::exchange_bodies(std::vector<BodyExchange> bodies) {
 
 Result<bool> PostgresStore::save_private(std::vector<PrivateRow> rows) {
     TRY(writing());
-    auto loan = TRY(pool_->take());
+    auto loan = TRY(questions_->take());
     return postgres::save_private(*loan, std::move(rows), now());
 }
 

@@ -71,9 +71,11 @@ class PostgresStore final : public Store, public BodyKeeper {
     std::int64_t server_ = 0;  ///< this server's number in the database
     std::unique_ptr<sqlite::FolderLock> lock_;
     std::unique_ptr<sqlite::Blobs> blobs_;
-    std::unique_ptr<Pool> pool_;
+    std::unique_ptr<Pool> snapshots_;
     CountCache counts_;
-    std::unique_ptr<Pool> names_pool_;  ///< of their own: who asks for a name may hold a snapshot
+    /// For one question at a time: names, settings, private rows. Who asks may hold a snapshot and
+    /// waits for no other connection meanwhile, so that nobody waits in a circle.
+    std::unique_ptr<Pool> questions_;
     std::unique_ptr<Dictionary> names_;
     std::unique_ptr<Committer> committer_;
     Beats beats_;

@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include "base/limits.hpp"
 #include "store/postgres/connection.hpp"
 #include "store/postgres/test_cluster.hpp"
 #include "store/store_test_support.hpp"
@@ -33,6 +34,19 @@ TEST(PostgresSnapshot, WhatAnotherServerWroteCountsBeforeItHasAPosition) {
         "meridian.resource); COMMIT"));
     EXPECT_EQ(count(), 1);
     must(other->execute("DELETE FROM meridian.log_waiting WHERE batch = 1000000"));
+}
+
+TEST(PostgresSnapshot, WhoHoldsOneNeverWaitsForTheOthersToAskASmallQuestion) {
+    const TestFolder folder;
+    const std::string url = TestCluster::instance().database_for(folder.path());
+    auto store = must(store::open({.folder = folder.path(), .database = url}));
+    std::vector<std::unique_ptr<Snapshot>> held;
+    while (held.size() < limits::database_connections_max) held.push_back(must(store->snapshot()));
+    // A key of a body, a setting, a name: requests ask for them in the middle of their reading.
+    EXPECT_FALSE(must(store->private_row("key", "none")));
+    EXPECT_FALSE(must(store->setting("none")));
+    must(store->save_setting("some", "value"));
+    EXPECT_GT(store->names().intern(NameKind::parameter, "new-name"), 0);
 }
 
 }  // namespace
