@@ -365,9 +365,13 @@ TEST(Room, IsMadeByClosingWhatHasBeenWaitedForLongest) {
         good.send(get("/"));
         ASSERT_EQ(good.answer().status, 200) << "after " << slow.size() << " slow clients";
         add_slow();
-        std::this_thread::sleep_for(milliseconds(3));
+        // Newcomers who outrun the search for room are told so (503), which is not what is asked
+        // here: each waits for the search where a busy machine delays it.
+        std::this_thread::sleep_for(milliseconds(6));
+        for (int waits = 0; waits < 400 && server->connection_count() > 97; ++waits)
+            std::this_thread::sleep_for(milliseconds(5));
     }
-    EXPECT_LE(server->connection_count(), 100u + 64u);
+    EXPECT_LE(server->connection_count(), 100u);
     EXPECT_EQ(slow.front()->read_to_end(), "") << "the oldest was closed";
     EXPECT_FALSE(slow.back()->is_readable(0)) << "the newest was not";
 }

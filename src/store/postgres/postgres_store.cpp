@@ -167,7 +167,7 @@ Result<std::unique_ptr<Snapshot>> PostgresStore::stale_snapshot(std::chrono::sec
 
 Result<std::optional<Stored>> PostgresStore::find(const Identity& identity) {
     // Whoever asks must not wait: for a connection, for one that is lost, for a slow answer.
-    auto loan = snapshots_->take_idle();
+    auto loan = questions_->take_idle();
     if (!loan) return fail(Category::unavailable, "no connection to the database is idle");
     (*loan)->set_patience(std::chrono::milliseconds(limits::database_at_once_milliseconds));
     auto found = newest_version(**loan, identity, layout_);
